@@ -1,0 +1,32 @@
+# Every library pulmo stands on, found once. scripts/setup.sh names the Debian packages.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs ml objdetect)
+find_package(DCMTK REQUIRED)
+find_package(pugixml REQUIRED)
+find_package(prometheus-cpp REQUIRED COMPONENTS core)
+pkg_check_modules(LIBZIP REQUIRED IMPORTED_TARGET libzip)
+pkg_check_modules(OPENJPEG REQUIRED IMPORTED_TARGET libopenjp2)
+pkg_check_modules(PISTACHE REQUIRED IMPORTED_TARGET libpistache)
+
+set(HDF5_PREFER_PARALLEL OFF)  # OpenCV, which LibTorch loads, brings the serial flavour into every process
+find_package(HDF5 REQUIRED COMPONENTS C)
+
+set(MPI_CXX_SKIP_MPICXX ON)  # Open MPI's removed C++ bindings would be undefined references
+find_package(MPI REQUIRED COMPONENTS CXX)
+
+find_package(Torch REQUIRED)
+
+# Torch and DCMTK export plain variables or non-system include paths; these targets keep their headers out of our warnings.
+add_library(pulmo_torch INTERFACE)
+target_include_directories(pulmo_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+target_link_libraries(pulmo_torch INTERFACE ${TORCH_LIBRARIES})
+
+add_library(pulmo_hdf5 INTERFACE)
+target_include_directories(pulmo_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
+target_link_libraries(pulmo_hdf5 INTERFACE ${HDF5_C_LIBRARIES})

@@ -1,0 +1,63 @@
+# pulmo_library(name HEADERS ... SOURCES ... PUBLIC ... PRIVATE ...)
+# A static library whose headers are included from the repository root ("core/image/slice.h").
+function(pulmo_library name)
+  cmake_parse_arguments(arg "" "" "HEADERS;SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${arg_SOURCES})
+  target_sources(${name} PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS})
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} pulmo_flags)
+endfunction()
+
+# pulmo_program(name SOURCES ... LIBS ...)
+function(pulmo_program name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_LIBS} pulmo_flags)
+endfunction()
+
+# pulmo_test(name SOURCES ... LIBS ... [LABELS ...] [TIMEOUT s])
+# One GoogleTest binary; every case is a ctest of its own. Tests find the repository by PULMO_SOURCE_DIR, the
+# programs by PULMO_BIN_DIR, Debian's Python by PULMO_PYTHON, and the real samples by pulmo::testing::real_data_dir().
+function(pulmo_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  if(NOT arg_LABELS)
+    set(arg_LABELS unit)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE ${arg_LIBS} pulmo_test_support GTest::gmock GTest::gtest_main pulmo_flags)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT} ENVIRONMENT "${PULMO_TEST_ENVIRONMENT}")
+endfunction()
+
+# pulmo_mpi_test(name SOURCES ... LIBS ... RANKS 1 2 3): mpi_test_main.cpp supplies main().
+function(pulmo_mpi_test name)
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBS;RANKS" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${arg_SOURCES} ${PROJECT_SOURCE_DIR}/tests/support/mpi_test_main.cpp)
+  target_link_libraries(${name} PRIVATE ${arg_LIBS} pulmo_test_support MPI::MPI_CXX GTest::gmock GTest::gtest pulmo_flags)
+  foreach(n ${arg_RANKS})
+    add_test(NAME ${name}.np${n}
+      COMMAND ${MPIEXEC_EXECUTABLE} ${MPIEXEC_NUMPROC_FLAG} ${n} ${MPIEXEC_PREFLAGS} $<TARGET_FILE:${name}>)
+    set_tests_properties(${name}.np${n} PROPERTIES LABELS mpi PROCESSORS ${n} TIMEOUT ${arg_TIMEOUT}
+      ENVIRONMENT "${PULMO_TEST_ENVIRONMENT};OMP_NUM_THREADS=1;PULMO_EXPECTED_RANKS=${n}")
+  endforeach()
+endfunction()
+
+# pulmo_python_test(name SCRIPT file.py [ARGS ...] [LABELS ...] [TIMEOUT s]): run by Debian's own Python.
+function(pulmo_python_test name)
+  cmake_parse_arguments(arg "" "SCRIPT;TIMEOUT" "ARGS;LABELS" ${ARGN})
+  if(NOT arg_LABELS)
+    set(arg_LABELS unit)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  add_test(NAME ${name} COMMAND ${PULMO_PYTHON} ${arg_SCRIPT} ${arg_ARGS})
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT}
+    ENVIRONMENT "${PULMO_TEST_ENVIRONMENT}")
+endfunction()

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/image/slice.h"
+#include "core/support/bytes.h"
+
+namespace pulmo {
+
+/// What a CT image object says of itself (DICOM PS3.3 C.7.6, C.8.2.1). Empty text and zero stand for "absent".
+/// Never log `patient_id`, or any UID, together with data that leaves the site.
+struct DicomHeader {
+  std::string patient_id;
+  std::string study_uid;
+  std::string series_uid;
+  std::string sop_instance_uid;
+  std::string sop_class_uid;
+  std::string modality;
+  std::string image_type;  ///< backslash-separated, as stored
+  std::string manufacturer;
+  std::string manufacturer_model;
+  std::string transfer_syntax_uid;
+  std::int64_t instance_number = 0;
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  std::int64_t frames = 1;
+  bool has_position = false;
+  std::array<double, 3> position_mm{};                  ///< Image Position (Patient)
+  std::array<double, 6> orientation{1, 0, 0, 0, 1, 0};  ///< Image Orientation (Patient)
+  double row_spacing_mm = 0.0;
+  double column_spacing_mm = 0.0;
+  double slice_thickness_mm = 0.0;
+  double rescale_slope = 1.0;
+  double rescale_intercept = 0.0;
+
+  /// Position along the normal of the image plane, mm. 0 when has_position is false.
+  double position_along_normal_mm() const;
+};
+
+/// What one decoded picture may cost. Checked on the header, before any pixel is unpacked.
+struct DecodeLimits {
+  std::int64_t max_side_px = 4096;
+  std::int64_t max_pixels = 16'777'216;
+  std::int64_t max_frames = 4096;
+};
+
+/// True when the bytes look like a DICOM Part 10 file (or a bare data set), by their first bytes.
+bool looks_like_dicom(ByteView bytes);
+
+/// Reads the header only; pixel data need not be there. `name` stands for the file in messages.
+/// Throws InvalidInput: not_dicom, truncated_dicom. Thread-safe.
+DicomHeader read_dicom_header(ByteView bytes, std::string_view name);
+
+/// Decodes frame `frame` (0-based) of a CT image to HU with its own rescale slope and intercept. Pixels of the padding
+/// value become -1000 HU (air) at most. MONOCHROME1 is inverted back.
+/// Throws InvalidInput: not_dicom, truncated_dicom, wrong_modality, no_pixel_data, too_large, bad_pixel_format,
+/// unsupported_transfer_syntax. Thread-safe.
+Slice decode_dicom(ByteView bytes, std::string_view name, const DecodeLimits& limits = {}, std::int64_t frame = 0);
+
+}  // namespace pulmo

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/image/preprocess.h"
+
+namespace pulmo {
+
+inline constexpr int kBundleFormatVersion = 1;
+
+/// What the module of a bundle takes.
+enum class BundleInput {
+  kImage,     ///< (N,C,H,W) float32 in [0, 1]
+  kFeatures,  ///< (N,F) float32: extract_features() of each image (classical rows)
+};
+
+/// The metadata of a bundle, stored as `pulmo.json` inside the TorchScript file.
+struct BundleMetadata {
+  std::string row;      ///< row of the comparison table: "proposed_cnn", "svm", "majority"
+  std::string version;  ///< of the model: "1" unless the run says otherwise
+  BundleInput input = BundleInput::kImage;
+  std::int64_t channels = 1;
+  std::vector<std::string> class_names;  ///< K
+  std::string positive_class;
+  PreprocessSpec spec;
+  double threshold = 0.5;    ///< operating point on p(positive), chosen on validation
+  double temperature = 1.0;  ///< logits are divided by it before the softmax, chosen on validation
+  bool phantom = false;      ///< trained on the synthetic phantom
+  std::string task;
+  std::string data_digest;
+  std::string created;  ///< UTC, ISO 8601
+  std::string pulmo_version;
+  std::string metrics_json;  ///< the run's metrics.json, "{}" when there is none
+};
+
+}  // namespace pulmo

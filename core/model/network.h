@@ -1,0 +1,43 @@
+#pragma once
+
+#include <torch/nn/module.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace pulmo {
+
+/// One seed per sample of the batch. Dropout masks are a pure function of (seed, layer, unit), so they do not depend
+/// on how the batch is cut among ranks. Empty: no dropout (evaluation).
+using SampleSeeds = std::span<const std::uint64_t>;
+
+/// An architecture of the comparison table. Parameters are named as its TorchScript twin names them.
+class Network : public torch::nn::Module {
+ public:
+  /// `images` (N,C,H,W) floating in [0, 1]; returns logits (N,K) in the same type, before any softmax.
+  virtual torch::Tensor forward(const torch::Tensor& images, SampleSeeds dropout_seeds) = 0;
+
+  /// TorchScript source of `def forward(self, images: Tensor) -> Tensor` giving the same logits without dropout, using
+  /// the parameters by the names they have here ("self.conv1.weight").
+  virtual std::string script() const = 0;
+};
+
+struct NetworkOptions {
+  std::string name;            ///< "proposed_cnn", ...
+  std::int64_t channels = 1;   ///< C
+  std::int64_t size_px = 224;  ///< H = W
+  std::int64_t classes = 2;    ///< K
+  double dropout = 0.5;
+  std::uint64_t seed = 0;  ///< of the initial weights
+};
+
+/// The names make_network() knows.
+std::vector<std::string> network_names();
+
+/// Throws InvalidInput("configuration") for an unknown name (listing the known ones) or an input too small for it.
+std::shared_ptr<Network> make_network(const NetworkOptions& options);
+
+}  // namespace pulmo

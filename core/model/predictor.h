@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/model/bundle_metadata.h"
+
+namespace pulmo {
+
+/// A batch of preprocessed images: N samples of C*H*W values, value = pixel / 65535.
+struct ImageBatch {
+  std::int64_t count = 0;             ///< N
+  std::int64_t channels = 1;          ///< C
+  std::int64_t height = 0;            ///< H
+  std::int64_t width = 0;             ///< W
+  std::vector<std::uint16_t> pixels;  ///< N*C*H*W, row-major
+};
+
+/// Where the model begins. Implementations are immutable after construction and thread-safe.
+class Predictor {
+ public:
+  virtual ~Predictor() = default;
+  /// Probabilities, N*K row-major, each row summing to 1. Throws InvalidInput("shape") when the batch does not fit.
+  virtual std::vector<double> predict(const ImageBatch& batch) const = 0;
+  virtual const BundleMetadata& metadata() const = 0;
+  /// SHA-256 of the bundle file; empty for a model that was never saved.
+  virtual const std::string& sha256() const = 0;
+};
+
+/// Loads a bundle (of any row) for inference on the CPU. `threads` is the intra-op thread count of LibTorch, 0 keeps
+/// it. Throws as load_bundle(). The header needs no LibTorch, so that serving compiles without it.
+std::shared_ptr<const Predictor> load_predictor(const std::filesystem::path& bundle, int threads = 0);
+
+}  // namespace pulmo

@@ -1,0 +1,79 @@
+#include "core/support/atomic_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <utility>
+
+#include "core/support/error.h"
+
+namespace pulmo {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(std::string_view action, const fs::path& path) {
+  throw IoError("cannot " + std::string(action) + " " + path.string() + ": " + std::strerror(errno));
+}
+
+void sync_path(const fs::path& path, int flags) {
+  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC);
+  if (descriptor < 0) fail("open", path);
+  const int result = ::fsync(descriptor);
+  const int error = errno;
+  ::close(descriptor);
+  errno = error;
+  if (result != 0) fail("flush to disk", path);
+}
+
+fs::path parent_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+fs::path temp_name(const fs::path& target) {
+  static std::atomic<unsigned> counter{0};
+  return target.string() + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)), temp_(temp_name(target_)) {
+  const int descriptor = ::open(temp_.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+  if (descriptor < 0) fail("create a file in", parent_of(target_));
+  ::close(descriptor);
+}
+
+AtomicFile::~AtomicFile() {
+  if (committed_) return;
+  std::error_code ignored;
+  fs::remove(temp_, ignored);
+}
+
+void AtomicFile::commit() {
+  sync_path(temp_, O_RDONLY);
+  if (::rename(temp_.c_str(), target_.c_str()) != 0) fail("rename a temporary file to", target_);
+  committed_ = true;
+  sync_path(parent_of(target_), O_RDONLY | O_DIRECTORY);
+}
+
+void write_file_atomically(const fs::path& path, std::string_view content) {
+  AtomicFile file(path);
+  std::ofstream stream(file.temp_path(), std::ios::binary | std::ios::trunc);
+  stream.write(content.data(), static_cast<std::streamsize>(content.size()));
+  stream.close();
+  if (!stream) fail("write", path);
+  file.commit();
+}
+
+void make_writable_directory(const fs::path& directory) {
+  std::error_code status;
+  fs::create_directories(directory, status);
+  if (status) throw IoError("cannot create the folder " + directory.string() + ": " + status.message());
+  const AtomicFile probe(directory / ".pulmo-probe");
+}
+
+}  // namespace pulmo

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+namespace pulmo {
+
+/// A file that appears under its name whole or not at all. Write to temp_path() by any means, then commit(): fsync,
+/// rename, fsync of the folder. Without commit() the destructor removes the temporary file. Not thread-safe.
+class AtomicFile {
+ public:
+  /// Throws IoError when the target's folder does not exist or cannot be written.
+  explicit AtomicFile(std::filesystem::path target);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  /// `target.tmp-PID-N`, in the target's folder. It exists and is empty.
+  const std::filesystem::path& temp_path() const { return temp_; }
+  /// Throws IoError; the target is then as it was.
+  void commit();
+
+ private:
+  std::filesystem::path target_;
+  std::filesystem::path temp_;
+  bool committed_ = false;
+};
+
+/// Throws IoError; the target is then as it was.
+void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+
+/// Creates the folder (and its parents) and proves that a file can be made in it. Throws IoError naming the folder.
+void make_writable_directory(const std::filesystem::path& directory);
+
+}  // namespace pulmo

@@ -1,0 +1,28 @@
+#include "core/support/command_line.h"
+
+#include "core/support/log.h"
+#include "core/support/version.h"
+
+namespace pulmo {
+
+void add_configuration_options(CLI::App& command, CommonOptions& options) {
+  command.add_option("--config", options.config, "YAML configuration; see configs/ for every key")
+      ->type_name("FILE")
+      ->check(CLI::ExistingFile);
+  command.add_option("--set", options.overrides, "Override one configuration key; repeatable")
+      ->type_name("KEY.PATH=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
+void add_program_options(CLI::App& program) {
+  program.set_version_flag("--version", std::string(version()), "Print the version and exit");
+  program
+      .add_option_function<std::string>(
+          "--log-level", [](const std::string& name) { set_log_level(parse_log_level(name)); },
+          "debug, info, warning or error")
+      ->type_name("LEVEL");
+  program.require_subcommand(-1);
+}
+
+}  // namespace pulmo
