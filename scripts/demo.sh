@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# From nothing to a served prediction: installs, builds, makes a phantom archive, prepares it, trains on two MPI ranks,
+# prints the comparison table, serves the best model and posts a held-out slice to it.
+#   scripts/demo.sh [--exit] [--port 8080] [--output runs/demo] [--patients 48] [--epochs 8]
+# --exit: end after the answer instead of serving on. Every figure it prints is from the synthetic phantom.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+exit_after=0 port=8080 output=runs/demo patients=48 epochs=8
+while (($#)); do
+  case "$1" in
+    --exit) exit_after=1; shift ;;
+    --port) port=$2; shift 2 ;;
+    --output) output=$2; shift 2 ;;
+    --patients) patients=$2; shift 2 ;;
+    --epochs) epochs=$2; shift 2 ;;
+    *) echo "usage: $0 [--exit] [--port N] [--output DIR] [--patients N] [--epochs N]" >&2; exit 2 ;;
+  esac
+done
+
+step() { printf '\n\033[1m== %s\033[0m (%d s)\n' "$*" "$SECONDS"; }
+
+step "Installing"
+scripts/setup.sh --no-tests
+
+step "Building"
+cmake --preset release -DBUILD_TESTING=OFF >/dev/null
+cmake --build --preset release --parallel "$(nproc)" | tail -n 1
+bin=build/release/bin
+
+if ((EUID == 0)); then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
+export OMPI_MCA_rmaps_base_oversubscribe=1  # two ranks, even on one core
+
+step "Making a phantom archive of $patients patients"
+rm -rf "$output"
+mkdir -p "$output"
+"$bin/pulmo-prepare" phantom --output "$output/archive" --patients "$patients" --seed 7
+
+step "Preparing shards"
+"$bin/pulmo-prepare" lidc --input "$output/archive/images" --annotations "$output/archive/annotations" \
+  --config configs/prepare.yaml --output "$output/data"
+"$bin/pulmo-prepare" verify "$output/data"
+"$bin/pulmo-prepare" inspect "$output/data" --montage "$output/montage.png"
+
+step "Training the rows of the comparison table on 2 ranks"
+mpirun -n 2 "$bin/pulmo-train" compare --config configs/compare.yaml --set training.epochs="$epochs" \
+  --data "$output/data" --output "$output/run"
+
+step "Serving the proposed CNN"
+"$bin/pulmo-serve" --bundle "$output/run/proposed_cnn/bundle.pt" --config configs/serve.yaml --port "$port" \
+  >"$output/serve.log" 2>&1 &
+server=$!
+trap 'kill "$server" 2>/dev/null || true' EXIT
+for _ in $(seq 300); do
+  address=$(grep -o 'address=http://[^ ]*' "$output/serve.log" 2>/dev/null | head -n 1 | cut -d= -f2 || true)
+  [[ -n $address ]] && break
+  kill -0 "$server" 2>/dev/null || { cat "$output/serve.log" >&2; exit 1; }
+  sleep 0.1
+done
+[[ -n $address ]] || { echo "demo: the server did not start in time" >&2; cat "$output/serve.log" >&2; exit 1; }
+
+step "Posting a held-out slice with a malignant-looking nodule"
+row=$(awk -F, 'NR > 1 && $1 == "test" && $5 == "malignant"' "$output/run/proposed_cnn/predictions.csv" | sed -n '3p')
+patient=$(cut -d, -f2 <<<"$row")
+instance=$(cut -d, -f4 <<<"$row")
+slice=$(grep -rlF "$instance" "$output/archive/images/$patient" | head -n 1)
+echo "curl -H 'Content-Type: application/dicom' --data-binary @$slice $address/v1/predict"
+curl -fsS -H 'Content-Type: application/dicom' --data-binary "@$slice" "$address/v1/predict"
+echo
+echo
+echo "The comparison table: $output/run/comparison.md and comparison.html; all figures are from the synthetic phantom."
+
+if ((exit_after)); then
+  kill -TERM "$server"
+  wait "$server"
+  trap - EXIT
+  step "Done"
+  exit 0
+fi
+step "Serving at $address (open it in a browser; Ctrl-C ends)"
+trap 'kill -TERM "$server" 2>/dev/null; wait "$server"; exit 0' INT TERM
+wait "$server"

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Installs, builds and runs every test.
+#   scripts/test.sh [--preset release] [--require-real-data] [-- ctest options]
+# Examples: scripts/test.sh -- -L unit      scripts/test.sh --preset asan -- -L 'unit|data' -E mpi
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+preset=release
+require_real_data=0
+while (($#)); do
+  case "$1" in
+    --preset) preset=$2; shift 2 ;;
+    --require-real-data) require_real_data=1; shift ;;
+    --) shift; break ;;
+    *) echo "usage: $0 [--preset NAME] [--require-real-data] [-- ctest options]" >&2; exit 2 ;;
+  esac
+done
+
+real_data=${PULMO_REAL_DATA:-../shared/data}
+if ((require_real_data)) && [[ ! -f $real_data/SHA256SUMS ]]; then
+  echo "test: the real CT samples are required but $real_data/SHA256SUMS is missing; set PULMO_REAL_DATA" >&2
+  exit 1
+fi
+
+scripts/setup.sh
+jobs=$(nproc)
+cmake --preset "$preset" >/dev/null
+cmake --build --preset "$preset" --parallel "$jobs"
+ctest --preset "$preset" --parallel "$jobs" --no-tests=error "$@"
