@@ -1,0 +1,17 @@
+#pragma once
+
+#include <memory>
+
+#include "core/model/network.h"
+
+namespace pulmo {
+
+/// The factories that network.cpp lists by name. Options are checked by make_network() but for the input size, which
+/// each factory checks: it throws InvalidInput("configuration") when nothing is left after its pooling.
+std::shared_ptr<Network> make_proposed_cnn(const NetworkOptions& options);
+std::shared_ptr<Network> make_conventional_cnn(const NetworkOptions& options);
+
+/// Throws InvalidInput("configuration") unless options.size_px is at least `minimum`.
+void require_size(const NetworkOptions& options, std::int64_t minimum);
+
+}  // namespace pulmo

@@ -1,0 +1,133 @@
+#include "core/model/bundle.h"
+
+#include <caffe2/serialize/read_adapter_interface.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+
+#include "core/model/metadata_json.h"
+#include "core/support/atomic_file.h"
+#include "core/support/bytes.h"
+#include "core/support/digest.h"
+#include "core/support/error.h"
+#include "core/support/version.h"
+
+namespace pulmo {
+namespace {
+
+constexpr const char* kMetadataName = "pulmo.json";
+
+/// Lets LibTorch read the bytes that the digest was made of, without a copy.
+class BytesAdapter final : public caffe2::serialize::ReadAdapterInterface {
+ public:
+  explicit BytesAdapter(ByteView bytes) : bytes_(bytes) {}
+  std::size_t size() const override { return bytes_.size(); }
+  std::size_t read(std::uint64_t position, void* buffer, std::size_t count, const char* what) const override {
+    static_cast<void>(what);
+    if (position >= bytes_.size()) return 0;
+    const std::size_t size = std::min<std::size_t>(count, bytes_.size() - position);
+    std::memcpy(buffer, bytes_.data() + position, size);
+    return size;
+  }
+
+ private:
+  ByteView bytes_;
+};
+
+[[noreturn]] void refuse(const std::filesystem::path& path, const std::string& why) {
+  throw InvalidInput("bundle", "bundle " + path.string() + ": " + why);
+}
+
+std::string utc_now() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char text[32];
+  const std::size_t size = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return {text, size};
+}
+
+torch::jit::Module load_module(const std::filesystem::path& path, ByteView bytes, std::string& metadata_json) {
+  torch::jit::ExtraFilesMap extra{{kMetadataName, ""}};
+  try {
+    torch::jit::Module module = torch::jit::load(std::make_shared<BytesAdapter>(bytes), at::kCPU, extra);
+    metadata_json = extra[kMetadataName];
+    return module;
+  } catch (const c10::Error&) {
+    refuse(path, "not a TorchScript file, or damaged; export it again or copy it anew");
+  } catch (const std::exception&) {  // the parsers below c10 throw standard ones
+    refuse(path, "not a TorchScript file, or damaged; export it again or copy it anew");
+  }
+}
+
+/// Finds or makes the submodule of a dotted prefix ("layer1.conv1").
+torch::jit::Module submodule(torch::jit::Module root, const std::string& prefix) {
+  if (prefix.empty()) return root;
+  const std::size_t dot = prefix.find('.');
+  const std::string head = prefix.substr(0, dot);
+  if (!root.hasattr(head)) {
+    const c10::QualifiedName name("__torch__.pulmo." + head);
+    root.register_module(head, torch::jit::Module(name, root._ivalue()->compilation_unit(), true));
+  }
+  const torch::jit::Module child(root.attr(head).toModule());
+  return dot == std::string::npos ? child : submodule(child, prefix.substr(dot + 1));
+}
+
+void copy_tensors(const Network& network, torch::jit::Module& root) {
+  const auto copy_of = [](const torch::Tensor& tensor) {
+    const torch::Tensor plain = tensor.detach().to(at::kCPU);
+    return (plain.is_floating_point() ? plain.to(at::kFloat) : plain).clone(at::MemoryFormat::Contiguous);
+  };
+  const auto place = [&](const std::string& path, const torch::Tensor& tensor, bool is_buffer) {
+    const std::size_t dot = path.rfind('.');
+    torch::jit::Module owner = submodule(root, dot == std::string::npos ? "" : path.substr(0, dot));
+    const std::string name = dot == std::string::npos ? path : path.substr(dot + 1);
+    owner.register_parameter(name, copy_of(tensor), is_buffer);
+  };
+  for (const auto& item : network.named_parameters()) place(item.key(), item.value(), false);
+  for (const auto& item : network.named_buffers()) place(item.key(), item.value(), true);
+}
+
+}  // namespace
+
+torch::jit::Module to_torchscript(const Network& network) {
+  const auto unit = std::make_shared<torch::jit::CompilationUnit>();
+  torch::jit::Module root(c10::QualifiedName("__torch__.pulmo.Network"), unit, false);
+  copy_tensors(network, root);
+  root.define(network.script());
+  root.eval();
+  return root;
+}
+
+void save_bundle(const std::filesystem::path& path, const torch::jit::Module& module, BundleMetadata metadata) {
+  metadata.created = utc_now();
+  metadata.pulmo_version = std::string(version());
+  const torch::jit::ExtraFilesMap extra{{kMetadataName, metadata_to_json(metadata)}};
+  AtomicFile file(path);
+  std::ofstream stream(file.temp_path(), std::ios::binary | std::ios::trunc);
+  try {
+    module.save(stream, extra);
+  } catch (const c10::Error& error) {
+    if (stream) throw;  // a module that cannot be exported is a bug
+  }
+  stream.close();
+  if (!stream) throw IoError("cannot write " + path.string() + ": is the disk full?");
+  file.commit();
+}
+
+Bundle load_bundle(const std::filesystem::path& path) {
+  const Bytes bytes = read_file(path);
+  std::string metadata_json;
+  torch::jit::Module module = load_module(path, bytes, metadata_json);
+  if (metadata_json.empty()) {
+    refuse(path, "a TorchScript file without pulmo.json; only files written by pulmo-train can be used");
+  }
+  module.eval();
+  return {module, metadata_from_json(metadata_json, path.string()), sha256_hex(bytes)};
+}
+
+}  // namespace pulmo

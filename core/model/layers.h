@@ -1,0 +1,48 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <torch/nn/module.h>
+
+#include <cstdint>
+
+namespace pulmo {
+
+/// A 2D convolution with stride 1: weight (out, in, kernel, kernel), bias (out).
+class ConvLayer : public torch::nn::Module {
+ public:
+  ConvLayer(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t padding);
+  /// (N, in, H, W) to (N, out, H', W').
+  torch::Tensor forward(const torch::Tensor& images) const;
+
+ private:
+  torch::Tensor weight_;
+  torch::Tensor bias_;
+  std::int64_t padding_;
+};
+
+/// A dense layer: weight (out, in), bias (out).
+class DenseLayer : public torch::nn::Module {
+ public:
+  DenseLayer(std::int64_t in, std::int64_t out);
+  /// (N, in) to (N, out).
+  torch::Tensor forward(const torch::Tensor& values) const;
+
+ private:
+  torch::Tensor weight_;
+  torch::Tensor bias_;
+};
+
+/// Max-pool 2x2, then ReLU: the two commute, so this is ReLU then max-pool with a quarter of the ReLU's work and the
+/// same gradient.
+torch::Tensor pool_relu(const torch::Tensor& maps);
+
+/// The same images laid out channels-last, in which CPU convolutions are quickest. One channel costs no copy: its
+/// layout is both, and only the strides are told apart.
+torch::Tensor to_channels_last(const torch::Tensor& images);
+
+/// He initialisation (He, Zhang, Ren, Sun 2015) for layers followed by ReLU: every parameter of two or more dimensions
+/// uniform in +-sqrt(6 / fan_in), every other one 0. A pure function of the seed and the parameter's name, the same on
+/// every platform and number of threads.
+void initialise(torch::nn::Module& module, std::uint64_t seed);
+
+}  // namespace pulmo

@@ -1,0 +1,66 @@
+#include "core/model/network.h"
+
+#include <functional>
+
+#include "core/model/architectures.h"
+#include "core/model/layers.h"
+#include "core/support/error.h"
+
+namespace pulmo {
+namespace {
+
+struct Architecture {
+  const char* name;
+  std::shared_ptr<Network> (*make)(const NetworkOptions&);
+};
+
+/// Every architecture of the comparison table: a new one is its own file and one line here.
+constexpr Architecture kArchitectures[] = {
+    {"proposed_cnn", make_proposed_cnn},
+    {"conventional_cnn", make_conventional_cnn},
+};
+
+[[noreturn]] void refuse(const NetworkOptions& options, const std::string& why) {
+  throw InvalidInput("configuration", "network " + options.name + ": " + why);
+}
+
+void check(const NetworkOptions& options) {
+  if (options.channels < 1) refuse(options, "channels is " + std::to_string(options.channels) + ", must be positive");
+  if (options.classes < 2) refuse(options, "classes is " + std::to_string(options.classes) + ", must be at least 2");
+  if (!(options.dropout >= 0.0 && options.dropout < 1.0)) {
+    refuse(options, "dropout is " + std::to_string(options.dropout) + ", must be at least 0 and below 1");
+  }
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+}  // namespace
+
+void require_size(const NetworkOptions& options, std::int64_t minimum) {
+  if (options.size_px >= minimum) return;
+  refuse(options, "input of " + std::to_string(options.size_px) + " px is too small, it needs at least " +
+                      std::to_string(minimum) + " px");
+}
+
+std::vector<std::string> network_names() {
+  std::vector<std::string> names;
+  for (const Architecture& architecture : kArchitectures) names.emplace_back(architecture.name);
+  return names;
+}
+
+std::shared_ptr<Network> make_network(const NetworkOptions& options) {
+  for (const Architecture& architecture : kArchitectures) {
+    if (options.name != architecture.name) continue;
+    check(options);
+    auto network = architecture.make(options);
+    initialise(*network, options.seed);
+    return network;
+  }
+  refuse(options, "unknown name; known are " + joined(network_names()));
+}
+
+}  // namespace pulmo
