@@ -1,0 +1,96 @@
+#include "core/image/picture_header.h"
+
+#include <cstddef>
+
+namespace pulmo {
+namespace {
+
+std::uint32_t big_endian(ByteView bytes, std::size_t at, std::size_t count) {
+  std::uint32_t value = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    value = (value << 8U) | std::to_integer<std::uint32_t>(bytes[at + i]);
+  }
+  return value;
+}
+
+bool is_frame_header(std::uint32_t marker) {
+  const bool sof = marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
+  return sof || marker == 0xF7;  // SOF55 of JPEG-LS
+}
+
+bool stands_alone(std::uint32_t marker) {
+  return marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8);
+}
+
+// The position of the next marker at or behind `at`: FF followed by neither 00 (a stuffed byte) nor FF (a fill byte).
+std::size_t next_marker(ByteView bytes, std::size_t at) {
+  for (; at + 1 < bytes.size(); ++at) {
+    if (bytes[at] == std::byte{0xFF} && bytes[at + 1] != std::byte{0} && bytes[at + 1] != std::byte{0xFF}) {
+      return at;
+    }
+  }
+  return bytes.size();
+}
+
+}  // namespace
+
+std::optional<PictureHeader> read_png_header(ByteView bytes) {
+  constexpr std::size_t kSignature = 8;
+  if (bytes.size() < 33 || as_text(bytes.subspan(12, 4)) != "IHDR") {
+    return std::nullopt;
+  }
+  PictureHeader header;
+  header.width = big_endian(bytes, 16, 4);
+  header.height = big_endian(bytes, 20, 4);
+  header.bits = static_cast<int>(big_endian(bytes, 24, 1));
+  std::size_t at = kSignature;
+  while (bytes.size() - at >= 12) {
+    const std::size_t length = big_endian(bytes, at, 4);
+    if (length > bytes.size() - at - 12) {
+      break;
+    }
+    if (as_text(bytes.subspan(at + 4, 4)) == "IEND") {
+      header.complete = true;
+      break;
+    }
+    at += 12 + length;
+  }
+  return header;
+}
+
+std::optional<PictureHeader> read_jpeg_header(ByteView bytes) {
+  PictureHeader header;
+  header.scans = 0;
+  bool found = false;
+  std::size_t at = next_marker(bytes, 0);
+  while (at + 1 < bytes.size()) {
+    const auto marker = std::to_integer<std::uint32_t>(bytes[at + 1]);
+    at += 2;
+    if (marker == 0xD9) {
+      header.complete = true;
+      break;
+    }
+    if (!stands_alone(marker)) {
+      if (bytes.size() - at < 2) {
+        break;
+      }
+      const std::size_t length = big_endian(bytes, at, 2);
+      if (length < 2 || length > bytes.size() - at) {
+        break;
+      }
+      if (is_frame_header(marker) && length >= 8 && !found) {
+        found = true;
+        header.bits = static_cast<int>(big_endian(bytes, at + 2, 1));
+        header.height = big_endian(bytes, at + 3, 2);
+        header.width = big_endian(bytes, at + 5, 2);
+        header.channels = static_cast<int>(big_endian(bytes, at + 7, 1));
+      }
+      header.scans += marker == 0xDA ? 1 : 0;
+      at += length;
+    }
+    at = next_marker(bytes, at);
+  }
+  return found ? std::optional(header) : std::nullopt;
+}
+
+}  // namespace pulmo

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "core/support/bytes.h"
+
+namespace pulmo {
+
+/// Inside core/image only: what a PNG or JPEG says of itself, read without unpacking a pixel.
+struct PictureHeader {
+  std::int64_t width = 0;
+  std::int64_t height = 0;
+  int bits = 8;
+  int channels = 1;
+  int scans = 1;          ///< of a JPEG; progressive ones have several
+  bool complete = false;  ///< the end mark (PNG IEND, JPEG EOI) is there
+};
+
+/// PNG, ISO/IEC 15948. nullopt when there is no IHDR.
+std::optional<PictureHeader> read_png_header(ByteView bytes);
+/// JPEG and JPEG-LS, ITU-T T.81 annex B. nullopt when there is no frame header.
+std::optional<PictureHeader> read_jpeg_header(ByteView bytes);
+
+}  // namespace pulmo
