@@ -1,0 +1,177 @@
+#include "core/model/features/regions.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <opencv2/imgproc.hpp>
+#include <tuple>
+
+namespace pulmo::features {
+namespace {
+
+constexpr std::size_t kLungParts = 2;
+constexpr std::size_t kSpots = 3;
+constexpr int kMinLungPart = 16;  // pixels; smaller crumbs of the mask are no part of a lung
+constexpr int kMinSpot = 4;       // pixels; below that shape means nothing
+
+struct Sums {
+  double n = 0, x = 0, y = 0, xx = 0, yy = 0, xy = 0, value = 0;
+  float farthest = 0.0F;
+};
+
+std::vector<Sums> sum_labels(const cv::Mat& labels, const cv::Mat& image, const cv::Mat& distance, int count) {
+  std::vector<Sums> sums(static_cast<std::size_t>(count));
+  for (int y = 0; y < labels.rows; ++y) {
+    const int* label = labels.ptr<int>(y);
+    const auto* value = image.ptr<std::uint16_t>(y);
+    const float* far = distance.ptr<float>(y);
+    for (int x = 0; x < labels.cols; ++x) {
+      if (label[x] == 0) continue;
+      Sums& s = sums[static_cast<std::size_t>(label[x])];
+      s.n += 1;
+      s.x += x;
+      s.y += y;
+      s.xx += static_cast<double>(x) * x;
+      s.yy += static_cast<double>(y) * y;
+      s.xy += static_cast<double>(x) * y;
+      s.value += value[x];
+      s.farthest = std::max(s.farthest, far[x]);
+    }
+  }
+  return sums;
+}
+
+/// Axes of the ellipse with the region's second moments; 1/12 is the moment of a unit pixel.
+Region moments_of(const Sums& s) {
+  Region region;
+  region.area = s.n;
+  const double mean_x = s.x / s.n;
+  const double mean_y = s.y / s.n;
+  const double xx = s.xx / s.n - mean_x * mean_x + 1.0 / 12.0;
+  const double yy = s.yy / s.n - mean_y * mean_y + 1.0 / 12.0;
+  const double xy = s.xy / s.n - mean_x * mean_y;
+  const double half_gap = std::sqrt((xx - yy) * (xx - yy) + 4.0 * xy * xy) / 2.0;
+  const double major = (xx + yy) / 2.0 + half_gap;
+  const double minor = (xx + yy) / 2.0 - half_gap;
+  region.major_axis = 4.0 * std::sqrt(major);
+  region.eccentricity = std::sqrt(std::max(0.0, 1.0 - minor / major));
+  region.mean = s.value / s.n / 65535.0;
+  region.inscribed_radius = static_cast<double>(s.farthest);
+  return region;
+}
+
+/// Area of the convex hull of the pixels' unit squares. The outermost pixels of each row suffice.
+double hull_area(const cv::Mat& labels, int label, const cv::Rect& box) {
+  std::vector<cv::Point> corners;
+  for (int y = box.y; y < box.y + box.height; ++y) {
+    const int* row = labels.ptr<int>(y);
+    int left = box.x;
+    int right = box.x + box.width - 1;
+    while (left <= right && row[left] != label) ++left;
+    while (right > left && row[right] != label) --right;
+    if (left > right) continue;
+    for (const int edge : {y, y + 1}) {
+      corners.emplace_back(left, edge);
+      corners.emplace_back(right + 1, edge);
+    }
+  }
+  std::vector<cv::Point> hull;
+  cv::convexHull(corners, hull);
+  return cv::contourArea(hull);
+}
+
+cv::Rect box_of(const cv::Mat& stats, int label) {
+  return {stats.at<int>(label, cv::CC_STAT_LEFT), stats.at<int>(label, cv::CC_STAT_TOP),
+          stats.at<int>(label, cv::CC_STAT_WIDTH), stats.at<int>(label, cv::CC_STAT_HEIGHT)};
+}
+
+/// Roundness 4 A / (pi major^2): 1 for a disc, small for a line.
+double roundness(const Region& region) {
+  return 4.0 * region.area / (std::numbers::pi * region.major_axis * region.major_axis);
+}
+
+cv::Mat spots_of(const cv::Mat& image, const cv::Mat& lungs) {
+  cv::Mat grey;
+  image.convertTo(grey, CV_8U, 1.0 / 256.0, -0.498046875);  // pixel >> 8: conversion rounds, so half a step down
+  std::vector<unsigned char> inside;
+  inside.reserve(image.total());
+  for (int y = 0; y < grey.rows; ++y) {
+    for (int x = 0; x < grey.cols; ++x) {
+      if (lungs.at<unsigned char>(y, x) != 0) inside.push_back(grey.at<unsigned char>(y, x));
+    }
+  }
+  cv::Mat spots = cv::Mat::zeros(image.size(), CV_8U);
+  if (inside.empty()) return spots;
+  cv::Mat ignored;
+  const double threshold = cv::threshold(inside, ignored, 0.0, 255.0, cv::THRESH_BINARY | cv::THRESH_OTSU);
+  cv::Mat(grey > threshold).copyTo(spots, lungs);
+  return spots;
+}
+
+}  // namespace
+
+std::vector<Region> find_regions(const cv::Mat& mask, const cv::Mat& image, int min_area, std::size_t detailed) {
+  cv::Mat labels;
+  cv::Mat stats;
+  cv::Mat centroids;
+  cv::Mat distance;
+  const int count = cv::connectedComponentsWithStats(mask, labels, stats, centroids, 8, CV_32S);
+  cv::distanceTransform(mask, distance, cv::DIST_L2, cv::DIST_MASK_PRECISE, CV_32F);
+  const std::vector<Sums> sums = sum_labels(labels, image, distance, count);
+  std::vector<std::pair<Region, int>> found;
+  for (int label = 1; label < count; ++label) {
+    const Sums& s = sums[static_cast<std::size_t>(label)];
+    if (s.n >= min_area) found.emplace_back(moments_of(s), label);
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.first.area, a.first.mean) > std::tie(b.first.area, b.first.mean);
+  });
+  std::vector<Region> regions;
+  for (auto& [region, label] : found) {
+    const cv::Rect box = box_of(stats, label);
+    region.extent = region.area / box.area();
+    if (regions.size() < detailed) region.solidity = region.area / hull_area(labels, label, box);
+    regions.push_back(region);
+  }
+  return regions;
+}
+
+void add_lung_shape(FeatureList& list, const cv::Mat& image, const cv::Mat& lungs) {
+  const auto pixels = static_cast<double>(image.total());
+  std::vector<Region> parts = find_regions(lungs, image, kMinLungPart, kLungParts);
+  list.add("lung.area", cv::countNonZero(lungs) / pixels);
+  list.add("lung.parts", static_cast<double>(parts.size()));
+  parts.resize(kLungParts);
+  for (std::size_t i = 0; i < kLungParts; ++i) {
+    const std::string name = "lung.part" + std::to_string(i + 1) + ".";
+    list.add(name + "area", parts[i].area / pixels);
+    list.add(name + "eccentricity", parts[i].eccentricity);
+    list.add(name + "solidity", parts[i].solidity);
+    list.add(name + "extent", parts[i].extent);
+  }
+}
+
+void add_bright_spots(FeatureList& list, const cv::Mat& image, const cv::Mat& lungs) {
+  const auto side = static_cast<double>(image.rows);
+  const double lung_pixels = std::max(1, cv::countNonZero(lungs));
+  const cv::Mat mask = spots_of(image, lungs);
+  std::vector<Region> spots = find_regions(mask, image, kMinSpot, kSpots);
+  double widest = 0.0;
+  for (const Region& spot : spots) widest = std::max(widest, spot.inscribed_radius);
+  list.add("spots.count", static_cast<double>(spots.size()));
+  list.add("spots.area", cv::countNonZero(mask) / lung_pixels);
+  list.add("spots.widest_radius", widest / side);
+  spots.resize(kSpots);
+  for (std::size_t i = 0; i < kSpots; ++i) {
+    const Region& spot = spots[i];
+    const std::string name = "spot" + std::to_string(i + 1) + ".";
+    list.add(name + "area", spot.area / (side * side));
+    list.add(name + "eccentricity", spot.eccentricity);
+    list.add(name + "roundness", roundness(spot));
+    list.add(name + "solidity", spot.solidity);
+    list.add(name + "radius", spot.inscribed_radius / side);
+    list.add(name + "brightness", spot.mean);
+  }
+}
+
+}  // namespace pulmo::features
