@@ -9,6 +9,7 @@
 #include <ctime>
 #include <fstream>
 
+#include "core/model/archive_check.h"
 #include "core/model/metadata_json.h"
 #include "core/support/atomic_file.h"
 #include "core/support/bytes.h"
@@ -52,15 +53,15 @@ std::string utc_now() {
 }
 
 torch::jit::Module load_module(const std::filesystem::path& path, ByteView bytes, std::string& metadata_json) {
+  constexpr const char* kDamaged = "not a TorchScript file, or damaged; export it again or copy it anew";
+  if (!is_intact_archive(bytes)) refuse(path, kDamaged);
   torch::jit::ExtraFilesMap extra{{kMetadataName, ""}};
   try {
     torch::jit::Module module = torch::jit::load(std::make_shared<BytesAdapter>(bytes), at::kCPU, extra);
     metadata_json = extra[kMetadataName];
     return module;
-  } catch (const c10::Error&) {
-    refuse(path, "not a TorchScript file, or damaged; export it again or copy it anew");
-  } catch (const std::exception&) {  // the parsers below c10 throw standard ones
-    refuse(path, "not a TorchScript file, or damaged; export it again or copy it anew");
+  } catch (const std::exception&) {  // c10::Error, and what the parsers below it throw
+    refuse(path, kDamaged);
   }
 }
 
