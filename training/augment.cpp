@@ -1,0 +1,75 @@
+#include "training/augment.h"
+
+#include <algorithm>
+
+#include "core/support/seed.h"
+
+namespace pulmo::training {
+namespace {
+
+constexpr float kScale = 65535.0F;
+
+// The source of output (0,0) and what one step along a row or a column of the output adds, in elements of the plane.
+struct Walk {
+  std::int64_t origin = 0, row_step = 0, column_step = 0;
+};
+
+Walk walk_of(const Transform& transform, const PlaneSize& size) {
+  const std::int64_t row = transform.flip_rows ? -size.width : size.width;
+  const std::int64_t column = transform.flip_columns ? -1 : 1;
+  Walk walk;
+  walk.origin =
+      (transform.flip_rows ? (size.height - 1) * size.width : 0) + (transform.flip_columns ? size.width - 1 : 0);
+  walk.row_step = transform.transpose ? column : row;
+  walk.column_step = transform.transpose ? row : column;
+  return walk;
+}
+
+}  // namespace
+
+Transform draw_transform(const AugmentOptions& options, std::uint64_t sample_seed) {
+  Random random(sample_seed);
+  Transform transform;
+  if (options.flips) {
+    const std::uint64_t sides = random.below(4);
+    transform.flip_rows = (sides & 1U) != 0;
+    transform.flip_columns = (sides & 2U) != 0;
+  }
+  if (options.quarter_turns) {
+    // Quarter turn = transpose and flip of one side; half turn = flip of both.
+    const std::uint64_t turns = random.below(4);
+    transform.transpose = (turns & 1U) != 0;
+    if (turns == 1 || turns == 2) transform.flip_rows = !transform.flip_rows;
+    if (turns == 2 || turns == 3) transform.flip_columns = !transform.flip_columns;
+  }
+  if (options.shift_px > 0) {
+    const auto span = static_cast<std::uint64_t>(2 * options.shift_px + 1);
+    transform.shift_rows = static_cast<int>(random.below(span)) - options.shift_px;
+    transform.shift_columns = static_cast<int>(random.below(span)) - options.shift_px;
+  }
+  return transform;
+}
+
+void transform_to_float(std::span<const std::uint16_t> pixels, const PlaneSize& size, const Transform& transform,
+                        std::span<float> out) {
+  const Walk walk = walk_of(transform, size);
+  float* target = out.data();
+  for (std::int64_t c = 0; c < size.channels; ++c) {
+    const std::uint16_t* plane = pixels.data() + c * size.height * size.width;
+    for (std::int64_t y = 0; y < size.height; ++y) {
+      const std::int64_t row = std::clamp<std::int64_t>(y + transform.shift_rows, 0, size.height - 1);
+      const std::uint16_t* line = plane + walk.origin + row * walk.row_step;
+      if (transform.shift_columns == 0) {
+        for (std::int64_t x = 0; x < size.width; ++x)
+          *target++ = static_cast<float>(line[x * walk.column_step]) / kScale;
+        continue;
+      }
+      for (std::int64_t x = 0; x < size.width; ++x) {
+        const std::int64_t column = std::clamp<std::int64_t>(x + transform.shift_columns, 0, size.width - 1);
+        *target++ = static_cast<float>(line[column * walk.column_step]) / kScale;
+      }
+    }
+  }
+}
+
+}  // namespace pulmo::training

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/store/manifest.h"
+#include "core/store/shard.h"
+
+namespace pulmo::training {
+
+/// One split of a prepared folder as one sequence of samples, in the order of its shards. Reading is thread-safe.
+class Dataset {
+ public:
+  /// Opens and checks every shard, see open_split(). Throws InvalidInput("shard") also for a label without a class
+  /// name and for volumes, which no row of the comparison table takes yet.
+  Dataset(const std::filesystem::path& directory, const Manifest& manifest, Split split);
+
+  Split split() const { return split_; }
+  std::int64_t size() const { return static_cast<std::int64_t>(labels_.size()); }
+  const SampleShape& shape() const { return shape_; }
+
+  int label(std::int64_t index) const { return labels_[static_cast<std::size_t>(index)]; }
+  const std::string& patient(std::int64_t index) const;
+  const std::string& group(std::int64_t index) const;
+  const std::string& instance(std::int64_t index) const;
+  /// Samples of each class, K.
+  std::vector<std::int64_t> class_counts(std::size_t classes) const;
+
+  /// "train-00000.h5 sample 12": where a sample lies, without naming a patient.
+  std::string place(std::int64_t index) const;
+
+  /// Reads an image into `out`, shape().elements() values. Throws InvalidInput("shard") for a damaged chunk.
+  void read_image(std::int64_t index, std::span<std::uint16_t> out) const;
+
+ private:
+  struct Address {
+    std::size_t shard;
+    std::int64_t row;
+  };
+  Address find(std::int64_t index) const;
+
+  Split split_;
+  SampleShape shape_;
+  std::vector<ShardReader> shards_;
+  std::vector<std::int64_t> first_;  ///< index of each shard's first sample
+  std::vector<std::uint8_t> labels_;
+};
+
+/// Keeps images in memory after their first reading, up to a budget. Calls must not overlap.
+class ImageCache {
+ public:
+  ImageCache(const Dataset& dataset, std::int64_t budget_bytes);
+
+  /// The pixels, from memory or from disk; valid until the next call.
+  std::span<const std::uint16_t> image(std::int64_t index);
+
+ private:
+  const Dataset& dataset_;
+  std::int64_t left_bytes_;
+  std::vector<std::vector<std::uint16_t>> kept_;
+  std::vector<std::uint16_t> scratch_;
+};
+
+}  // namespace pulmo::training

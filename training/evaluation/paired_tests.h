@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace pulmo::training {
+
+struct McNemarResult {
+  std::int64_t only_first = 0;   ///< right in the first row only
+  std::int64_t only_second = 0;  ///< right in the second row only
+  double p_value = 1.0;
+};
+
+/// McNemar's exact test (McNemar 1947; two-sided binomial, p = 1/2, on the discordant pairs). It takes the pairs as
+/// independent, which slices of one patient are not: see docs/train.md.
+McNemarResult mcnemar(const std::vector<bool>& first_right, const std::vector<bool>& second_right);
+
+struct DeLongResult {
+  double first_auc = 0.0;
+  double second_auc = 0.0;
+  double standard_error = 0.0;  ///< of the difference
+  double z = 0.0;               ///< (first - second) / standard_error; 0 when both curves agree everywhere
+  double p_value = 1.0;         ///< two-sided
+};
+
+/// DeLong, DeLong, Clarke-Pearson 1988: the difference of two correlated areas under the ROC curve, scores of the same
+/// subjects. NaN fields when a class is missing or has a single member.
+DeLongResult delong(std::span<const double> first, std::span<const double> second, const std::vector<bool>& positive);
+
+}  // namespace pulmo::training

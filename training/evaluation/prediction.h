@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pulmo::training {
+
+/// One scored sample, or what several samples of a group or a patient amount to.
+struct Prediction {
+  std::string patient;
+  std::string group;                  ///< nodule or series
+  std::string instance;               ///< empty above sample level
+  int label = 0;                      ///< index into the class names
+  std::vector<double> probabilities;  ///< K, summing to 1
+};
+
+/// The class names of a set of predictions and which of them counts as positive.
+struct ClassList {
+  std::vector<std::string> names;  ///< K
+  int positive = 1;                ///< index of the positive class
+
+  int size() const { return static_cast<int>(names.size()); }
+};
+
+/// What one result is counted by.
+enum class Level { kSample, kGroup, kPatient };
+/// "sample", "group", "patient".
+std::string_view to_string(Level level);
+
+/// Brings samples to a level. A group (patient) has the mean of its samples' probabilities; it counts as positive when
+/// any of its samples does, else it has its most frequent label (the lowest index on a tie). Groups of two patients
+/// are distinct even where their names agree. Order: first appearance.
+std::vector<Prediction> aggregate(const std::vector<Prediction>& samples, Level level, int positive);
+
+}  // namespace pulmo::training

@@ -1,0 +1,120 @@
+#include "training/evaluation/run_report.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/support/version.h"
+#include "training/evaluation/table.h"
+
+namespace pulmo::training {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json number(double value) {
+  return std::isnan(value) ? Json(nullptr) : Json(value);
+}
+
+LevelReport report_level(const std::vector<Prediction>& samples, Level level, const RunFacts& facts) {
+  const std::vector<Prediction> rows = aggregate(samples, level, facts.classes.positive);
+  const ScoredSet scored(rows, facts.classes, facts.threshold);
+  std::vector<std::string> patients;
+  for (const Prediction& row : rows) patients.push_back(row.patient);
+  LevelReport report{rows.size(), scored.evaluate(), {}};
+  const auto intervals = cluster_bootstrap(patients, facts.bootstrap, [&](std::span<const double> weights) {
+    const auto values = scored.evaluate(weights).values;
+    return std::vector<double>(values.begin(), values.end());
+  });
+  report.intervals.fill({NAN, NAN});
+  for (std::size_t i = 0; i < intervals.size(); ++i) report.intervals[i] = intervals[i];
+  return report;
+}
+
+Json level_json(const LevelReport& level) {
+  Json json = {{"n", level.n}};
+  Json intervals = Json::object();
+  for (std::size_t i = 0; i < kMetricCount; ++i) {
+    const std::string name(kMetricNames[i]);
+    json[name] = number(level.metrics.values[i]);
+    intervals[name] = Json::array({number(level.intervals[i].low), number(level.intervals[i].high)});
+  }
+  Json confusion = Json::array();
+  for (const std::vector<double>& row : level.metrics.confusion) {
+    confusion.push_back(std::vector<std::int64_t>(row.begin(), row.end()));
+  }
+  json["confusion"] = confusion;
+  json["interval"] = intervals;
+  return json;
+}
+
+Json facts_json(const RunFacts& facts) {
+  return {{"row", facts.row},
+          {"task", facts.task},
+          {"classes", facts.classes.names},
+          {"positive_class", facts.classes.names[static_cast<std::size_t>(facts.classes.positive)]},
+          {"threshold", facts.threshold},
+          {"temperature", facts.temperature},
+          {"phantom", facts.phantom},
+          {"data_digest", facts.data_digest},
+          {"identity", facts.identity},
+          {"bundle_sha256", facts.bundle_sha256},
+          {"best_epoch", facts.best_epoch},
+          {"epochs", facts.epochs},
+          {"seconds", facts.seconds},
+          {"ranks", facts.ranks},
+          {"bootstrap",
+           {{"resamples", facts.bootstrap.resamples},
+            {"unit", "patient"},
+            {"level", facts.bootstrap.level},
+            {"seed", facts.bootstrap.seed}}},
+          {"pulmo_version", version()},
+          {"notice", kNotice}};
+}
+
+}  // namespace
+
+const SplitReport* RunReport::find(const std::string& split) const {
+  for (const SplitReport& report : splits) {
+    if (report.split == split) return &report;
+  }
+  return nullptr;
+}
+
+RunReport make_report(const RunFacts& facts, const std::vector<SplitPredictions>& splits) {
+  RunReport report{facts, {}};
+  for (const SplitPredictions& part : splits) {
+    SplitReport& split = report.splits.emplace_back();
+    split.split = part.split;
+    for (const Level level : kLevels) {
+      split.levels[static_cast<std::size_t>(level)] = report_level(part.samples, level, facts);
+    }
+  }
+  return report;
+}
+
+std::string to_json(const RunReport& report) {
+  Json json = {{"format_version", 1}};
+  json.update(facts_json(report.facts));
+  for (const SplitReport& split : report.splits) {
+    Json levels = Json::object();
+    for (const Level level : kLevels) levels[std::string(to_string(level))] = level_json(split.at(level));
+    json[split.split] = levels;
+  }
+  return json.dump(2) + "\n";
+}
+
+std::string to_markdown(const SplitReport& report) {
+  MarkdownTable table(
+      {report.split, "n", "accuracy", "precision", "recall", "specificity", "F1", "ROC-AUC", "PR-AUC", "Brier", "ECE"});
+  for (const Level level : kLevels) {
+    const LevelReport& at = report.at(level);
+    std::vector<std::string> cells = {std::string(to_string(level)), std::to_string(at.n)};
+    for (std::size_t i = 0; i < kMetricCount; ++i) {
+      cells.push_back(with_interval(at.metrics.values[i], at.intervals[i]));
+    }
+    table.add_row(std::move(cells));
+  }
+  return table.text();
+}
+
+}  // namespace pulmo::training

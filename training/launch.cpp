@@ -1,0 +1,75 @@
+#include "training/launch.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+
+#include "core/support/error.h"
+
+namespace pulmo::training {
+namespace {
+
+std::optional<int> positive_number(const std::optional<std::string>& text) {
+  int value = 0;
+  if (!text || std::from_chars(text->data(), text->data() + text->size(), value).ec != std::errc()) return std::nullopt;
+  return value > 0 ? std::optional(value) : std::nullopt;
+}
+
+}  // namespace
+
+Environment process_environment() {
+  return [](const std::string& name) -> std::optional<std::string> {
+    const char* value = std::getenv(name.c_str());
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  };
+}
+
+bool launched_for_mpi(const Environment& environment) {
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE"}) {
+    if (environment(name)) return true;
+  }
+  return false;
+}
+
+void check_launch(int world_size, const Environment& environment) {
+  // SLURM_NTASKS alone also stands in a batch script outside any step, where one process is what was asked for.
+  const bool in_step = environment("SLURM_STEP_ID").has_value();
+  const auto step_tasks = positive_number(environment("SLURM_STEP_NUM_TASKS"));
+  const auto tasks = step_tasks ? step_tasks : in_step ? positive_number(environment("SLURM_NTASKS")) : std::nullopt;
+  if (world_size == 1 && tasks.value_or(1) > 1) {
+    throw InvalidInput("launch", "Slurm started " + std::to_string(*tasks) +
+                                     " tasks but MPI sees one rank: start with `srun --mpi=pmix` or `mpirun`");
+  }
+}
+
+std::vector<int> allowed_processors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> processors;
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) {
+    for (int i = 0; i < CPU_SETSIZE; ++i) {
+      if (CPU_ISSET(i, &set)) processors.push_back(i);
+    }
+  }
+  return processors;
+}
+
+int threads_for_rank(int requested, std::size_t processors, std::size_t sharing_ranks, const Environment& environment) {
+  if (requested > 0) return requested;
+  for (const char* name : {"OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK"}) {
+    if (const auto value = positive_number(environment(name))) return *value;
+  }
+  return static_cast<int>(std::max<std::size_t>(1, processors / std::max<std::size_t>(1, sharing_ranks)));
+}
+
+bool processor_has_bf16() {
+#if defined(__x86_64__) && defined(__GNUC__)
+  return __builtin_cpu_supports("avx512bf16") != 0 || __builtin_cpu_supports("amx-bf16") != 0;
+#else
+  return false;
+#endif
+}
+
+}  // namespace pulmo::training

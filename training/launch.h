@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace pulmo::training {
+
+/// Looks up an environment variable; nothing when it is unset.
+using Environment = std::function<std::optional<std::string>(const std::string& name)>;
+/// The process's own.
+Environment process_environment();
+
+/// Whether a launcher of MPI programs (mpirun, srun with PMI) started this process. Without one MPI is not initialised
+/// at all: Open MPI's singleton start needs helper programs that a plain machine may lack.
+bool launched_for_mpi(const Environment& environment);
+
+/// Throws InvalidInput("launch") when Slurm started several tasks of which each believes it is alone: Open MPI under
+/// `srun` without PMIx gives N independent ranks 0 that would overwrite each other's results.
+void check_launch(int world_size, const Environment& environment);
+
+/// Processors that this process may run on, in increasing order.
+std::vector<int> allowed_processors();
+
+/// Compute threads for one rank. In this order: `requested` when positive; OMP_NUM_THREADS; SLURM_CPUS_PER_TASK; else
+/// the allowed processors divided by the number of ranks of this machine that share them (at least 1).
+int threads_for_rank(int requested, std::size_t processors, std::size_t sharing_ranks, const Environment& environment);
+
+/// Whether the processor multiplies bf16 in hardware (AVX512-BF16 or AMX-BF16): otherwise bf16 is slower than fp32.
+bool processor_has_bf16();
+
+}  // namespace pulmo::training

@@ -1,0 +1,176 @@
+#include "training/options.h"
+
+#include <array>
+#include <limits>
+#include <utility>
+
+#include "core/support/digest.h"
+#include "core/support/error.h"
+#include "training/options_visitor.h"
+
+namespace pulmo::training {
+namespace {
+
+constexpr std::int64_t kMany = 1'000'000'000;
+
+const std::vector<std::pair<std::string, Precision>> kPrecisions = {
+    {"auto", Precision::kAuto}, {"fp32", Precision::kFp32}, {"bf16", Precision::kBf16}, {"fp64", Precision::kFp64}};
+const std::vector<std::pair<std::string, ClassWeights>> kClassWeights = {{"none", ClassWeights::kNone},
+                                                                         {"balanced", ClassWeights::kBalanced}};
+const std::vector<std::pair<std::string, ScheduleKind>> kSchedules = {{"constant", ScheduleKind::kConstant},
+                                                                      {"cosine", ScheduleKind::kCosine}};
+
+// Each section is described once; a visitor either reads it from YAML or writes it there.
+template <typename Visitor>
+void visit(Visitor& v, TrainingOptions& o) {
+  v.integer("epochs", o.epochs, 1, kMany);
+  v.integer("batch_size", o.batch_size, 1, 1'000'000);
+  v.seed("seed", o.seed);
+  v.choice("precision", o.precision, kPrecisions);
+  v.choice("class_weights", o.class_weights, kClassWeights);
+  v.integer("early_stopping_epochs", o.early_stopping_epochs, 0, kMany);
+}
+
+template <typename Visitor>
+void visit(Visitor& v, ScheduleOptions& o) {
+  v.choice("kind", o.kind, kSchedules);
+  v.real("learning_rate", o.learning_rate, 1e-12, 1e3);
+  v.real("warmup_epochs", o.warmup_epochs, 0.0, 1e6);
+  v.real("final_fraction", o.final_fraction, 0.0, 1.0);
+}
+
+template <typename Visitor>
+void visit(Visitor& v, AdamOptions& o) {
+  v.real("beta1", o.beta1, 0.0, 0.999999);
+  v.real("beta2", o.beta2, 0.0, 0.99999999);
+  v.real("epsilon", o.epsilon, 1e-16, 1.0);
+  v.real("weight_decay", o.weight_decay, 0.0, 10.0);
+}
+
+template <typename Visitor>
+void visit(Visitor& v, AugmentOptions& o) {
+  v.boolean("flips", o.flips);
+  v.boolean("quarter_turns", o.quarter_turns);
+  v.integer("shift_px", o.shift_px, 0, 1000);
+}
+
+template <typename Visitor>
+void visit(Visitor& v, ComputeOptions& o) {
+  v.integer("threads", o.threads, 0, 4096);
+  v.integer("cache_mib", o.cache_mib, 0, kMany);
+  v.integer("prefetch_batches", o.prefetch_batches, 1, 1000);
+}
+
+template <typename Visitor>
+void visit(Visitor& v, CheckpointOptions& o) {
+  v.integer("every_epochs", o.every_epochs, 1, kMany);
+  v.integer("every_steps", o.every_steps, 0, kMany);
+  v.integer("keep", o.keep, 1, 1000);
+}
+
+template <typename Visitor>
+void visit(Visitor& v, EvaluationOptions& o) {
+  v.integer("batch_size", o.batch_size, 1, 100'000);
+  v.integer("bootstrap", o.bootstrap, 0, 1'000'000);
+  v.boolean("verify_shards", o.verify_shards);
+}
+
+template <typename Visitor>
+void visit(Visitor& v, SvmSearchOptions& o) {
+  v.reals("c", o.c);
+  v.reals("gamma", o.gamma);
+  v.integer("folds", o.folds, 2, 100);
+}
+
+// What decides the trained weights, beside the data.
+template <typename Visitor>
+void visit_recipe(Visitor& v, FitOptions& o) {
+  v.section("training", [&](auto& inner) { visit(inner, o.training); });
+  v.section("schedule", [&](auto& inner) { visit(inner, o.schedule); });
+  v.section("optimizer", [&](auto& inner) { visit(inner, o.adam); });
+  v.section("augmentation", [&](auto& inner) { visit(inner, o.augmentation); });
+}
+
+template <typename Visitor>
+void visit_running(Visitor& v, FitOptions& o) {
+  v.section("compute", [&](auto& inner) { visit(inner, o.compute); });
+  v.section("checkpoint", [&](auto& inner) { visit(inner, o.checkpoint); });
+  v.section("evaluation", [&](auto& inner) { visit(inner, o.evaluation); });
+}
+
+template <typename Visitor>
+void visit_model(Visitor& v, ModelOptions& o, bool named) {
+  v.section("model", [&](auto& inner) {
+    if (named) inner.text("name", o.name);
+    inner.real("dropout", o.dropout, 0.0, 0.99);
+  });
+}
+
+template <typename Visitor>
+void visit(Visitor& v, FitOptions& o) {
+  visit_model(v, o.model, true);
+  visit_recipe(v, o);
+  visit_running(v, o);
+}
+
+template <typename Visitor>
+void visit(Visitor& v, CompareOptions& o) {
+  v.texts("rows", o.rows);
+  v.text("reference", o.reference);
+  v.section("svm", [&](auto& inner) { visit(inner, o.svm); });
+  visit_model(v, o.fit.model, false);
+  visit_recipe(v, o.fit);
+  visit_running(v, o.fit);
+}
+
+template <typename Options>
+Options read_options(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  YamlReader root(load_yaml(file, overrides), file.empty() ? "--set" : file.string());
+  OptionsReader visitor(root);
+  Options options;
+  visit(visitor, options);
+  root.finish();
+  return options;
+}
+
+template <typename Options>
+std::string write_options(Options options) {
+  OptionsWriter visitor;
+  visit(visitor, options);
+  return visitor.text();
+}
+
+}  // namespace
+
+std::string to_string(Precision precision) {
+  for (const auto& [name, value] : kPrecisions) {
+    if (value == precision) return name;
+  }
+  return "?";
+}
+
+FitOptions read_fit_options(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  return read_options<FitOptions>(file, overrides);
+}
+
+CompareOptions read_compare_options(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  return read_options<CompareOptions>(file, overrides);
+}
+
+std::string to_yaml(const FitOptions& options) {
+  return write_options(options);
+}
+
+std::string to_yaml(const CompareOptions& options) {
+  return write_options(options);
+}
+
+std::string run_identity(const FitOptions& options, const std::string& data_digest) {
+  FitOptions copy = options;
+  OptionsWriter visitor;
+  visit_model(visitor, copy.model, true);
+  visit_recipe(visitor, copy);
+  return sha256_hex(visitor.text() + "data: " + data_digest + "\n");
+}
+
+}  // namespace pulmo::training

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/support/yaml_reader.h"
+#include "training/augment.h"
+#include "training/schedule.h"
+
+namespace pulmo::training {
+
+enum class Precision {
+  kAuto,  ///< bf16 where every rank's processor multiplies it in hardware, else fp32
+  kFp32,
+  kBf16,  ///< activations and gradients in bf16, weights kept and updated in fp32
+  kFp64,  ///< to check the others against
+};
+/// "auto", "fp32", "bf16", "fp64".
+std::string to_string(Precision precision);
+
+enum class ClassWeights {
+  kNone,
+  kBalanced,  ///< N / (K * N_class): each class weighs the same in the loss
+};
+
+struct ModelOptions {
+  std::string name = "proposed_cnn";
+  double dropout = 0.5;
+};
+
+struct TrainingOptions {
+  std::int64_t epochs = 50;
+  std::int64_t batch_size = 32;  ///< of all ranks together
+  std::uint64_t seed = 0;
+  Precision precision = Precision::kAuto;
+  ClassWeights class_weights = ClassWeights::kNone;
+  std::int64_t early_stopping_epochs = 0;  ///< stop after this many epochs without a better validation; 0: never
+};
+
+/// Adam (Kingma, Ba 2015) with decoupled weight decay (Loshchilov, Hutter 2019).
+struct AdamOptions {
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0.0;
+};
+
+struct ComputeOptions {
+  std::int64_t threads = 0;           ///< of one rank; 0: threads_for_rank() decides
+  std::int64_t cache_mib = 2048;      ///< images kept in memory by one rank, MiB; 0: read from disk every epoch
+  std::int64_t prefetch_batches = 4;  ///< prepared ahead of the step
+};
+
+struct CheckpointOptions {
+  std::int64_t every_epochs = 1;
+  std::int64_t every_steps = 0;  ///< also within an epoch; 0: only at its end
+  std::int64_t keep = 2;         ///< newest ones kept
+};
+
+struct EvaluationOptions {
+  std::int64_t batch_size = 64;   ///< of one rank
+  std::int64_t bootstrap = 1000;  ///< resamples of the 95 % intervals
+  bool verify_shards = true;      ///< SHA-256 of each shard against the manifest, once at start
+};
+
+/// Everything that `pulmo-train fit` can be told; the defaults are the paper's (SPEC section 2).
+struct FitOptions {
+  ModelOptions model;
+  TrainingOptions training;
+  ScheduleOptions schedule;
+  AdamOptions adam;
+  AugmentOptions augmentation;
+  ComputeOptions compute;
+  CheckpointOptions checkpoint;
+  EvaluationOptions evaluation;
+};
+
+/// Support vector machine row: grid of the cross-validated search.
+struct SvmSearchOptions {
+  std::vector<double> c = {0.1, 1.0, 10.0, 100.0};
+  std::vector<double> gamma = {0.0003, 0.001, 0.003, 0.01};
+  std::int64_t folds = 5;
+};
+
+struct CompareOptions {
+  std::vector<std::string> rows = {"majority", "svm", "conventional_cnn", "proposed_cnn"};
+  std::string reference = "proposed_cnn";  ///< what the other rows are tested against
+  SvmSearchOptions svm;
+  FitOptions fit;  ///< of every network row; fit.model.name is the row
+};
+
+/// Reads a configuration strictly, `overrides` as in load_yaml(); an empty path gives the defaults. Throws
+/// InvalidInput("configuration"), IoError.
+FitOptions read_fit_options(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+CompareOptions read_compare_options(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+
+/// The effective configuration with every key; reading it back gives the same options.
+std::string to_yaml(const FitOptions& options);
+std::string to_yaml(const CompareOptions& options);
+
+/// SHA-256 over the settings that decide the result (model, training, schedule, optimizer, augmentation) and the data:
+/// two runs with the same identity on the same processor train the same weights, up to the rounding of sums.
+std::string run_identity(const FitOptions& options, const std::string& data_digest);
+
+}  // namespace pulmo::training
