@@ -1,0 +1,127 @@
+#include "pipeline/input/zip_archive.h"
+
+#include <zip.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/support/error.h"
+
+namespace pulmo::pipeline {
+namespace {
+
+struct ZipCloser {
+  void operator()(zip_t* archive) const { zip_discard(archive); }
+};
+struct EntryCloser {
+  void operator()(zip_file_t* entry) const { zip_fclose(entry); }
+};
+using Archive = std::unique_ptr<zip_t, ZipCloser>;
+using OpenEntry = std::unique_ptr<zip_file_t, EntryCloser>;
+
+Archive open_archive(const std::filesystem::path& path) {
+  int code = 0;
+  Archive archive(zip_open(path.c_str(), ZIP_RDONLY, &code));
+  if (archive) return archive;
+  zip_error_t error;
+  zip_error_init_with_code(&error, code);
+  const std::string reason = zip_error_strerror(&error);
+  zip_error_fini(&error);
+  if (code == ZIP_ER_OPEN || code == ZIP_ER_NOENT || code == ZIP_ER_READ || code == ZIP_ER_MEMORY) {
+    throw IoError("cannot open " + path.string() + ": " + reason);
+  }
+  throw InvalidInput("corrupt_zip", path.string() + " is not a readable zip archive (" + reason + ")");
+}
+
+zip_stat_t stat_of(zip_t* archive, std::uint64_t index) {
+  zip_stat_t stat;
+  zip_stat_init(&stat);
+  if (zip_stat_index(archive, index, ZIP_FL_UNCHANGED, &stat) != 0) {
+    throw InvalidInput("corrupt_zip", std::string("entry ") + std::to_string(index) +
+                                          " has no directory record: " + zip_strerror(archive));
+  }
+  return stat;
+}
+
+}  // namespace
+
+struct ZipArchive::State {
+  std::filesystem::path path;
+  ZipLimits limits;
+  Archive archive;
+
+  std::string name(const zip_stat_t& stat) const {
+    return path.string() + "!" + (stat.name == nullptr ? std::to_string(stat.index) : stat.name);
+  }
+
+  void check(const zip_stat_t& stat) const {
+    if ((stat.valid & ZIP_STAT_ENCRYPTION_METHOD) != 0 && stat.encryption_method != ZIP_EM_NONE) {
+      throw InvalidInput("encrypted_zip", name(stat) + " is encrypted; unpack it with its password first");
+    }
+    const bool too_large = stat.size > limits.max_entry_bytes;
+    const bool too_dense = stat.size > limits.ratio_from_bytes && stat.size / limits.max_ratio > stat.comp_size;
+    if (too_large || too_dense) {
+      throw InvalidInput("zip_bomb", name(stat) + " declares " + std::to_string(stat.size) + " bytes packed in " +
+                                         std::to_string(stat.comp_size) + ": more than the limits allow");
+    }
+  }
+};
+
+ZipArchive::ZipArchive(std::filesystem::path path, const ZipLimits& limits) : state_(std::make_unique<State>()) {
+  state_->path = std::move(path);
+  state_->limits = limits;
+  state_->archive = open_archive(state_->path);
+  const auto count = zip_get_num_entries(state_->archive.get(), ZIP_FL_UNCHANGED);
+  if (count < 0 || static_cast<std::uint64_t>(count) > limits.max_entries) {
+    throw InvalidInput("zip_bomb", state_->path.string() + " holds " + std::to_string(count) + " entries, at most " +
+                                       std::to_string(limits.max_entries) + " are read");
+  }
+}
+ZipArchive::~ZipArchive() = default;
+ZipArchive::ZipArchive(ZipArchive&&) noexcept = default;
+ZipArchive& ZipArchive::operator=(ZipArchive&&) noexcept = default;
+
+std::vector<ZipEntry> ZipArchive::entries() const {
+  std::vector<ZipEntry> result;
+  const auto count = static_cast<std::uint64_t>(zip_get_num_entries(state_->archive.get(), ZIP_FL_UNCHANGED));
+  for (std::uint64_t index = 0; index < count; ++index) {
+    const zip_stat_t stat = stat_of(state_->archive.get(), index);
+    const std::string name = stat.name == nullptr ? "" : stat.name;
+    if (name.empty() || name.back() == '/') continue;
+    const bool encrypted = (stat.valid & ZIP_STAT_ENCRYPTION_METHOD) != 0 && stat.encryption_method != ZIP_EM_NONE;
+    result.push_back({name, index, stat.size, stat.comp_size, encrypted});
+  }
+  return result;
+}
+
+Bytes ZipArchive::read(std::uint64_t index, std::uint64_t max_bytes) {
+  const zip_stat_t stat = stat_of(state_->archive.get(), index);
+  state_->check(stat);
+  OpenEntry entry(zip_fopen_index(state_->archive.get(), index, ZIP_FL_UNCHANGED));
+  if (!entry) {
+    throw InvalidInput("corrupt_zip", state_->name(stat) + " cannot be opened: " + zip_strerror(state_->archive.get()));
+  }
+  Bytes bytes(static_cast<std::size_t>(std::min<std::uint64_t>(stat.size, max_bytes)));
+  std::size_t filled = 0;
+  while (filled < bytes.size()) {
+    const auto got = zip_fread(entry.get(), bytes.data() + filled, bytes.size() - filled);
+    if (got <= 0) {
+      throw InvalidInput("corrupt_zip", state_->name(stat) + " breaks off after " + std::to_string(filled) + " of " +
+                                            std::to_string(stat.size) + " bytes (damaged archive)");
+    }
+    filled += static_cast<std::size_t>(got);
+  }
+  std::byte beyond{};
+  if (max_bytes > stat.size) {  // the end of the stream is where libzip compares the checksum
+    const auto extra = zip_fread(entry.get(), &beyond, 1);
+    if (extra > 0) {
+      throw InvalidInput("zip_bomb", state_->name(stat) + " holds more bytes than it declares");
+    }
+    if (extra < 0) {
+      throw InvalidInput("corrupt_zip", state_->name(stat) + " does not match its checksum (damaged archive)");
+    }
+  }
+  return bytes;
+}
+
+}  // namespace pulmo::pipeline

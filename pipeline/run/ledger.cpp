@@ -1,0 +1,44 @@
+#include "pipeline/run/ledger.h"
+
+#include "core/support/error.h"
+
+namespace pulmo::pipeline {
+
+void Tally::add(const std::string& reason, const std::string& example, std::int64_t count) {
+  if (count == 0) return;
+  TallyEntry& entry = entries_[reason];
+  entry.count += count;
+  if (!example.empty() && entry.examples.size() < kExamples) entry.examples.push_back(example);
+}
+
+void Tally::merge(const Tally& other) {
+  for (const auto& [reason, theirs] : other.entries_) {
+    TallyEntry& ours = entries_[reason];
+    ours.count += theirs.count;
+    for (const std::string& example : theirs.examples) {
+      if (ours.examples.size() < kExamples) ours.examples.push_back(example);
+    }
+  }
+}
+
+std::int64_t Tally::count(const std::string& reason) const {
+  const auto found = entries_.find(reason);
+  return found == entries_.end() ? 0 : found->second.count;
+}
+
+std::int64_t Tally::total() const {
+  std::int64_t sum = 0;
+  for (const auto& [reason, entry] : entries_) sum += entry.count;
+  return sum;
+}
+
+void Ledger::problem(const std::string& reason, const std::string& message) {
+  if (strict_) throw InvalidInput(reason, message);
+  problems_.add(reason, message);
+}
+
+void Ledger::left_out(const std::string& reason, const std::string& example, std::int64_t count) {
+  left_out_.add(reason, example, count);
+}
+
+}  // namespace pulmo::pipeline
