@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
-/// The little of HDF5 that shards need. h5.cpp is the only place that talks to the C library: every call is made under
-/// one process-wide lock (Debian's library is not thread-safe, not even for different files) and every failure becomes
-/// an Error; the library itself prints nothing. All classes here are movable, and safe to use from several threads as
-/// far as their functions are const.
+/// The little of HDF5 that shards need. Only h5_*.cpp talk to the C library: every call is made under one process-wide
+/// lock (Debian's library is not thread-safe, not even for different files) and every failure becomes an Error; the
+/// library itself prints nothing. All classes here are movable, and safe to use from several threads as far as their
+/// functions are const.
 namespace pulmo::h5 {
 
 /// A call into HDF5 failed. what() is the innermost message of the library's error stack.

@@ -104,13 +104,26 @@ void emit_texts(YAML::Emitter& out, const char* key, const std::vector<std::stri
   out << YAML::EndSeq;
 }
 
-// Canonical JSON as a block mapping, each value as JSON writes it.
+void emit_digest(YAML::Emitter& out, const char* key, const std::string& digest) {
+  out << YAML::Key << key << YAML::Value << YAML::DoubleQuoted << digest;  // 12e34... would read as a number
+}
+
+// Canonical JSON as a block mapping; numbers stay as JSON writes them.
 void emit_spec(YAML::Emitter& out, const PreprocessSpec& spec) {
   out << YAML::Key << "spec" << YAML::Value << YAML::BeginMap;
   const auto json = nlohmann::json::parse(spec_to_json(spec));
-  for (const auto& [key, value] : json.items()) out << YAML::Key << key << YAML::Value << value.dump();
+  for (const auto& [key, value] : json.items()) {
+    out << YAML::Key << key << YAML::Value;
+    if (value.is_null()) {
+      out << YAML::Null;
+    } else if (value.is_string()) {
+      emit_text(out, value.get<std::string>());
+    } else {
+      out << value.dump();
+    }
+  }
   out << YAML::EndMap;
-  emit_key_text(out, "spec_sha256", spec_digest(spec));
+  emit_digest(out, "spec_sha256", spec_digest(spec));
 }
 
 void emit_shape(YAML::Emitter& out, const SampleShape& shape) {
@@ -143,7 +156,7 @@ void emit_split(YAML::Emitter& out, const Manifest& manifest, Split which) {
     out << YAML::BeginMap;
     emit_key_text(out, "file", shard.file);
     out << YAML::Key << "samples" << YAML::Value << shard.samples;
-    emit_key_text(out, "sha256", shard.sha256);
+    emit_digest(out, "sha256", shard.sha256);
     out << YAML::EndMap;
   }
   out << YAML::EndSeq << YAML::EndMap;
@@ -151,9 +164,10 @@ void emit_split(YAML::Emitter& out, const Manifest& manifest, Split which) {
 
 std::string to_yaml(const Manifest& manifest) {
   YAML::Emitter out;
+  out.SetNullFormat(YAML::LowerNull);
   out << YAML::BeginMap;
   emit_texts(out, "class_names", manifest.class_names);
-  emit_key_text(out, "data_digest", manifest.data_digest());
+  emit_digest(out, "data_digest", manifest.data_digest());
   out << YAML::Key << "format_version" << YAML::Value << kManifestFormatVersion;
   out << YAML::Key << "phantom" << YAML::Value << manifest.phantom;
   emit_key_text(out, "positive_class", manifest.positive_class);
