@@ -1,0 +1,172 @@
+#include "core/model/network.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <cmath>
+
+#include "core/model/layers.h"
+#include "core/support/error.h"
+#include "core/support/seed.h"
+
+namespace pulmo {
+namespace {
+
+std::vector<std::uint64_t> seeds_from(std::uint64_t first, std::int64_t count) {
+  std::vector<std::uint64_t> seeds;
+  for (std::uint64_t i = first; i < first + static_cast<std::uint64_t>(count); ++i) {
+    seeds.push_back(derive_seed(1, "dropout", 0, 0, i));
+  }
+  return seeds;
+}
+
+TEST(Network, HasTheShapeOfThePapersTable) {
+  const auto network = make_network({.name = "proposed_cnn"});
+  std::map<std::string, std::vector<std::int64_t>> shapes;
+  for (const auto& item : network->named_parameters()) shapes[item.key()] = item.value().sizes().vec();
+  const std::map<std::string, std::vector<std::int64_t>> expected = {
+      {"conv1.weight", {32, 1, 3, 3}},   {"conv1.bias", {32}},
+      {"conv2.weight", {64, 32, 3, 3}},  {"conv2.bias", {64}},
+      {"conv3.weight", {128, 64, 3, 3}}, {"conv3.bias", {128}},
+      {"dense1.weight", {128, 100352}},  {"dense1.bias", {128}},
+      {"dense2.weight", {64, 128}},      {"dense2.bias", {64}},
+      {"dense3.weight", {2, 64}},        {"dense3.bias", {2}}};
+  EXPECT_EQ(shapes, expected);
+}
+
+TEST(Network, StartsFromWeightsThatOnlyTheSeedDecides) {
+  for (const std::string& name : network_names()) {
+    torch::manual_seed(1);
+    const auto first = make_network({.name = name, .size_px = 32, .seed = 5})->parameters();
+    torch::manual_seed(2);
+    const auto again = make_network({.name = name, .size_px = 32, .seed = 5})->parameters();
+    const auto other = make_network({.name = name, .size_px = 32, .seed = 6})->parameters();
+    for (std::size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(torch::equal(first[i], again[i]));
+    EXPECT_FALSE(torch::equal(first[0], other[0]));
+  }
+}
+
+TEST(Network, StartsFromHeUniformWeightsAndZeroBiases) {
+  const auto network = make_network({.name = "proposed_cnn", .size_px = 64, .seed = 5});
+  for (const auto& item : network->named_parameters()) {
+    const torch::Tensor& values = item.value();
+    if (values.dim() == 1) {
+      EXPECT_EQ(values.abs().max().item<float>(), 0.0F) << item.key();
+      continue;
+    }
+    const double variance = 2.0 / static_cast<double>(values.numel() / values.size(0));
+    EXPECT_LE(values.abs().max().item<double>(), std::sqrt(3.0 * variance) * 1.000001) << item.key();
+    const double tolerance = 4.0 / std::sqrt(static_cast<double>(values.numel()));
+    EXPECT_NEAR(values.to(torch::kDouble).pow(2).mean().item<double>() / variance, 1.0, tolerance) << item.key();
+    EXPECT_NEAR(values.to(torch::kDouble).mean().item<double>() / std::sqrt(variance), 0.0, tolerance) << item.key();
+  }
+}
+
+/// Gradient of a sum of logits against central differences, in double precision, dropout on.
+TEST(Network, GradientsAreThoseOfItsOutput) {
+  for (const std::string& name : network_names()) {
+    const auto network = make_network({.name = name, .channels = 2, .size_px = 18, .classes = 3, .seed = 4});
+    network->to(torch::kDouble);
+    torch::manual_seed(0);
+    const torch::Tensor images = torch::rand({2, 2, 18, 18}, torch::kDouble);
+    const torch::Tensor weights = torch::rand({2, 3}, torch::kDouble);
+    const auto seeds = seeds_from(0, 2);
+    const auto value = [&] { return (network->forward(images, seeds) * weights).sum(); };
+    value().backward();
+    torch::NoGradGuard no_gradient;
+    for (const auto& item : network->named_parameters()) {
+      const torch::Tensor direction = torch::randn_like(item.value());
+      const double expected = (item.value().grad() * direction).sum().item<double>();
+      constexpr double kStep = 1e-6;  // small, so that few ReLUs and maxima switch
+      item.value().add_(direction, kStep);
+      const double above = value().item<double>();
+      item.value().add_(direction, -2.0 * kStep);
+      const double below = value().item<double>();
+      item.value().add_(direction, kStep);
+      EXPECT_NEAR((above - below) / (2.0 * kStep), expected, 1e-4 * std::max(1.0, std::abs(expected)))
+          << name << " " << item.key();
+    }
+  }
+}
+
+TEST(Network, GivesTheSameLogitsHoweverTheBatchIsCut) {
+  const auto network = make_network({.name = "proposed_cnn", .size_px = 16, .seed = 4});
+  network->to(torch::kDouble);
+  torch::NoGradGuard no_gradient;
+  const torch::Tensor images = torch::rand({7, 1, 16, 16}, torch::kDouble);
+  const torch::Tensor whole = network->forward(images, seeds_from(0, 7));
+  const torch::Tensor first = network->forward(images.slice(0, 0, 3), seeds_from(0, 3));
+  const torch::Tensor second = network->forward(images.slice(0, 3, 7), seeds_from(3, 4));
+  EXPECT_TRUE(torch::allclose(whole, torch::cat({first, second}), 1e-12, 1e-12));
+  EXPECT_FALSE(torch::allclose(whole, network->forward(images, {})));
+}
+
+TEST(Network, DoesNotDependOnTheMemoryLayoutOfTheImages) {
+  const auto network = make_network({.name = "proposed_cnn", .channels = 3, .size_px = 16, .seed = 4});
+  torch::NoGradGuard no_gradient;
+  const torch::Tensor images = torch::rand({2, 3, 16, 16});
+  const torch::Tensor expected = network->forward(images, {});
+  EXPECT_TRUE(torch::allclose(network->forward(images.contiguous(at::MemoryFormat::ChannelsLast), {}), expected, 1e-5));
+  EXPECT_TRUE(
+      torch::allclose(network->forward(images.transpose(2, 3).contiguous().transpose(2, 3), {}), expected, 1e-5));
+}
+
+TEST(Network, RunsInBfloat16) {
+  for (const std::string& name : network_names()) {
+    const auto network = make_network({.name = name, .size_px = 32, .seed = 4});
+    const torch::Tensor images = torch::rand({2, 1, 32, 32});
+    torch::NoGradGuard no_gradient;
+    const torch::Tensor expected = network->forward(images, {});
+    network->to(torch::kBFloat16);
+    const torch::Tensor logits = network->forward(images.to(torch::kBFloat16), seeds_from(0, 2));
+    EXPECT_EQ(logits.scalar_type(), torch::kBFloat16);
+    const torch::Tensor without = network->forward(images.to(torch::kBFloat16), {}).to(torch::kFloat);
+    EXPECT_LT((without - expected).abs().max().item<float>(), 0.05F * expected.abs().max().item<float>() + 0.02F);
+  }
+}
+
+TEST(Network, RefusesUnknownNamesListingTheKnownOnes) {
+  try {
+    make_network({.name = "resnet1000"});
+    ADD_FAILURE();
+  } catch (const InvalidInput& error) {
+    EXPECT_EQ(error.reason(), "configuration");
+    EXPECT_THAT(error.what(),
+                ::testing::AllOf(::testing::HasSubstr("resnet1000"), ::testing::HasSubstr("proposed_cnn")));
+  }
+}
+
+TEST(Network, RefusesOptionsThatMakeNoNetwork) {
+  EXPECT_THROW(make_network({.name = "proposed_cnn", .size_px = 7}), InvalidInput);
+  EXPECT_THROW(make_network({.name = "conventional_cnn", .size_px = 15}), InvalidInput);
+  EXPECT_THROW(make_network({.name = "proposed_cnn", .channels = 0}), InvalidInput);
+  EXPECT_THROW(make_network({.name = "proposed_cnn", .classes = 1}), InvalidInput);
+  EXPECT_THROW(make_network({.name = "proposed_cnn", .dropout = 1.0}), InvalidInput);
+  EXPECT_NO_THROW(make_network({.name = "conventional_cnn", .size_px = 16}));
+  EXPECT_NO_THROW(make_network({.name = "proposed_cnn", .size_px = 8}));
+}
+
+TEST(PoolRelu, IsReluThenMaxPoolWithTheSameGradient) {
+  const torch::Tensor maps = torch::randn({2, 5, 9, 8}, torch::kDouble).requires_grad_();
+  const torch::Tensor twin = maps.detach().clone().requires_grad_();
+  const torch::Tensor pooled = pool_relu(maps);
+  const torch::Tensor expected = torch::max_pool2d(torch::relu(twin), {2, 2});
+  EXPECT_TRUE(torch::equal(pooled, expected));
+  const torch::Tensor weights = torch::rand_like(pooled);
+  (pooled * weights).sum().backward();
+  (expected * weights).sum().backward();
+  EXPECT_TRUE(torch::equal(maps.grad(), twin.grad()));
+}
+
+TEST(ToChannelsLast, ReadsAsChannelsLastWithTheSameValues) {
+  for (const std::int64_t channels : {1, 3}) {
+    const torch::Tensor images = torch::rand({2, channels, 5, 4});
+    const torch::Tensor moved = to_channels_last(images);
+    EXPECT_TRUE(torch::equal(moved, images));
+    EXPECT_EQ(moved.suggest_memory_format(), at::MemoryFormat::ChannelsLast);
+  }
+}
+
+}  // namespace
+}  // namespace pulmo
