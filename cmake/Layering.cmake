@@ -1,4 +1,5 @@
 # Includes only point down (CONTRIBUTING.md, "Levels"). Run as: cmake -DROOT=<repository> -P Layering.cmake
+cmake_minimum_required(VERSION 3.25)
 # Each rule: folder | what a file below it must not include (a regular expression on the include line).
 set(rules
   "core/support|core/(image|store|model)/"
