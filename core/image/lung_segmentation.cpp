@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <opencv2/core.hpp>
+#include <opencv2/imgproc.hpp>
 #include <vector>
 
 #include "core/image/morphology.h"
@@ -31,13 +32,13 @@ constexpr double kAirwayWallInner = 0.008;  // length
 constexpr double kAirwayWallOuter = 0.016;  // length
 constexpr double kAirwayWallLevel = 0.37;   // mean brightness of the wall
 
-int radius_px(double share, const cv::Mat& image) {
-  return std::max(1, static_cast<int>(std::floor(share * image.cols + 0.5)));
-}
+// Lengths and areas in pixels of a picture of side S, for code that works on a part of it.
+struct Scale {
+  int size = 0;
 
-double share_of(int area_px, const cv::Mat& image) {
-  return area_px / static_cast<double>(image.total());
-}
+  int radius(double share) const { return std::max(1, static_cast<int>(std::floor(share * size + 0.5))); }
+  double share(int area_px) const { return area_px / (static_cast<double>(size) * size); }
+};
 
 // The values of the image where the part is, in any order.
 std::vector<float> values_in(const cv::Mat& image, const Components& all, const Component& part) {
@@ -76,15 +77,10 @@ double mean_column(const cv::Mat& mask) {
 
 // Dark pixels with a dark way to the border of the picture: the air around the body, and the table's.
 cv::Mat outside_air(const cv::Mat& dark) {
-  const Components air = components_of(dark, 4);
-  const cv::Rect inner(1, 1, dark.cols - 2, dark.rows - 2);
-  cv::Mat result = cv::Mat::zeros(dark.size(), CV_8UC1);
-  for (const Component& part : air.parts) {
-    if ((part.box & inner) != part.box) {
-      result |= air.mask(part);
-    }
-  }
-  return result;
+  cv::Mat air;
+  cv::copyMakeBorder(dark, air, 1, 1, 1, 1, cv::BORDER_CONSTANT, cv::Scalar(255));
+  cv::floodFill(air, cv::Point(0, 0), cv::Scalar(128), nullptr, cv::Scalar(), cv::Scalar(), 4);
+  return air(cv::Rect(1, 1, dark.cols, dark.rows)) == 128;
 }
 
 bool is_gas(std::vector<float>& values, double share) {
@@ -93,19 +89,17 @@ bool is_gas(std::vector<float>& values, double share) {
 }
 
 // Trachea and main bronchi that leak into a lung: very dark spots with a wall, near the body's middle column.
-cv::Mat find_airways(const cv::Mat& part, const cv::Mat& image, double level, double middle) {
-  const cv::Mat dark = (image < kAirwayLevel * level) & part;
-  const Components spots = components_of(open(dark, radius_px(kSmallRadius, image)), 8);
-  cv::Mat airways = cv::Mat::zeros(part.size(), CV_8UC1);
+cv::Mat find_airways(const cv::Mat& dark, const cv::Mat& image, double middle, const Scale& scale) {
+  const Components spots = components_of(open(dark, scale.radius(kSmallRadius)), 8);
+  cv::Mat airways = cv::Mat::zeros(dark.size(), CV_8UC1);
   for (const Component& spot : spots.parts) {
-    const double share = share_of(spot.area_px, image);
+    const double share = scale.share(spot.area_px);
     if (share < kSmallestAirway || share > kLargestAirway) {
       continue;
     }
     const cv::Mat mask = spots.mask(spot);
-    const cv::Mat wall =
-        dilate(mask, radius_px(kAirwayWallOuter, image)) & ~dilate(mask, radius_px(kAirwayWallInner, image));
-    if (std::abs(mean_column(mask) - middle) <= kAirwayOffMiddle * image.cols &&
+    const cv::Mat wall = dilate(mask, scale.radius(kAirwayWallOuter)) & ~dilate(mask, scale.radius(kAirwayWallInner));
+    if (std::abs(mean_column(mask) - middle) <= kAirwayOffMiddle * scale.size &&
         cv::mean(image, wall)[0] > kAirwayWallLevel) {
       airways |= mask;
     }
@@ -114,7 +108,7 @@ cv::Mat find_airways(const cv::Mat& part, const cv::Mat& image, double level, do
 }
 
 // One part on both sides of the middle is two lungs that touch: cut where the bridge between them is thinnest.
-std::vector<cv::Mat> split_lungs(const cv::Mat& part, double middle) {
+std::vector<cv::Mat> split_lungs(const cv::Mat& part, double middle, const Scale& scale) {
   const int columns_left = std::clamp(static_cast<int>(std::ceil(middle)), 0, part.cols);
   const int area = cv::countNonZero(part);
   const double left = cv::countNonZero(part.colRange(0, columns_left)) / static_cast<double>(area);
@@ -122,7 +116,7 @@ std::vector<cv::Mat> split_lungs(const cv::Mat& part, double middle) {
     return {part};
   }
   const cv::Mat depth = depth_of(part);
-  for (int r = 1; r <= radius_px(kDeepestCut, part); ++r) {
+  for (int r = 1; r <= scale.radius(kDeepestCut); ++r) {
     const Components cores = components_of(depth > r + 1e-3, 8);
     std::vector<Component> by_area = cores.parts;
     std::stable_sort(by_area.begin(), by_area.end(),
@@ -135,22 +129,31 @@ std::vector<cv::Mat> split_lungs(const cv::Mat& part, double middle) {
   return {part};
 }
 
-// Adds the lungs of one part of the inner air to `lungs`: without airways, whole, with vessels and nodules.
-void add_lungs(const cv::Mat& part, double middle, cv::Mat& lungs) {
-  const Components pieces = components_of(open(part, radius_px(kSmallRadius, part)), 8);
+// The lungs of one part of the inner air: whole, with their vessels and nodules.
+cv::Mat lungs_of(const cv::Mat& part, double middle, const Scale& scale) {
+  cv::Mat lungs = cv::Mat::zeros(part.size(), CV_8UC1);
+  const Components pieces = components_of(open(part, scale.radius(kSmallRadius)), 8);
   for (const Component& piece : pieces.parts) {
-    if (share_of(piece.area_px, part) < kSmallestPart) {
+    if (scale.share(piece.area_px) < kSmallestPart) {
       continue;
     }
-    for (const cv::Mat& lung : split_lungs(pieces.mask(piece), middle)) {
-      lungs |= fill_holes(close(fill_holes(lung), radius_px(kClosingRadius, part)));
+    for (const cv::Mat& lung : split_lungs(pieces.mask(piece), middle, scale)) {
+      lungs |= fill_holes(close(fill_holes(lung), scale.radius(kClosingRadius)));
     }
   }
+  return lungs;
+}
+
+// The box with room for everything that is done around a part.
+cv::Rect with_margin(const cv::Rect& box, int margin, const cv::Mat& image) {
+  const cv::Point corner(margin, margin);
+  return cv::Rect(box.tl() - corner, box.br() + corner) & cv::Rect(0, 0, image.cols, image.rows);
 }
 
 }  // namespace
 
 cv::Mat segment_lungs(const cv::Mat& normalised, std::optional<double> threshold) {
+  const Scale scale{normalised.cols};
   const cv::Mat dark = normalised <= (threshold ? *threshold : otsu_threshold(normalised));
   const cv::Mat outside = outside_air(dark);
   const double middle = mean_column(~outside);
@@ -158,21 +161,26 @@ cv::Mat segment_lungs(const cv::Mat& normalised, std::optional<double> threshold
   cv::Mat lungs = cv::Mat::zeros(normalised.size(), CV_8UC1);
   cv::Mat gas = cv::Mat::zeros(normalised.size(), CV_8UC1);
   for (const Component& part : inner.parts) {
-    const double share = share_of(part.area_px, normalised);
+    const double share = scale.share(part.area_px);
     if (share < kSmallestPart) {
       continue;
     }
+    const cv::Rect box = with_margin(part.box, scale.radius(kAirwayWallOuter) + 1, normalised);
     std::vector<float> values = values_in(normalised, inner, part);
-    const cv::Mat mask = inner.mask(part);
+    const cv::Mat mask = inner.mask(part)(box).clone();
+    cv::Mat gas_here = gas(box);
     if (is_gas(values, share)) {
-      gas |= mask;
+      gas_here |= mask;
       continue;
     }
-    const cv::Mat airways = find_airways(mask, normalised, rank(values, 0.1), middle);
-    gas |= airways;
-    add_lungs(mask & ~dilate(airways, radius_px(kAirwayWallInner, normalised)), middle, lungs);
+    const cv::Mat image = normalised(box);
+    const cv::Mat airways =
+        find_airways(mask & (image < kAirwayLevel * rank(values, 0.1)), image, middle - box.x, scale);
+    gas_here |= airways;
+    cv::Mat lungs_here = lungs(box);
+    lungs_here |= lungs_of(mask & ~dilate(airways, scale.radius(kAirwayWallInner)), middle - box.x, scale);
   }
-  const int rim = radius_px(kSmallRadius, normalised);
+  const int rim = scale.radius(kSmallRadius);
   return (dilate(lungs, rim) & ~outside & ~dilate(gas, rim)) / 255;
 }
 

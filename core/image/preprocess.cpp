@@ -1,6 +1,8 @@
 #include "core/image/preprocess.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
 #include <string>
@@ -12,8 +14,10 @@ namespace pulmo {
 namespace {
 
 constexpr int kMinSide = 16;
-constexpr double kKernelReach = 4.0;  // standard deviations on each side, SciPy's gaussian_filter(truncate=4)
+constexpr double kKernelReach = 4.0;  // standard deviations on each side, as in SciPy's gaussian_filter
 constexpr double kGrid = 65535.0;
+constexpr double kSmallestContrast = 1e-6;  // of the window; below it only the filter's rounding differs
+constexpr double kHalf = 0.5 - 1e-6;        // half of an area, in sums of floats
 
 int floor_half(int value) {
   return value >= 0 ? value / 2 : -((1 - value) / 2);
@@ -25,6 +29,10 @@ cv::Rect source_square(int rows, int columns, int crop_px) {
   return {floor_half(columns - side), floor_half(rows - side), side, side};
 }
 
+cv::Rect part_inside(const cv::Rect& square, const cv::Mat& image) {
+  return square & cv::Rect(0, 0, image.cols, image.rows);
+}
+
 void check_size(int rows, int columns) {
   if (rows < kMinSide || columns < kMinSide) {
     throw InvalidInput("too_small", "the picture has " + std::to_string(columns) + " x " + std::to_string(rows) +
@@ -32,17 +40,29 @@ void check_size(int rows, int columns) {
   }
 }
 
-cv::Mat windowed(const Slice& slice, const PreprocessSpec& spec) {
-  double low = 0.0;
-  double high = 1.0;
-  if (slice.kind == PixelKind::kHounsfield) {
-    low = spec.window_low_hu;
-    high = spec.window_high_hu;
+// One row through the window, cut to [0, 1]. False when a value is not finite.
+bool window_row(const float* in, float* out, int count, float scale, float shift) {
+  int strange = 0;
+  for (int x = 0; x < count; ++x) {
+    strange |= std::abs(in[x]) <= std::numeric_limits<float>::max() ? 0 : 1;
+    out[x] = std::min(1.0F, std::max(0.0F, in[x] * scale + shift));
   }
-  cv::Mat image;
-  slice.pixels.convertTo(image, CV_32F, 1.0 / (high - low), -low / (high - low));
-  cv::min(image, 1.0, image);
-  cv::max(image, 0.0, image);
+  return strange == 0;
+}
+
+cv::Mat windowed(const Slice& slice, const PreprocessSpec& spec) {
+  const bool hounsfield = slice.kind == PixelKind::kHounsfield;
+  const double low = hounsfield ? spec.window_low_hu : 0.0;
+  const double high = hounsfield ? spec.window_high_hu : 1.0;
+  const auto scale = static_cast<float>(1.0 / (high - low));
+  const auto shift = static_cast<float>(-low / (high - low));
+  cv::Mat image(slice.pixels.size(), CV_32FC1);
+  for (int y = 0; y < image.rows; ++y) {
+    if (!window_row(slice.pixels.ptr<float>(y), image.ptr<float>(y), image.cols, scale, shift)) {
+      throw InvalidInput("not_finite", "row " + std::to_string(y) +
+                                           " of the picture holds a value that is not a number: export it again");
+    }
+  }
   return image;
 }
 
@@ -57,21 +77,15 @@ cv::Mat smoothed(const cv::Mat& image, double sigma_px) {
   return result;
 }
 
-// The part of the picture under the square, its values brought to [0, 1], on a black square.
-cv::Mat normalised_square(const cv::Mat& image, const cv::Rect& square) {
-  const cv::Rect inside = square & cv::Rect(0, 0, image.cols, image.rows);
-  double low = 0.0;
-  double high = 0.0;
-  cv::minMaxLoc(image(inside), &low, &high);
-  if (!(high > low)) {
-    throw InvalidInput("constant_image", "the picture has one value everywhere: it shows nothing");
+// The picture under the square, with `beyond` where the square reaches over its edge.
+cv::Mat cut(const cv::Mat& image, const cv::Rect& square, double beyond) {
+  const cv::Rect inside = part_inside(square, image);
+  if (inside == square) {
+    return image(square);
   }
   cv::Mat result;
-  image(inside).convertTo(result, CV_32F, 1.0 / (high - low), -low / (high - low));
-  if (inside != square) {
-    cv::copyMakeBorder(result, result, inside.y - square.y, square.br().y - inside.br().y, inside.x - square.x,
-                       square.br().x - inside.br().x, cv::BORDER_CONSTANT, cv::Scalar(0.0));
-  }
+  cv::copyMakeBorder(image(inside), result, inside.y - square.y, square.br().y - inside.br().y, inside.x - square.x,
+                     square.br().x - inside.br().x, cv::BORDER_CONSTANT | cv::BORDER_ISOLATED, cv::Scalar(beyond));
   return result;
 }
 
@@ -82,16 +96,28 @@ cv::Mat resized(const cv::Mat& square, int size_px) {
   return result;
 }
 
+// Crop, min-max normalisation and resize. The normalisation is linear, so it is done last, on fewer pixels.
+cv::Mat normalised_square(const cv::Mat& image, const cv::Rect& square, int size_px) {
+  double low = 0.0;
+  double high = 0.0;
+  cv::minMaxLoc(image(part_inside(square, image)), &low, &high);
+  if (high - low < kSmallestContrast) {
+    throw InvalidInput("constant_image", "the picture has one value everywhere: it shows nothing");
+  }
+  cv::Mat result = resized(cut(image, square, low), size_px);
+  result.convertTo(result, CV_32F, 1.0 / (high - low), -low / (high - low));
+  cv::min(result, 1.0, result);
+  cv::max(result, 0.0, result);
+  return result;
+}
+
 }  // namespace
 
 PreprocessedSlice preprocess(const Slice& slice, const PreprocessSpec& spec) {
   check_size(slice.pixels.rows, slice.pixels.cols);
-  if (!cv::checkRange(slice.pixels)) {
-    throw InvalidInput("not_finite", "the picture holds values that are not numbers");
-  }
   const cv::Rect square = source_square(slice.pixels.rows, slice.pixels.cols, spec.crop_px);
-  cv::Mat image =
-      resized(normalised_square(smoothed(windowed(slice, spec), spec.gaussian_sigma_px), square), spec.size_px);
+  const cv::Mat filtered = smoothed(windowed(slice, spec), spec.gaussian_sigma_px);
+  cv::Mat image = normalised_square(filtered, square, spec.size_px);
   PreprocessedSlice result;
   result.kind = slice.kind;
   result.lungs = cv::Mat::ones(image.size(), CV_8UC1);
@@ -100,8 +126,9 @@ PreprocessedSlice preprocess(const Slice& slice, const PreprocessSpec& spec) {
     result.lungs = segment_lungs(image, spec.threshold);
     result.lung_fraction = static_cast<double>(cv::countNonZero(result.lungs)) / static_cast<double>(image.total());
     if (result.lung_fraction <= 0.0 || result.lung_fraction < spec.min_lung_fraction) {
-      throw InvalidInput("no_lung", "no lung found in the picture (" + std::to_string(result.lung_fraction * 100.0) +
-                                        " % of it): post an axial chest CT slice through the lungs");
+      throw InvalidInput("no_lung", "no lung found (" + std::to_string(result.lung_fraction * 100.0) +
+                                        " % of the picture, at least " + std::to_string(spec.min_lung_fraction * 100) +
+                                        " % are needed): choose an axial chest CT slice through the lungs");
     }
     image.setTo(0.0, result.lungs == 0);
   }
@@ -121,12 +148,9 @@ PixelMapping pixel_mapping(int rows, int columns, const PreprocessSpec& spec) {
 
 cv::Mat preprocess_mask(const cv::Mat& mask, const PreprocessSpec& spec) {
   const cv::Rect square = source_square(mask.rows, mask.cols, spec.crop_px);
-  const cv::Rect inside = square & cv::Rect(0, 0, mask.cols, mask.rows);
-  cv::Mat real = cv::Mat::zeros(square.size(), CV_32FC1);
-  cv::Mat set = mask(inside) != 0;
-  set.convertTo(real(inside - square.tl()), CV_32F, 1.0 / 255.0);
-  cv::Mat result = resized(real, spec.size_px) >= 0.5;
-  return result / 255;
+  cv::Mat set;
+  cv::Mat(mask != 0).convertTo(set, CV_32F, 1.0 / 255.0);
+  return (resized(cut(set, square, 0.0), spec.size_px) >= kHalf) / 255;
 }
 
 }  // namespace pulmo
