@@ -1,0 +1,310 @@
+#include "serving/http/connection.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <exception>
+
+#include "core/support/log.h"
+
+namespace pulmo::serving {
+namespace {
+
+constexpr std::size_t kMaxBacklogBytes = 64 * 1024;         // pipelined requests that wait
+constexpr std::size_t kMaxDrainedBytes = 16 * 1024 * 1024;  // what a refused client may still send us before the reset
+
+}  // namespace
+
+Connection::Connection(int descriptor, std::shared_ptr<ConnectionHost> host)
+    : descriptor_(descriptor),
+      host_(std::move(host)),
+      late_(host_->draining),
+      reader_(host_->limits),
+      since_(Clock::now()),
+      write_since_(since_) {
+  const int on = 1;  // fails on sockets that are not TCP, where there is nothing to switch off
+  ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+Connection::~Connection() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void Connection::receive(std::string_view data) {
+  Lock lock(mutex_);
+  if (state_ == State::kDraining) {
+    drained_ += data.size();
+    if (drained_ > kMaxDrainedBytes) close_now();
+  } else if (state_ == State::kReading && !running_ && out_.empty()) {
+    run(lock, data);
+  } else if (state_ == State::kReading || state_ == State::kHandling) {
+    keep_backlog(data);
+  }
+}
+
+void Connection::keep_backlog(std::string_view data) {
+  if (overrun_) return;
+  overrun_ = backlog_.size() + data.size() > kMaxBacklogBytes;
+  // A request cut in the middle must not be answered as if it were whole: keep none of what did not fit.
+  if (!overrun_) backlog_.append(data);
+}
+
+/// Reads requests until one is under way elsewhere or the bytes are used up. Called with the lock held; the lock is
+/// released while a handler runs.
+void Connection::run(Lock& lock, std::string_view data) {
+  running_ = true;
+  std::string carried;
+  while (state_ == State::kReading && out_.empty()) {
+    if (data.empty()) {
+      if (backlog_.empty()) break;
+      carried = std::exchange(backlog_, {});
+      data = carried;
+    }
+    if (reader_.status() == RequestReader::Status::kBody && !charge(data.size())) break;
+    data.remove_prefix(reader_.feed(data));
+    react(lock, data);
+  }
+  if (!data.empty() && state_ == State::kReading) backlog_.insert(0, data);
+  running_ = false;
+  if (state_ == State::kReading && out_.empty() && input_ended_) close_now();
+}
+
+void Connection::react(Lock& lock, std::string_view& rest) {
+  if (reader_.status() == RequestReader::Status::kHeadComplete) on_head();
+  if (state_ != State::kReading) return;
+  if (reader_.status() == RequestReader::Status::kComplete) dispatch(lock, rest);
+  if (reader_.status() == RequestReader::Status::kRefused && state_ == State::kReading) {
+    const HttpRefusal& refusal = reader_.refusal();
+    refuse(error_response(refusal.status(), refusal.code(), refusal.what(), exchange_id()));
+  }
+}
+
+void Connection::on_head() {
+  fresh_ = false;
+  since_ = Clock::now();
+  const RequestHead& head = reader_.head();
+  current_ = {};
+  current_.method = head.method;
+  current_.started = reader_.started();
+  client_keeps_ = head.keep_alive;
+  const AdmissionInfo info{exchange_id(), late_};
+  if (const auto refusal = host_->handlers.admit(head, info)) {
+    // A body that nobody reads cannot be told from the next request: close, unless there is none.
+    if (head.content_length > 0) {
+      refuse(*refusal);
+      return;
+    }
+    reader_.begin_body();
+    reader_.take();
+    queue(*refusal, client_keeps_ && !refusal->close && !host_->draining);
+    return;
+  }
+  if (head.expects_continue) {
+    out_ += "HTTP/1.1 100 Continue\r\n\r\n";
+    write_since_ = since_;
+    flush_locked();
+  }
+  if (state_ == State::kReading) reader_.begin_body();
+}
+
+/// Counts body bytes against the server's budget; refuses the request when that is spent.
+bool Connection::charge(std::size_t bytes) {
+  if (!lease_) lease_ = std::make_shared<UploadLease>(host_->budget);
+  if (lease_->grow(bytes)) return true;
+  HttpResponse refusal = error_response(503, "upload_budget", "too many uploads at once: try again", exchange_id());
+  refusal.headers.push_back({"Retry-After", "1"});
+  refuse(refusal);
+  return false;
+}
+
+void Connection::dispatch(Lock& lock, std::string_view& rest) {
+  HttpRequest request = reader_.take();
+  request.id = exchange_id();
+  request.lease = std::move(lease_);
+  lease_.reset();
+  state_ = State::kHandling;
+  backlog_.insert(0, rest);  // `rest` came before anything that arrives while the lock is open
+  rest = {};
+  const std::uint64_t number = ++exchange_;
+  const Responder responder(
+      [self = shared_from_this(), number](const HttpResponse& response) { self->respond(number, response); },
+      request.id);
+  lock.unlock();
+  try {
+    host_->handlers.handle(std::move(request), responder);
+  } catch (const std::exception& error) {
+    log_error("request failed", {{"request_id", responder.request_id()}, {"error", error.what()}});
+    responder(error_response(500, "internal", "internal error: see the server's log", responder.request_id()));
+  }
+  lock.lock();
+}
+
+void Connection::respond(std::uint64_t number, const HttpResponse& response) {
+  Lock lock(mutex_);
+  if (state_ != State::kHandling || number != exchange_) return;
+  const bool ending = host_->draining || input_ended_;
+  queue(response, client_keeps_ && !response.close && !overrun_ && !(ending && backlog_.empty()));
+  if (state_ == State::kReading && !running_) run(lock, {});
+}
+
+void Connection::refuse(const HttpResponse& response) {
+  lease_.reset();
+  queue(response, false);
+}
+
+const std::string& Connection::exchange_id() {
+  if (current_.id.empty()) current_.id = host_->next_request_id();
+  return current_.id;
+}
+
+/// Puts a reply on its way and ends the exchange.
+void Connection::queue(const HttpResponse& response, bool keep) {
+  const bool head_only = current_.method == "HEAD";
+  const std::string wire = serialise(response, {head_only, keep, exchange_id()});
+  current_.route = response.route;
+  current_.code = response.code;
+  current_.status = response.status;
+  current_.reply_bytes = wire.size();
+  since_ = Clock::now();
+  if (current_.started == Clock::time_point{}) current_.started = reader_.started();
+  if (current_.started != Clock::time_point{}) current_.took = since_ - current_.started;
+  host_->handlers.observe(current_);
+  current_ = {};
+  if (out_.empty()) write_since_ = since_;
+  out_ += wire;
+  state_ = keep ? State::kReading : State::kClosing;
+  flush_locked();
+}
+
+void Connection::flush() {
+  Lock lock(mutex_);
+  if (state_ == State::kClosed) return;
+  flush_locked();
+  if (state_ == State::kReading && out_.empty() && !running_) run(lock, {});
+}
+
+void Connection::flush_locked() {
+  while (sent_ < out_.size()) {
+    const ssize_t count = ::send(descriptor_, out_.data() + sent_, out_.size() - sent_, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count > 0) {
+      sent_ += static_cast<std::size_t>(count);
+      write_since_ = Clock::now();
+    } else if (count < 0 && errno == EINTR) {
+      continue;
+    } else if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      host_->wake_keeper();
+      return;
+    } else {
+      close_now();  // the client is gone
+      return;
+    }
+  }
+  out_.clear();
+  sent_ = 0;
+  if (state_ == State::kClosing) finish_writing();
+}
+
+/// The last reply is with the kernel. Closing at once while the client still sends would reset the connection, and the
+/// reset may overtake the reply: so only our side is closed, and the client's bytes are thrown away for a while.
+void Connection::finish_writing() {
+  if (input_ended_) {
+    close_now();
+    return;
+  }
+  ::shutdown(descriptor_, SHUT_WR);
+  state_ = State::kDraining;
+  since_ = Clock::now();
+}
+
+void Connection::close_now() {
+  if (descriptor_ >= 0) {
+    ::shutdown(descriptor_, SHUT_RDWR);  // wakes the acceptor's side, which closes its own descriptor
+    ::close(descriptor_);
+  }
+  descriptor_ = -1;
+  state_ = State::kClosed;
+  out_ = {};
+  sent_ = 0;
+  backlog_ = {};
+  lease_.reset();
+}
+
+void Connection::end_of_input() {
+  const Lock lock(mutex_);
+  input_ended_ = true;
+  if (state_ == State::kDraining) close_now();
+  if (state_ != State::kReading || running_) return;
+  if (out_.empty()) {
+    close_now();
+  } else if (backlog_.empty()) {
+    state_ = State::kClosing;
+  }
+}
+
+void Connection::turn_away(const std::string& code, const std::string& message) {
+  const Lock lock(mutex_);
+  HttpResponse response = error_response(503, code, message, exchange_id());
+  response.headers.push_back({"Retry-After", "1"});
+  refuse(response);
+}
+
+void Connection::check(Clock::time_point now) {
+  const Lock lock(mutex_);
+  if (state_ == State::kClosed) return;
+  if (!out_.empty()) {
+    if (now - write_since_ > host_->timeouts.write) close_now();
+    return;
+  }
+  if (state_ == State::kReading && !running_) enforce_reading(now);
+  if (state_ == State::kDraining && now - since_ > host_->timeouts.linger) close_now();
+}
+
+void Connection::enforce_reading(Clock::time_point now) {
+  const HttpTimeouts& limits = host_->timeouts;
+  switch (reader_.status()) {
+    case RequestReader::Status::kIdle:
+      if (now - since_ > (fresh_ ? limits.head : limits.idle)) finish_writing();
+      break;
+    case RequestReader::Status::kHead:
+      if (now - reader_.started() > limits.head) {
+        refuse(error_response(408, "timeout", "the request's headers took too long", exchange_id()));
+      }
+      break;
+    case RequestReader::Status::kBody:
+      if (now - since_ > limits.body) {
+        refuse(error_response(408, "timeout", "the request's body took too long", exchange_id()));
+      }
+      break;
+    default: break;
+  }
+}
+
+void Connection::close_if_idle() {
+  const Lock lock(mutex_);
+  const bool idle = reader_.status() == RequestReader::Status::kIdle && out_.empty() && backlog_.empty();
+  if (state_ == State::kReading && !running_ && idle) finish_writing();
+}
+
+bool Connection::closed() const {
+  const Lock lock(mutex_);
+  return state_ == State::kClosed;
+}
+
+bool Connection::busy() const {
+  const Lock lock(mutex_);
+  switch (state_) {
+    case State::kReading: return reader_.status() != RequestReader::Status::kIdle || !out_.empty() || !backlog_.empty();
+    case State::kClosed: return false;
+    default: return true;
+  }
+}
+
+int Connection::awaiting_write() const {
+  const Lock lock(mutex_);
+  return out_.empty() ? -1 : descriptor_;
+}
+
+}  // namespace pulmo::serving

@@ -1,0 +1,146 @@
+#include "serving/http_server.h"
+
+#include <pistache/endpoint.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <random>
+#include <thread>
+
+#include "core/support/error.h"
+#include "core/support/log.h"
+#include "core/support/seed.h"
+#include "serving/guard.h"
+
+namespace pulmo::serving {
+namespace {
+
+constexpr int kOwnDescriptors = 64;                         // listening socket, epolls, libraries, log
+constexpr auto kNever = std::chrono::hours(24 * 365 * 10);  // our own time limits replace Pistache's
+
+/// Raises the descriptor limit as far as allowed and returns it.
+std::size_t raise_descriptor_limit() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 65536);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+/// Request ids need to be unique among servers and restarts, not secret.
+std::function<std::string()> make_request_ids() {
+  const std::uint64_t process = (std::uint64_t{std::random_device{}()} << 32U) ^ std::random_device{}();
+  const auto next = std::make_shared<std::atomic<std::uint64_t>>(0);
+  return [process, next] {
+    const std::uint64_t id = derive_seed(process, "request-id", 0, 0, next->fetch_add(1));
+    static constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string text(16, '0');
+    for (std::size_t i = 0; i < text.size(); ++i) text[i] = kDigits[(id >> (60 - 4 * i)) & 15U];
+    return text;
+  };
+}
+
+}  // namespace
+
+struct HttpServer::Impl {
+  HttpServerOptions options;
+  std::shared_ptr<ConnectionHost> host = std::make_shared<ConnectionHost>();
+  std::shared_ptr<ConnectionKeeper> keeper = std::make_shared<ConnectionKeeper>();
+  std::unique_ptr<Pistache::Http::Endpoint> endpoint;
+  std::uint16_t port = 0;
+};
+
+HttpServer::HttpServer(HttpServerOptions options, HttpHandlers handlers) : impl_(std::make_unique<Impl>()) {
+  ConnectionHost& host = *impl_->host;
+  host.limits = options.limits;
+  host.timeouts = options.timeouts;
+  host.handlers = std::move(handlers);
+  host.budget = std::make_shared<UploadBudget>(options.max_upload_bytes);
+  host.next_request_id = make_request_ids();
+  host.wake_keeper = [keeper = std::weak_ptr(impl_->keeper)] {
+    if (const auto alive = keeper.lock()) alive->wake();
+  };
+  impl_->options = std::move(options);
+}
+
+HttpServer::~HttpServer() {
+  stop();
+}
+
+void HttpServer::start() {
+  HttpServerOptions& options = impl_->options;
+  const std::size_t descriptors = raise_descriptor_limit();
+  // Each connection holds two descriptors, and up to twice the connections are open while some are turned away.
+  const std::size_t possible = descriptors > kOwnDescriptors * 2 ? (descriptors - kOwnDescriptors * 2) / 4 : 1;
+  if (options.max_connections > possible) {
+    log_warning("fewer connections than configured: the descriptor limit is low",
+                {{"configured", std::to_string(options.max_connections)}, {"possible", std::to_string(possible)}});
+    options.max_connections = possible;
+  }
+  auto state = std::make_shared<GuardState>();
+  state->host = impl_->host;
+  state->keeper = impl_->keeper;
+  state->max_connections = options.max_connections;
+  state->first_descriptor = static_cast<int>(descriptors / 2);
+  const std::string place = options.host + ":" + std::to_string(options.port);
+  try {
+    namespace Http = Pistache::Http;
+    impl_->endpoint = std::make_unique<Http::Endpoint>(Pistache::Address(options.host, Pistache::Port(options.port)));
+    auto settings = Http::Endpoint::options();
+    settings.threads(options.io_threads).flags(Pistache::Tcp::Options::ReuseAddr | Pistache::Tcp::Options::CloseOnExec);
+    settings.headerTimeout(kNever).bodyTimeout(kNever).keepaliveTimeout(kNever);
+    impl_->endpoint->init(settings);
+    impl_->endpoint->setHandler(std::make_shared<Guard>(state));
+    impl_->endpoint->serveThreaded();
+  } catch (const std::exception& error) {
+    impl_->endpoint.reset();
+    throw IoError("cannot listen on " + place + ": " + error.what() +
+                  "; choose another --port (0 picks a free one) or --host");
+  }
+  impl_->port = impl_->endpoint->getPort();
+}
+
+std::uint16_t HttpServer::port() const {
+  return impl_->port;
+}
+
+std::string HttpServer::address() const {
+  std::string host = impl_->options.host;
+  if (host == "0.0.0.0" || host == "::") host = host == "::" ? "::1" : "127.0.0.1";
+  if (host.find(':') != std::string::npos) host = "[" + host + "]";
+  return "http://" + host + ":" + std::to_string(impl_->port);
+}
+
+void HttpServer::drain() {
+  impl_->host->draining = true;
+}
+
+bool HttpServer::wait_until_quiet(std::chrono::milliseconds settle, std::chrono::milliseconds limit) const {
+  const auto deadline = Clock::now() + limit;
+  auto quiet_since = Clock::now();
+  while (true) {
+    const auto now = Clock::now();
+    if (!impl_->keeper->quiet()) quiet_since = now;
+    if (now - quiet_since >= settle) return true;
+    if (now >= deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+void HttpServer::stop() {
+  if (!impl_->endpoint) return;
+  impl_->keeper->close_idle();
+  impl_->endpoint->shutdown();
+  impl_->endpoint.reset();
+}
+
+std::size_t HttpServer::connections() const {
+  return impl_->keeper->count();
+}
+
+std::uint64_t HttpServer::upload_bytes() const {
+  return impl_->host->budget->used_bytes();
+}
+
+}  // namespace pulmo::serving
