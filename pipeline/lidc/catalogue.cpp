@@ -71,7 +71,7 @@ SeriesRecords scan_all(const ByteSource& source, std::size_t threads, Ledger& le
     throw_if_stopped("nothing was written yet");
     progress.advance();
     if (!scanned.problem.empty()) ledger.problem(scanned.problem, scanned.message);
-    if (!scanned.left_out.empty()) ledger.left_out(scanned.left_out);
+    if (!scanned.left_out.empty()) ledger.left_out(Scope::kFiles, scanned.left_out);
     if (!scanned.header) return;
     ledger.total("dicom_slices", 1);
     auto& series = records[scanned.header->series_uid];

@@ -20,6 +20,8 @@ struct LabelOptions {
   double normals_per_malignant = 1.0;  ///< normal slices drawn for each malignant one
   int axial_bins = 20;                 ///< relative heights are matched in this many bins
   std::uint64_t seed = 1;
+
+  bool operator==(const LabelOptions&) const = default;
 };
 
 /// What a nodule is by its consensus.

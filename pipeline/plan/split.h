@@ -27,6 +27,8 @@ struct SplitOptions {
   std::string file;                    ///< for kFile: CSV with the columns patient,split
   bool by_scanner = true;              ///< strata also by manufacturer
   std::uint64_t seed = 1;
+
+  bool operator==(const SplitOptions&) const = default;
 };
 
 /// patient -> part.

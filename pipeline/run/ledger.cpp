@@ -32,13 +32,28 @@ std::int64_t Tally::total() const {
   return sum;
 }
 
+std::string_view to_string(Scope scope) {
+  switch (scope) {
+    case Scope::kFiles: return "files";
+    case Scope::kReadings: return "readings";
+    case Scope::kSeries: return "series";
+    case Scope::kSlices: return "slices";
+    case Scope::kRows: break;
+  }
+  return "rows";
+}
+
 void Ledger::problem(const std::string& reason, const std::string& message) {
   if (strict_) throw InvalidInput(reason, message);
   problems_.add(reason, message);
 }
 
-void Ledger::left_out(const std::string& reason, const std::string& example, std::int64_t count) {
-  left_out_.add(reason, example, count);
+void Ledger::left_out(Scope scope, const std::string& reason, std::int64_t count) {
+  left_out_[static_cast<std::size_t>(scope)].add(reason, "", count);
+}
+
+void Ledger::left_out(Scope scope, const Tally& tally) {
+  left_out_[static_cast<std::size_t>(scope)].merge(tally);
 }
 
 }  // namespace pulmo::pipeline

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace pulmo::pipeline {
+
+/// Each adds one subcommand; the returned function runs it after the parse.
+std::function<void()> add_lidc_command(CLI::App& program);
+std::function<void()> add_images_command(CLI::App& program);
+std::function<void()> add_merge_command(CLI::App& program);
+
+}  // namespace pulmo::pipeline

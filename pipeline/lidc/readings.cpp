@@ -1,0 +1,97 @@
+#include "pipeline/lidc/readings.h"
+
+#include <algorithm>
+#include <cctype>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "core/support/error.h"
+#include "pipeline/run/ordered_map.h"
+#include "pipeline/run/stop_signal.h"
+
+namespace pulmo::pipeline {
+namespace {
+
+constexpr std::uint64_t kMaxXmlBytes = std::uint64_t{256} << 20U;  // the largest of LIDC-IDRI has 3 MB
+
+struct Parsed {
+  std::optional<LidcReading> reading;
+  std::string problem;
+  std::string message;
+};
+
+bool has_xml_name(std::string_view name) {
+  if (name.size() < 4) return false;
+  std::string end(name.substr(name.size() - 4));
+  std::transform(end.begin(), end.end(), end.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return end == ".xml";
+}
+
+Parsed parse(ByteReader& reader, const SourceEntry& entry) {
+  try {
+    if (entry.size_bytes > kMaxXmlBytes) {
+      throw InvalidInput("too_large", entry.name + " is too large for an annotation file");
+    }
+    return {parse_lidc_xml(reader.read(entry), entry.name), "", ""};
+  } catch (const InvalidInput& error) {
+    return {std::nullopt, error.reason(), error.what()};
+  } catch (const IoError& error) {
+    return {std::nullopt, "unreadable", error.what()};
+  }
+}
+
+}  // namespace
+
+std::map<std::string, LidcReading> read_readings(const ByteSource& source, std::size_t threads, Ledger& ledger) {
+  for (const Refusal& refusal : source.refused()) ledger.problem(refusal.reason, refusal.message);
+  std::vector<const SourceEntry*> files;
+  for (const SourceEntry& entry : source.entries()) {
+    if (has_xml_name(entry.name)) files.push_back(&entry);
+  }
+  ledger.total("xml_files", static_cast<std::int64_t>(files.size()));
+  ledger.left_out(Scope::kFiles, "other_file", static_cast<std::int64_t>(source.entries().size() - files.size()));
+  std::map<std::string, std::vector<LidcReading>> by_series;
+  const auto make_worker = [&] {
+    return [&, reader = std::make_shared<ByteReader>(source)](std::size_t i) { return parse(*reader, *files[i]); };
+  };
+  ordered_for_each<Parsed>(files.size(), threads, make_worker, [&](std::size_t, Parsed parsed) {
+    throw_if_stopped("nothing was written yet");
+    if (!parsed.problem.empty()) {
+      ledger.problem(parsed.problem, parsed.message);
+    } else if (!parsed.reading) {
+      ledger.left_out(Scope::kReadings, "radiograph_reading");
+    } else {
+      by_series[parsed.reading->series_uid].push_back(std::move(*parsed.reading));
+    }
+  });
+  std::map<std::string, LidcReading> readings;
+  for (auto& [uid, parts] : by_series) {
+    ledger.left_out(Scope::kReadings, "further_file_of_a_series", static_cast<std::int64_t>(parts.size()) - 1);
+    readings.emplace(uid, combine_readings(std::move(parts)));
+  }
+  ledger.total("readings", static_cast<std::int64_t>(readings.size()));
+  return readings;
+}
+
+std::vector<ReadSeries> match_readings(std::vector<CtSeries> catalogue, std::map<std::string, LidcReading> readings,
+                                       const ByteSource& source, Ledger& ledger) {
+  std::vector<ReadSeries> result;
+  for (CtSeries& series : catalogue) {
+    const auto reading = readings.find(series.series_uid);
+    if (reading == readings.end()) {
+      ledger.left_out(Scope::kSeries, "no_reading");
+      ledger.left_out(Scope::kSlices, "no_reading", static_cast<std::int64_t>(series.slices.size()));
+      continue;
+    }
+    const std::string& where = source.entries()[series.slices.front().entry].name;
+    SeriesMarks marks = place_reading(reading->second, series, where, ledger);
+    result.push_back({std::move(series), std::move(marks)});
+    readings.erase(reading);
+  }
+  ledger.left_out(Scope::kReadings, "no_series", static_cast<std::int64_t>(readings.size()));
+  return result;
+}
+
+}  // namespace pulmo::pipeline

@@ -1,0 +1,95 @@
+#include "pipeline/run/output_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <regex>
+#include <utility>
+#include <vector>
+
+#include "core/store/manifest.h"
+#include "core/support/atomic_file.h"
+#include "core/support/error.h"
+#include "pipeline/run/run_draft.h"
+
+namespace pulmo::pipeline {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<fs::path> shards_in(const fs::path& directory) {
+  static const std::regex kShard(R"((train|validation|test)-\d+\.h5(\.tmp-.*)?)");
+  std::vector<fs::path> shards;
+  for (const auto& item : fs::directory_iterator(directory)) {
+    if (std::regex_match(item.path().filename().string(), kShard)) shards.push_back(item.path());
+  }
+  return shards;
+}
+
+}  // namespace
+
+OutputFolder::OutputFolder(fs::path directory, const std::string& lock_name) : directory_(std::move(directory)) {
+  make_writable_directory(directory_);
+  make_writable_directory(state());
+  lock_path_ = state() / (lock_name + ".lock");
+  lock_ = ::open(lock_path_.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+  if (lock_ < 0) throw IoError("cannot create " + lock_path_.string() + ": " + std::strerror(errno));
+  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    ::close(lock_);
+    throw IoError("another pulmo-prepare is writing to " + directory_.string() +
+                  "; wait for it or choose another folder");
+  }
+}
+
+OutputFolder::~OutputFolder() {
+  std::error_code ignored;
+  fs::remove(lock_path_, ignored);
+  fs::remove(state(), ignored);  // only when nothing of a run lies in it
+  ::close(lock_);
+}
+
+bool OutputFolder::claim(const std::string& fingerprint, bool force) {
+  const std::string where = directory_.string();
+  const std::string remedy = "; choose an empty folder, or replace it with --force";
+  std::string problem;
+  if (fs::exists(directory_ / "manifest.yaml")) {
+    if (finished_fingerprint(directory_) == fingerprint) return true;
+    problem = where + " holds data prepared with another configuration or from other input";
+  } else if (has_draft(state())) {
+    if (read_draft(state()).fingerprint == fingerprint) return false;
+    problem = where + " holds an unfinished run with another configuration or of other input";
+  } else if (!shards_in(directory_).empty()) {
+    problem = where + " holds shards of unknown origin";
+  }
+  if (problem.empty()) return false;
+  if (!force) throw InvalidInput("output", problem + remedy);
+  discard();
+  return false;
+}
+
+void OutputFolder::discard() {
+  for (const char* name : {"manifest.yaml", "report.yaml", "split.csv"}) fs::remove(directory_ / name);
+  for (const fs::path& shard : shards_in(directory_)) fs::remove(shard);
+  for (const auto& item : fs::directory_iterator(state())) {
+    if (item.path().extension() != ".lock") fs::remove_all(item.path());
+  }
+}
+
+void OutputFolder::clear_state() {
+  fs::remove_all(state());
+}
+
+std::string finished_fingerprint(const fs::path& directory) {
+  try {
+    const Manifest manifest = read_manifest(directory);
+    const auto at = manifest.provenance.find("fingerprint");
+    return at == manifest.provenance.end() ? "" : at->second;
+  } catch (const InvalidInput&) {
+    return "";
+  }
+}
+
+}  // namespace pulmo::pipeline

@@ -1,0 +1,99 @@
+#include "pipeline/run/prepare_lidc.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "core/support/error.h"
+#include "pipeline/lidc/catalogue.h"
+#include "pipeline/plan/slice_plan.h"
+#include "pipeline/run/slice_worker.h"
+
+namespace pulmo::pipeline {
+namespace {
+
+constexpr std::string_view kPhantomManufacturer = "pulmo phantom";
+
+/// All that the workers need while they run.
+struct LidcRun {
+  explicit LidcRun(const LidcInput& input) : images(input.images), annotations(input.annotations) {}
+
+  ByteSource images;
+  ByteSource annotations;
+  LidcConfig config;
+  std::vector<ReadSeries> archive;
+  SlicePlan plan;
+  std::unique_ptr<SliceTask> task;
+};
+
+[[noreturn]] void refuse_empty(const std::string& reason, const std::string& what, const Ledger& ledger) {
+  std::string why;
+  for (const Tally* tally : {&ledger.problems(), &ledger.left_out(Scope::kFiles), &ledger.left_out(Scope::kReadings)}) {
+    for (const auto& [name, entry] : tally->entries()) why += ", " + std::to_string(entry.count) + " " + name;
+  }
+  throw InvalidInput(reason, "the input holds no " + what + " (" +
+                                 std::to_string(ledger.totals().count("files") ? ledger.totals().at("files") : 0) +
+                                 " files" + why + ")");
+}
+
+bool all_phantom(const std::vector<ReadSeries>& archive) {
+  return std::all_of(archive.begin(), archive.end(), [](const ReadSeries& read) {
+    return read.series.manufacturer.substr(0, kPhantomManufacturer.size()) == kPhantomManufacturer;
+  });
+}
+
+void read_archive(LidcRun& run, std::size_t threads, Ledger& ledger) {
+  auto readings = read_readings(run.annotations, threads, ledger);
+  if (readings.empty()) refuse_empty("no_annotations", "LIDC annotation of a CT series", ledger);
+  auto catalogue = read_catalogue(run.images, threads, ledger);
+  if (catalogue.empty()) refuse_empty("no_series", "CT series", ledger);
+  run.archive = match_readings(std::move(catalogue), std::move(readings), run.images, ledger);
+  if (run.archive.empty()) {
+    throw InvalidInput("no_series", "none of the " + std::to_string(ledger.totals().at("series")) +
+                                        " CT series belongs to one of the " +
+                                        std::to_string(ledger.totals().at("readings")) + " readings");
+  }
+}
+
+PlannedRun plan_run(const std::shared_ptr<LidcRun>& run, const PrepareOptions& options) {
+  PlannedRun planned;
+  RunDraft& draft = planned.draft;
+  draft.ledger = Ledger(options.strict);
+  read_archive(*run, options.threads, draft.ledger);
+  run->plan = plan_slices(run->archive, run->config, draft.ledger);
+  run->task.reset(new SliceTask{run->images, run->archive, run->plan, run->config});
+
+  draft.configuration = to_yaml(run->config);
+  draft.job_scope = Scope::kSlices;
+  draft.deflate = run->config.store.deflate;
+  draft.has_lungs = run->task->stores_lungs();
+  draft.has_nodules = run->task->stores_nodules();
+  draft.split_csv = split_file_text(run->plan.split);
+  Manifest& manifest = draft.manifest;
+  manifest.task = run->config.task;
+  manifest.source = "lidc";
+  manifest.class_names = run->plan.class_names;
+  manifest.positive_class = manifest.class_names.back();
+  manifest.spec = run->config.preprocess;
+  manifest.shape = {1, 0, manifest.spec.size_px, manifest.spec.size_px};
+  manifest.seed = run->config.seed;
+  manifest.phantom = all_phantom(run->archive);
+  manifest.provenance = flattened(draft.configuration);
+
+  planned.shard_samples = static_cast<std::size_t>(run->config.store.shard_samples);
+  planned.jobs_of_split = run->plan.jobs_of_split;
+  planned.make_worker = [run] { return make_slice_worker(*run->task); };
+  return planned;
+}
+
+}  // namespace
+
+std::optional<RunSummary> prepare_lidc(const LidcInput& input, const LidcConfig& config,
+                                       const PrepareOptions& options) {
+  const auto run = std::make_shared<LidcRun>(input);
+  run->config = config;
+  const std::string fingerprint = fingerprint_of(to_yaml(config), {&run->images, &run->annotations});
+  return run_prepare(options, fingerprint, [&] { return plan_run(run, options); });
+}
+
+}  // namespace pulmo::pipeline

@@ -1,0 +1,110 @@
+#include "pipeline/run/prepare_run.h"
+
+#include <utility>
+
+#include "core/support/digest.h"
+#include "core/support/error.h"
+#include "core/support/log.h"
+#include "core/support/version.h"
+
+namespace pulmo::pipeline {
+namespace {
+
+void flatten(const YAML::Node& node, const std::string& path, std::map<std::string, std::string>& values) {
+  for (const auto& item : node) {
+    const std::string key = (path.empty() ? "" : path + ".") + item.first.as<std::string>();
+    if (item.second.IsMap()) {
+      flatten(item.second, key, values);
+    } else {
+      values[key] = item.second.as<std::string>();
+    }
+  }
+}
+
+RunSummary summary_of(const std::filesystem::path& directory) {
+  RunSummary summary;
+  summary.manifest = read_manifest(directory);
+  for (const Split which : kSplits) summary.samples += summary.manifest.split(which).samples();
+  return summary;
+}
+
+std::vector<ShardPlan> plans_of_part(const std::vector<ShardPlan>& plans, const PrepareOptions& options) {
+  std::vector<ShardPlan> mine;
+  for (std::size_t i = options.part - 1; i < plans.size(); i += options.parts) mine.push_back(plans[i]);
+  return mine;
+}
+
+std::string lock_name(const PrepareOptions& options) {
+  if (options.parts == 1) return "run";
+  return "part-" + std::to_string(options.part) + "-of-" + std::to_string(options.parts);
+}
+
+}  // namespace
+
+std::string fingerprint_of(const YAML::Node& configuration, const std::vector<const ByteSource*>& sources) {
+  YAML::Emitter text;
+  text << configuration;
+  Sha256 digest;
+  digest.update(as_bytes(std::string(version()) + "\n" + text.c_str() + "\n"));
+  for (const ByteSource* source : sources) {
+    for (const SourceEntry& entry : source->entries()) {
+      digest.update(as_bytes(entry.name + "\t" + std::to_string(entry.size_bytes) + "\n"));
+    }
+    digest.update(as_bytes("\n"));
+  }
+  return digest.hex();
+}
+
+std::map<std::string, std::string> flattened(const YAML::Node& configuration) {
+  std::map<std::string, std::string> values;
+  flatten(configuration, "", values);
+  return values;
+}
+
+std::optional<RunSummary> run_prepare(const PrepareOptions& options, const std::string& fingerprint,
+                                      const std::function<PlannedRun()>& plan) {
+  OutputFolder folder(options.output, lock_name(options));
+  if (folder.claim(fingerprint, options.force)) {
+    log_info("already prepared from the same input with the same configuration", {{"folder", options.output.string()}});
+    return summary_of(options.output);
+  }
+  PlannedRun run = plan();
+  run.draft.fingerprint = fingerprint;
+  run.draft.shards = cut_shards(run.jobs_of_split, run.shard_samples);
+  write_draft(folder.state(), run.draft);
+  const std::vector<ShardPlan> mine = plans_of_part(run.draft.shards, options);
+  const ShardRunOptions shard_options{folder.directory(), folder.state(), options.threads, options.strict};
+  try {
+    const auto results = run_shards(mine, run.draft.shard_info(), shard_options, run.make_worker);
+    if (options.parts > 1) return std::nullopt;
+    return finish_run(folder, run.draft, results);
+  } catch (const InvalidInput&) {
+    if (options.parts == 1) folder.discard();
+    throw;
+  }
+}
+
+RunSummary merge_parts(const std::filesystem::path& directory) {
+  if (std::filesystem::exists(directory / "manifest.yaml")) {
+    throw InvalidInput("output", directory.string() + " is finished already; there is nothing to merge");
+  }
+  OutputFolder folder(directory, "run");
+  if (!has_draft(folder.state())) {
+    throw InvalidInput("output", directory.string() + " holds no unfinished run; run pulmo-prepare with --part first");
+  }
+  const RunDraft draft = read_draft(folder.state());
+  std::vector<ShardResult> results;
+  std::string missing;
+  for (const ShardPlan& plan : draft.shards) {
+    auto result = read_shard_result(plan, {folder.directory(), folder.state(), 1, false});
+    if (result) {
+      results.push_back(std::move(*result));
+    } else {
+      missing += (missing.empty() ? "" : ", ") + plan.file;
+    }
+  }
+  if (!missing.empty()) throw InvalidInput("output", directory.string() + ": shards are missing: " + missing);
+  return finish_run(folder, draft, results);
+}
+
+}  // namespace pulmo::pipeline

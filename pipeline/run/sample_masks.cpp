@@ -1,0 +1,40 @@
+#include "pipeline/run/sample_masks.h"
+
+#include <opencv2/core.hpp>
+
+namespace pulmo::pipeline {
+namespace {
+
+template <typename Value>
+std::vector<Value> values_of(const cv::Mat& matrix) {
+  std::vector<Value> values;
+  values.reserve(matrix.total());
+  for (int y = 0; y < matrix.rows; ++y) {
+    const Value* row = matrix.ptr<Value>(y);
+    values.insert(values.end(), row, row + matrix.cols);
+  }
+  return values;
+}
+
+}  // namespace
+
+std::vector<std::uint16_t> image_values(const cv::Mat& image) {
+  return values_of<std::uint16_t>(image);
+}
+
+std::vector<std::uint8_t> mask_values(const cv::Mat& mask) {
+  return values_of<std::uint8_t>(mask);
+}
+
+cv::Mat preprocess_counts(const cv::Mat& counts, const PreprocessSpec& spec) {
+  cv::Mat result = cv::Mat::zeros(spec.size_px, spec.size_px, CV_8UC1);
+  double highest = 0.0;
+  cv::minMaxLoc(counts, nullptr, &highest);
+  for (int level = 1; level <= static_cast<int>(highest); ++level) {
+    const cv::Mat at_least = (counts >= level) / 255;
+    result += preprocess_mask(at_least, spec);
+  }
+  return result;
+}
+
+}  // namespace pulmo::pipeline

@@ -1,0 +1,94 @@
+#include "pipeline/run/slice_worker.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "core/image/dicom.h"
+#include "core/support/error.h"
+#include "pipeline/run/sample_masks.h"
+
+namespace pulmo::pipeline {
+namespace {
+
+/// Reasons that the slice, not the file, is the cause of.
+bool is_plain_left_out(const std::string& reason) {
+  return reason == "no_lung" || reason == "constant_image" || reason == "too_small";
+}
+
+class SliceWorker {
+ public:
+  explicit SliceWorker(const SliceTask& task) : task_(task), reader_(task.source) {}
+
+  JobOutcome operator()(std::size_t index) {
+    const SliceJob& job = task_.plan.jobs[index];
+    JobOutcome outcome;
+    if (try_slice(job, job.series, job.slice, outcome)) return outcome;
+    for (const AxialSlice& alternate : job.alternates) {
+      outcome.left_out.add("not_drawn", "", -1);
+      if (try_slice(job, alternate.series, alternate.slice, outcome)) return outcome;
+    }
+    return outcome;
+  }
+
+ private:
+  bool try_slice(const SliceJob& job, std::size_t series, std::size_t slice, JobOutcome& outcome) {
+    const auto refuse = [&](const std::string& reason, const std::string& message) {
+      const std::string& name = task_.plan.class_names[job.label];
+      outcome.left_out.add(reason == "no_lung" ? reason + "_" + name : reason);
+      if (!is_plain_left_out(reason)) outcome.problems.add(reason, message);
+      return false;
+    };
+    try {
+      outcome.sample = make_sample(series, slice);
+      outcome.sample->label = job.label;
+      return true;
+    } catch (const InvalidInput& error) {
+      return refuse(error.reason(), error.what());
+    } catch (const IoError& error) {
+      return refuse("unreadable", error.what());
+    }
+  }
+
+  Sample make_sample(std::size_t series_index, std::size_t slice_index) {
+    const ReadSeries& read = task_.archive[series_index];
+    const SeriesSlice& slice = read.series.slices[slice_index];
+    const SourceEntry& entry = task_.source.entries()[slice.entry];
+    const Slice pixels = decode_dicom(reader_.read(entry), entry.name);
+    const PreprocessedSlice done = preprocess(pixels, task_.config.preprocess);
+    Sample sample;
+    sample.image = image_values(done.image);
+    if (task_.stores_lungs()) sample.lungs = mask_values(done.lungs);
+    if (task_.stores_nodules()) {
+      const cv::Mat counts = nodule_counts(read.marks, slice_index, pixels.pixels.size());
+      sample.nodules = mask_values(preprocess_counts(counts, task_.config.preprocess));
+    }
+    sample.patient = read.series.patient;
+    sample.series = read.series.series_uid;
+    sample.group = read.series.series_uid;
+    sample.instance = slice.sop_uid;
+    sample.position_mm = slice.position_mm;
+    return sample;
+  }
+
+  /// How many readers outlined each pixel as part of some nodule.
+  static cv::Mat nodule_counts(const SeriesMarks& marks, std::size_t slice, cv::Size image) {
+    cv::Mat counts = cv::Mat::zeros(image, CV_8UC1);
+    for (const Nodule& nodule : marks.nodules) {
+      const BoxMask part = reader_counts(nodule, slice, image);
+      if (!part.box.empty()) counts(part.box) = cv::max(counts(part.box), part.mask);
+    }
+    return counts;
+  }
+
+  const SliceTask& task_;
+  ByteReader reader_;
+};
+
+}  // namespace
+
+JobWorker make_slice_worker(const SliceTask& task) {
+  return [worker = std::make_shared<SliceWorker>(task)](std::size_t job) { return (*worker)(job); };
+}
+
+}  // namespace pulmo::pipeline
