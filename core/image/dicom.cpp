@@ -1,10 +1,13 @@
 #include "core/image/dicom.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <string>
+#include <vector>
 
-#include "core/image/dicom_frame.h"
 #include "core/image/dicom_object.h"
+#include "core/image/dicom_pixels.h"
 #include "core/support/error.h"
 
 namespace pulmo {
@@ -12,6 +15,7 @@ namespace {
 
 constexpr std::size_t kPreambleBytes = 128;  // PS3.10 section 7.1
 constexpr float kAirHu = -1000.0F;
+constexpr double kLargestRescale = 1e6;
 
 bool is_letter(std::byte byte) {
   return byte >= std::byte{'A'} && byte <= std::byte{'Z'};
@@ -22,23 +26,80 @@ void require_ct(const DicomHeader& header, std::string_view name) {
                         header.sop_class_uid == UID_EnhancedCTImageStorage ||
                         header.sop_class_uid == UID_LegacyConvertedEnhancedCTImageStorage;
   if (header.modality != "CT" || !ct_class) {
-    throw InvalidInput("wrong_modality",
-                       std::string(name) + ": modality '" + header.modality + "' is not CT: post an axial CT slice");
+    throw InvalidInput("wrong_modality", std::string(name) + ": modality '" + header.modality + "', SOP class " +
+                                             header.sop_class_uid + ": not a CT image, choose an axial CT slice");
   }
 }
 
-cv::Mat to_hounsfield(const cv::Mat& values, const StoredPixels& pixels, const DicomHeader& header) {
-  cv::Mat hu(values.size(), CV_32FC1);
-  const std::int64_t mirror = pixels.is_signed ? -1 : (std::int64_t{1} << pixels.bits_stored) - 1;
-  const auto* in = values.ptr<std::int32_t>();
-  auto* out = hu.ptr<float>();
-  for (std::size_t i = 0; i < values.total(); ++i) {
-    const std::int64_t stored = pixels.is_signed ? in[i] : static_cast<std::int64_t>(static_cast<std::uint32_t>(in[i]));
-    const auto shown = static_cast<double>(pixels.inverted ? mirror - stored : stored);
-    out[i] = static_cast<float>(shown * header.rescale_slope + header.rescale_intercept);
-    if (pixels.has_padding && stored >= pixels.padding_low && stored <= pixels.padding_high) {
-      out[i] = std::min(out[i], kAirHu);
-    }
+void require_rescale(const DicomHeader& header, std::string_view name) {
+  const bool usable = std::abs(header.rescale_slope) <= kLargestRescale && header.rescale_slope != 0.0 &&
+                      std::abs(header.rescale_intercept) <= kLargestRescale;  // false for NaN
+  if (!usable) {
+    throw InvalidInput("bad_pixel_format", std::string(name) + ": rescale slope " +
+                                               std::to_string(header.rescale_slope) + " and intercept " +
+                                               std::to_string(header.rescale_intercept) + " give no Hounsfield units");
+  }
+}
+
+// How stored values become HU: hu = slope * value + intercept.
+struct Rescale {
+  double slope = 1.0;
+  double intercept = 0.0;
+};
+
+Rescale rescale_of(const DicomHeader& header, const PixelLayout& layout) {
+  if (!layout.inverted) {
+    return {header.rescale_slope, header.rescale_intercept};
+  }
+  const double mirror = layout.is_signed ? -1.0 : std::exp2(layout.bits_stored) - 1.0;
+  return {-header.rescale_slope, header.rescale_slope * mirror + header.rescale_intercept};
+}
+
+// Shifts the stored bits to the top and back down, which extends the sign and drops what lies above the high bit.
+template <bool kSigned>
+std::int32_t stored_value(std::uint32_t raw, unsigned up, unsigned down) {
+  const std::uint32_t top = raw << up;
+  return kSigned ? static_cast<std::int32_t>(top) >> down : static_cast<std::int32_t>(top >> down);
+}
+
+template <typename Raw, bool kSigned>
+void to_hounsfield(const std::vector<std::uint8_t>& bytes, const PixelLayout& layout, const Rescale& rescale,
+                   float* out) {
+  const auto up = static_cast<unsigned>(31 - layout.high_bit);
+  const auto down = static_cast<unsigned>(32 - layout.bits_stored);
+  const auto padding_low = static_cast<std::int32_t>(layout.padding_low);
+  const auto padding_high = static_cast<std::int32_t>(layout.padding_high);
+  const std::size_t count = layout.pixels();
+  for (std::size_t i = 0; i < count; ++i) {
+    Raw raw = 0;
+    std::memcpy(&raw, bytes.data() + i * sizeof(Raw), sizeof(Raw));
+    const std::int32_t value = stored_value<kSigned>(raw, up, down);
+    const auto hu = static_cast<float>(value * rescale.slope + rescale.intercept);
+    const bool padding = value >= padding_low && value <= padding_high;
+    out[i] = padding ? std::min(hu, kAirHu) : hu;
+  }
+}
+
+template <typename Raw>
+void to_hounsfield(const std::vector<std::uint8_t>& bytes, const PixelLayout& layout, const Rescale& rescale,
+                   float* out) {
+  if (layout.is_signed) {
+    to_hounsfield<Raw, true>(bytes, layout, rescale, out);
+  } else {
+    to_hounsfield<Raw, false>(bytes, layout, rescale, out);
+  }
+}
+
+cv::Mat hounsfield_frame(DicomObject& object, std::string_view name, const DecodeLimits& limits,
+                         const DicomHeader& header, std::int64_t frame) {
+  PixelLayout layout = read_pixel_layout(object.dataset, name, limits);
+  const std::vector<std::uint8_t> bytes = read_frame(object, name, layout, frame);
+  const Rescale rescale = rescale_of(header, layout);
+  cv::Mat hu(static_cast<int>(layout.rows), static_cast<int>(layout.columns), CV_32FC1);
+  switch (layout.bits_allocated) {
+    case 8: to_hounsfield<std::uint8_t>(bytes, layout, rescale, hu.ptr<float>()); break;
+    case 16: to_hounsfield<std::uint16_t>(bytes, layout, rescale, hu.ptr<float>()); break;
+    default: to_hounsfield<std::uint32_t>(bytes, layout, rescale, hu.ptr<float>()); break;
   }
   return hu;
 }
@@ -49,7 +110,8 @@ bool looks_like_dicom(ByteView bytes) {
   if (bytes.size() >= kPreambleBytes + 4 && as_text(bytes.subspan(kPreambleBytes, 4)) == "DICM") {
     return true;
   }
-  // A bare data set begins with group 0002 or 0008, little endian; explicit ones with two letters after the tag.
+  // A bare data set begins with group 0002 or 0008, little endian; explicit ones with two letters after the tag, others
+  // with a length of less than 64 kB.
   if (bytes.size() < 8 || (bytes[0] != std::byte{2} && bytes[0] != std::byte{8}) || bytes[1] != std::byte{0}) {
     return false;
   }
@@ -57,15 +119,15 @@ bool looks_like_dicom(ByteView bytes) {
 }
 
 Slice decode_dicom(ByteView bytes, std::string_view name, const DecodeLimits& limits, std::int64_t frame) {
-  DcmFileFormat file;
-  parse_dicom(bytes, name, DicomPart::kWhole, file);
-  const DicomHeader header = header_of(file);
-  require_ct(header, name);
-  const StoredPixels pixels = read_pixel_description(*file.getDataset(), name, limits);
   Slice slice;
-  slice.pixels = to_hounsfield(read_stored_values(*file.getDataset(), name, pixels, frame), pixels, header);
-  slice.row_spacing_mm = header.row_spacing_mm;
-  slice.column_spacing_mm = header.column_spacing_mm;
+  with_dicom_object(bytes, name, DicomPart::kWhole, limits, [&](DicomObject& object) {
+    const DicomHeader header = header_of(object, frame);
+    require_ct(header, name);
+    require_rescale(header, name);
+    slice.pixels = hounsfield_frame(object, name, limits, header, frame);
+    slice.row_spacing_mm = header.row_spacing_mm;
+    slice.column_spacing_mm = header.column_spacing_mm;
+  });
   return slice;
 }
 

@@ -1,122 +1,206 @@
-#include "core/image/dicom_frame.h"
+#include <dcmtk/config/osconfig.h>
+#include <dcmtk/dcmdata/dcpxitem.h>
 
-#include <cstring>
+#include <algorithm>
+#include <optional>
+#include <span>
 #include <string>
-#include <vector>
 
+#include "core/image/dicom_pixels.h"
+#include "core/image/jpeg2000.h"
+#include "core/image/picture_header.h"
 #include "core/support/error.h"
 
 namespace pulmo {
 namespace {
 
+constexpr const char* kNoPixels = "the DICOM object holds no pixel data: send the image itself";
+
 [[noreturn]] void refuse(std::string reason, std::string_view name, const std::string& problem) {
   throw InvalidInput(std::move(reason), std::string(name) + ": " + problem);
 }
 
-int small_number(DcmItem& item, const DcmTagKey& tag, int fallback) {
-  Uint16 value = 0;
-  return item.findAndGetUint16(tag, value).good() ? value : fallback;
-}
-
-std::int64_t sign_extended(std::uint32_t raw, const StoredPixels& pixels) {
-  const auto bits = static_cast<unsigned>(pixels.bits_stored);
-  const std::uint32_t mask = bits == 32 ? ~0U : (1U << bits) - 1U;
-  const std::uint32_t value = (raw >> static_cast<unsigned>(pixels.high_bit + 1 - pixels.bits_stored)) & mask;
-  const bool negative = pixels.is_signed && ((value >> (bits - 1U)) & 1U) != 0;
-  return negative ? static_cast<std::int64_t>(value) - (std::int64_t{1} << bits) : static_cast<std::int64_t>(value);
-}
-
-void read_padding(DcmItem& item, StoredPixels& pixels) {
-  DcmElement* element = nullptr;
-  Uint16 first = 0;
-  if (item.findAndGetElement(DCM_PixelPaddingValue, element).bad() || element == nullptr) {
-    return;
-  }
-  Sint16 signed_first = 0;
-  if (element->getUint16(first).bad()) {
-    if (element->getSint16(signed_first).bad()) {
-      return;
+// The fragments of an encapsulated picture, the offset table in front (PS3.5 A.4).
+std::vector<ByteView> fragments_of(DcmPixelSequence& sequence, std::string_view name) {
+  std::vector<ByteView> fragments;
+  for (unsigned long i = 0; i < sequence.card(); ++i) {
+    DcmPixelItem* item = nullptr;
+    Uint8* bytes = nullptr;
+    if (sequence.getItem(item, i).bad() || item == nullptr || item->getLength() == DCM_UndefinedLength) {
+      refuse("truncated_dicom", name, "the compressed pixel data are damaged");
     }
-    first = static_cast<Uint16>(signed_first);
+    const bool filled = item->getLength() > 0 && item->getUint8Array(bytes).good() && bytes != nullptr;
+    fragments.push_back(filled ? std::as_bytes(std::span(bytes, item->getLength())) : ByteView());
   }
-  pixels.has_padding = true;
-  const auto value =
-      pixels.is_signed ? static_cast<std::int64_t>(static_cast<std::int16_t>(first)) : static_cast<std::int64_t>(first);
-  pixels.padding_low = pixels.padding_high = value;
+  return fragments;
 }
 
-template <typename Stored>
-cv::Mat widen(const std::vector<std::uint8_t>& bytes, const StoredPixels& pixels) {
-  cv::Mat values(static_cast<int>(pixels.rows), static_cast<int>(pixels.columns), CV_32SC1);
-  auto* out = values.ptr<std::int32_t>();
-  const std::size_t count = values.total();
-  for (std::size_t i = 0; i < count; ++i) {
-    Stored raw = 0;
-    std::memcpy(&raw, bytes.data() + i * sizeof(Stored), sizeof(Stored));
-    out[i] = static_cast<std::int32_t>(sign_extended(raw, pixels));
+std::size_t table_entry(ByteView table, std::size_t index) {
+  std::size_t value = 0;
+  for (std::size_t i = 4; i > 0; --i) {
+    value = value << 8U | std::to_integer<std::size_t>(table[4 * index + i - 1]);
   }
-  return values;
+  return value;
+}
+
+// Fragments begin ... end - 1 hold the frame.
+struct FragmentRange {
+  std::size_t begin = 1;
+  std::size_t end = 1;
+};
+
+FragmentRange by_offset_table(const std::vector<ByteView>& fragments, std::size_t frame, std::size_t frames) {
+  constexpr std::size_t kItemHeaderBytes = 8;
+  FragmentRange range{0, 0};
+  std::size_t offset = 0;
+  for (std::size_t i = 1; i < fragments.size(); ++i) {
+    if (offset == table_entry(fragments[0], frame)) {
+      range.begin = i;
+    }
+    if (frame + 1 < frames && offset == table_entry(fragments[0], frame + 1)) {
+      range.end = i;
+    }
+    offset += fragments[i].size() + kItemHeaderBytes;
+  }
+  range.end = frame + 1 < frames ? range.end : fragments.size();
+  return range;
+}
+
+FragmentRange fragments_of_frame(const std::vector<ByteView>& fragments, std::string_view name, std::int64_t frame,
+                                 std::int64_t frames) {
+  const auto index = static_cast<std::size_t>(frame);
+  const auto count = static_cast<std::size_t>(frames);
+  FragmentRange range;
+  if (count == 1) {
+    range.end = fragments.size();
+  } else if (fragments.size() == count + 1) {
+    range = {index + 1, index + 2};
+  } else if (!fragments.empty() && fragments[0].size() == 4 * count) {
+    range = by_offset_table(fragments, index, count);
+  } else {
+    refuse("bad_pixel_format", name, "it cannot be told which fragments hold frame " + std::to_string(frame));
+  }
+  if (range.begin == 0 || range.begin >= range.end) {
+    refuse("truncated_dicom", name, "frame " + std::to_string(frame) + " has no pixel data");
+  }
+  return range;
+}
+
+Bytes joined(const std::vector<ByteView>& fragments, const FragmentRange& range) {
+  Bytes whole;
+  for (std::size_t i = range.begin; i < range.end; ++i) {
+    whole.insert(whole.end(), fragments[i].begin(), fragments[i].end());
+  }
+  return whole;
+}
+
+// JPEG and JPEG-LS frames say their size again: DCMTK would believe it, and make room for it.
+void check_jpeg(ByteView code, std::string_view name, PixelLayout& layout) {
+  const std::optional<PictureHeader> header = read_jpeg_header(code);
+  if (!header) {
+    refuse("truncated_dicom", name, "the JPEG data of the pixels have no frame header");
+  }
+  if (header->width != layout.columns || header->height != layout.rows || header->channels != 1 ||
+      header->bits > layout.bits_allocated || header->scans > kMaxJpegScans) {
+    refuse("bad_pixel_format", name,
+           "the JPEG data are of " + std::to_string(header->width) + " x " + std::to_string(header->height) + " x " +
+               std::to_string(header->channels) + " values of " + std::to_string(header->bits) + " bits in " +
+               std::to_string(header->scans) + " scans, the DICOM header says otherwise");
+  }
+  if (!header->complete) {
+    refuse("truncated_dicom", name, "the JPEG data of the pixels end early");
+  }
+  if (header->bits <= 8) {  // unpacked to bytes, whatever the header allocates
+    layout.bits_allocated = 8;
+    layout.bits_stored = std::min(layout.bits_stored, 8);
+    layout.high_bit = layout.bits_stored - 1;
+  }
+}
+
+bool is_jpeg(E_TransferSyntax syntax) {
+  const bool lossy_or_lossless = syntax >= EXS_JPEGProcess1 && syntax <= EXS_JPEGProcess14SV1;
+  return lossy_or_lossless || syntax == EXS_JPEGLSLossless || syntax == EXS_JPEGLSLossy;
+}
+
+bool is_jpeg_2000(E_TransferSyntax syntax) {
+  return syntax == EXS_JPEG2000LosslessOnly || syntax == EXS_JPEG2000;
+}
+
+DcmPixelData& pixel_data_of(DcmDataset& dataset, std::string_view name) {
+  DcmElement* element = nullptr;
+  dataset.findAndGetElement(DCM_PixelData, element);
+  auto* data = dynamic_cast<DcmPixelData*>(element);
+  if (data == nullptr) {
+    refuse("no_pixel_data", name, kNoPixels);
+  }
+  return *data;
+}
+
+// Only what was stored counts as the picture's bytes: DCMTK would read on behind a short value.
+void check_native(DcmPixelData& data, std::string_view name, const PixelLayout& layout) {
+  E_TransferSyntax stored_as = EXS_Unknown;
+  const DcmRepresentationParameter* parameters = nullptr;
+  data.getOriginalRepresentationKey(stored_as, parameters);
+  const std::size_t needed = layout.frame_bytes() * static_cast<std::size_t>(layout.frames);
+  if (DcmXfer(stored_as).isEncapsulated() || data.getLength() == DCM_UndefinedLength) {
+    refuse("bad_pixel_format", name, "the pixel data are compressed, the transfer syntax says otherwise");
+  }
+  if (data.getLength() == 0) {
+    refuse("no_pixel_data", name, kNoPixels);
+  }
+  if (data.getLength() < needed) {
+    refuse("truncated_dicom", name,
+           "the pixel data hold " + std::to_string(data.getLength()) + " of " + std::to_string(needed) + " bytes");
+  }
+}
+
+std::vector<std::uint8_t> unpack(DicomObject& object, DcmPixelData& data, std::string_view name,
+                                 const PixelLayout& layout, std::int64_t frame, std::size_t first_fragment) {
+  std::vector<std::uint8_t> bytes(layout.frame_bytes() + layout.frame_bytes() % 2);
+  auto fragment = static_cast<Uint32>(first_fragment);
+  OFString colour_model;
+  const OFCondition read = data.getUncompressedFrame(&object.dataset, static_cast<Uint32>(frame), fragment,
+                                                     bytes.data(), static_cast<Uint32>(bytes.size()), colour_model);
+  if (read.bad()) {
+    refuse("truncated_dicom", name, std::string("the pixel data cannot be unpacked (") + read.text() + ")");
+  }
+  return bytes;
 }
 
 }  // namespace
 
-StoredPixels read_pixel_description(DcmDataset& dataset, std::string_view name, const DecodeLimits& limits) {
-  StoredPixels pixels;
-  pixels.rows = small_number(dataset, DCM_Rows, 0);
-  pixels.columns = small_number(dataset, DCM_Columns, 0);
-  Sint32 frames = 1;
-  pixels.frames = dataset.findAndGetSint32(DCM_NumberOfFrames, frames).good() ? frames : 1;
-  if (pixels.rows > limits.max_side_px || pixels.columns > limits.max_side_px ||
-      pixels.rows * pixels.columns > limits.max_pixels || pixels.frames > limits.max_frames) {
-    refuse("too_large", name,
-           std::to_string(pixels.rows) + " x " + std::to_string(pixels.columns) + " x " +
-               std::to_string(pixels.frames) + " pixels are over the limit");
+std::vector<std::uint8_t> read_frame(DicomObject& object, std::string_view name, PixelLayout& layout,
+                                     std::int64_t frame) {
+  if (frame < 0 || frame >= layout.frames) {
+    refuse("no_such_frame", name,
+           "frame " + std::to_string(frame) + " asked for, there are " + std::to_string(layout.frames));
   }
-  pixels.bits_allocated = small_number(dataset, DCM_BitsAllocated, 16);
-  pixels.bits_stored = small_number(dataset, DCM_BitsStored, pixels.bits_allocated);
-  pixels.high_bit = small_number(dataset, DCM_HighBit, pixels.bits_stored - 1);
-  pixels.is_signed = small_number(dataset, DCM_PixelRepresentation, 0) == 1;
-  const bool bits_fit = (pixels.bits_allocated == 8 || pixels.bits_allocated == 16 || pixels.bits_allocated == 32) &&
-                        pixels.bits_stored >= 1 && pixels.bits_stored <= pixels.high_bit + 1 &&
-                        pixels.high_bit < pixels.bits_allocated;
-  OFString photometric;
-  dataset.findAndGetOFString(DCM_PhotometricInterpretation, photometric);
-  pixels.inverted = photometric == "MONOCHROME1";
-  if (!bits_fit || pixels.rows < 1 || pixels.columns < 1 || pixels.frames < 1 ||
-      small_number(dataset, DCM_SamplesPerPixel, 1) != 1 || (photometric != "MONOCHROME2" && !pixels.inverted)) {
-    refuse("bad_pixel_format", name, "not a single-channel picture of 8, 16 or 32 bits");
+  DcmPixelData& data = pixel_data_of(object.dataset, name);
+  const E_TransferSyntax syntax = object.dataset.getOriginalXfer();
+  if (!DcmXfer(syntax).isEncapsulated()) {
+    check_native(data, name, layout);
+    return unpack(object, data, name, layout, frame, 0);
   }
-  read_padding(dataset, pixels);
-  return pixels;
-}
-
-cv::Mat read_stored_values(DcmDataset& dataset, std::string_view name, const StoredPixels& pixels, std::int64_t frame) {
-  DcmElement* element = nullptr;
-  if (dataset.findAndGetElement(DCM_PixelData, element).bad() || element == nullptr) {
-    refuse("no_pixel_data", name, "the DICOM object holds no pixel data");
+  DcmPixelSequence* sequence = nullptr;
+  if (data.getEncapsulatedRepresentation(syntax, nullptr, sequence).bad() || sequence == nullptr) {
+    refuse("bad_pixel_format", name, "the pixel data are not compressed, the transfer syntax says otherwise");
   }
-  auto* data = dynamic_cast<DcmPixelData*>(element);
-  if (data == nullptr) {
-    refuse("no_pixel_data", name, "the DICOM object's pixel data cannot be read");
+  const std::vector<ByteView> fragments = fragments_of(*sequence, name);
+  if (fragments.size() < 2) {
+    refuse("no_pixel_data", name, kNoPixels);
   }
-  const std::size_t needed = pixels.frame_bytes();
-  if (!DcmXfer(dataset.getOriginalXfer()).isEncapsulated() &&
-      data->getLength() < needed * static_cast<std::size_t>(pixels.frames)) {
-    refuse("truncated_dicom", name, "the pixel data end early");
+  const FragmentRange range = fragments_of_frame(fragments, name, frame, layout.frames);
+  if (is_jpeg_2000(syntax)) {
+    return decode_jpeg2000(joined(fragments, range), name, layout);
   }
-  std::vector<std::uint8_t> bytes(needed + needed % 2);
-  Uint32 fragment = 0;
-  OFString colour_model;
-  const OFCondition read = data->getUncompressedFrame(&dataset, static_cast<Uint32>(frame), fragment, bytes.data(),
-                                                      static_cast<Uint32>(bytes.size()), colour_model);
-  if (read.bad()) {
-    refuse("truncated_dicom", name, std::string("the pixel data cannot be decoded (") + read.text() + ")");
+  if (is_jpeg(syntax)) {
+    check_jpeg(joined(fragments, range), name, layout);
+  } else if (syntax != EXS_RLELossless) {
+    refuse(
+        "unsupported_transfer_syntax", name,
+        "transfer syntax " + object.transfer_syntax_uid + " is not supported: convert the file to an uncompressed one");
   }
-  switch (pixels.bits_allocated) {
-    case 8: return widen<std::uint8_t>(bytes, pixels);
-    case 16: return widen<std::uint16_t>(bytes, pixels);
-    default: return widen<std::uint32_t>(bytes, pixels);
-  }
+  return unpack(object, data, name, layout, frame, range.begin);
 }
 
 }  // namespace pulmo

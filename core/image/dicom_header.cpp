@@ -1,5 +1,8 @@
 #include <array>
+#include <cmath>
+#include <limits>
 #include <string>
+#include <utility>
 
 #include "core/image/dicom_object.h"
 
@@ -12,30 +15,32 @@ std::string text_of(DcmItem& item, const DcmTagKey& tag) {
     return {};
   }
   const std::string text(value.c_str(), value.length());
-  const std::size_t end = text.find_last_not_of(std::string_view(" \0", 2));
   const std::size_t begin = text.find_first_not_of(' ');
-  return end == std::string::npos || begin > end ? std::string() : text.substr(begin, end - begin + 1);
+  const std::size_t end = text.find_last_not_of(std::string_view(" \0", 2));
+  return begin == std::string::npos || end == std::string::npos || begin > end ? ""
+                                                                               : text.substr(begin, end - begin + 1);
 }
 
-bool real_of(DcmItem& item, const DcmTagKey& tag, unsigned long index, double& value) {
-  Float64 read = 0.0;
-  if (item.findAndGetFloat64(tag, read, index).bad()) {
-    return false;
-  }
-  value = read;
-  return true;
-}
-
+// Every value of `tag` or, when one is missing or not a number, none.
 template <std::size_t kCount>
 bool reals_of(DcmItem& item, const DcmTagKey& tag, std::array<double, kCount>& values) {
   std::array<double, kCount> read{};
   for (std::size_t i = 0; i < kCount; ++i) {
-    if (!real_of(item, tag, i, read[i])) {
+    Float64 value = 0.0;
+    if (item.findAndGetFloat64(tag, value, static_cast<unsigned long>(i)).bad() || !std::isfinite(value)) {
       return false;
     }
+    read[i] = value;
   }
   values = read;
   return true;
+}
+
+void real_of(DcmItem& item, const DcmTagKey& tag, double& value) {
+  std::array<double, 1> read{};
+  if (reals_of(item, tag, read)) {
+    value = read[0];
+  }
 }
 
 std::int64_t whole_of(DcmItem& item, const DcmTagKey& tag, std::int64_t fallback) {
@@ -45,16 +50,6 @@ std::int64_t whole_of(DcmItem& item, const DcmTagKey& tag, std::int64_t fallback
   }
   Uint16 value = 0;
   return item.findAndGetUint16(tag, value).good() ? value : fallback;
-}
-
-void read_geometry(DcmItem& item, DicomHeader& header) {
-  header.has_position = reals_of(item, DCM_ImagePositionPatient, header.position_mm) || header.has_position;
-  reals_of(item, DCM_ImageOrientationPatient, header.orientation);
-  real_of(item, DCM_PixelSpacing, 0, header.row_spacing_mm);
-  real_of(item, DCM_PixelSpacing, 1, header.column_spacing_mm);
-  real_of(item, DCM_SliceThickness, 0, header.slice_thickness_mm);
-  real_of(item, DCM_RescaleSlope, 0, header.rescale_slope);
-  real_of(item, DCM_RescaleIntercept, 0, header.rescale_intercept);
 }
 
 void read_identity(DcmItem& item, DicomHeader& header) {
@@ -69,18 +64,64 @@ void read_identity(DcmItem& item, DicomHeader& header) {
   header.manufacturer_model = text_of(item, DCM_ManufacturerModelName);
 }
 
+void read_geometry(DcmItem& item, DicomHeader& header) {
+  header.has_position = reals_of(item, DCM_ImagePositionPatient, header.position_mm) || header.has_position;
+  reals_of(item, DCM_ImageOrientationPatient, header.orientation);
+  std::array<double, 2> spacing{};
+  if (reals_of(item, DCM_PixelSpacing, spacing) && spacing[0] > 0.0 && spacing[1] > 0.0) {
+    header.row_spacing_mm = spacing[0];
+    header.column_spacing_mm = spacing[1];
+  }
+  real_of(item, DCM_SliceThickness, header.slice_thickness_mm);
+}
+
+// A rescale value that is there but no number must not pass for an absent one: it becomes NaN.
+void read_rescale(DcmItem& item, DicomHeader& header) {
+  for (const auto& [tag, value] : {std::pair{DCM_RescaleSlope, &header.rescale_slope},
+                                   std::pair{DCM_RescaleIntercept, &header.rescale_intercept}}) {
+    if (item.tagExistsWithValue(tag)) {
+      *value = std::numeric_limits<double>::quiet_NaN();
+      real_of(item, tag, *value);
+    }
+  }
+}
+
+// Functional groups of an enhanced object (PS3.3 C.7.6.16): those of all frames, then those of one.
+void read_functional_groups(DcmItem& dataset, std::int64_t frame, DicomHeader& header) {
+  const std::array<std::pair<DcmTagKey, long>, 2> places = {
+      {{DCM_SharedFunctionalGroupsSequence, 0}, {DCM_PerFrameFunctionalGroupsSequence, static_cast<long>(frame)}}};
+  for (const auto& [tag, index] : places) {
+    DcmItem* group = nullptr;
+    if (dataset.findAndGetSequenceItem(tag, group, index).bad() || group == nullptr) {
+      continue;
+    }
+    for (const DcmTagKey& part : {DCM_PixelMeasuresSequence, DCM_PlanePositionSequence, DCM_PlaneOrientationSequence}) {
+      DcmItem* item = nullptr;
+      if (group->findAndGetSequenceItem(part, item, 0).good() && item != nullptr) {
+        read_geometry(*item, header);
+      }
+    }
+    DcmItem* values = nullptr;
+    if (group->findAndGetSequenceItem(DCM_PixelValueTransformationSequence, values, 0).good() && values != nullptr) {
+      read_rescale(*values, header);
+    }
+  }
+}
+
 }  // namespace
 
-DicomHeader header_of(DcmFileFormat& file) {
-  DcmDataset& dataset = *file.getDataset();
+DicomHeader header_of(DicomObject& object, std::int64_t frame) {
+  DcmDataset& dataset = object.dataset;
   DicomHeader header;
   read_identity(dataset, header);
-  header.transfer_syntax_uid = DcmXfer(dataset.getOriginalXfer()).getXferID();
+  header.transfer_syntax_uid = object.transfer_syntax_uid;
   header.instance_number = whole_of(dataset, DCM_InstanceNumber, 0);
   header.rows = whole_of(dataset, DCM_Rows, 0);
   header.columns = whole_of(dataset, DCM_Columns, 0);
   header.frames = whole_of(dataset, DCM_NumberOfFrames, 1);
   read_geometry(dataset, header);
+  read_rescale(dataset, header);
+  read_functional_groups(dataset, frame, header);
   return header;
 }
 
@@ -94,9 +135,10 @@ double DicomHeader::position_along_normal_mm() const {
 }
 
 DicomHeader read_dicom_header(ByteView bytes, std::string_view name) {
-  DcmFileFormat file;
-  parse_dicom(bytes, name, DicomPart::kHeader, file);
-  return header_of(file);
+  DicomHeader header;
+  with_dicom_object(bytes, name, DicomPart::kHeader, DecodeLimits{},
+                    [&](DicomObject& object) { header = header_of(object, 0); });
+  return header;
 }
 
 }  // namespace pulmo

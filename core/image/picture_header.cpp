@@ -19,13 +19,14 @@ bool is_frame_header(std::uint32_t marker) {
 }
 
 bool stands_alone(std::uint32_t marker) {
-  return marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8);
+  return marker >= 0xD0 && marker <= 0xD8;  // restarts, start of image
 }
 
-// The position of the next marker at or behind `at`: FF followed by neither 00 (a stuffed byte) nor FF (a fill byte).
+// The position of the next marker at or behind `at`. In coded data FF is followed by 00 (JPEG) or by a byte below 80
+// (JPEG-LS, T.87 A.1); the markers of both begin at C0.
 std::size_t next_marker(ByteView bytes, std::size_t at) {
   for (; at + 1 < bytes.size(); ++at) {
-    if (bytes[at] == std::byte{0xFF} && bytes[at + 1] != std::byte{0} && bytes[at + 1] != std::byte{0xFF}) {
+    if (bytes[at] == std::byte{0xFF} && bytes[at + 1] >= std::byte{0xC0} && bytes[at + 1] != std::byte{0xFF}) {
       return at;
     }
   }

@@ -17,6 +17,9 @@ struct PictureHeader {
   bool complete = false;  ///< the end mark (PNG IEND, JPEG EOI) is there
 };
 
+/// A progressive JPEG costs a pass over all its pixels per scan; encoders write ten or so, hostile ones thousands.
+inline constexpr int kMaxJpegScans = 100;
+
 /// PNG, ISO/IEC 15948. nullopt when there is no IHDR.
 std::optional<PictureHeader> read_png_header(ByteView bytes);
 /// JPEG and JPEG-LS, ITU-T T.81 annex B. nullopt when there is no frame header.

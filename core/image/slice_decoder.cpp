@@ -12,8 +12,6 @@ namespace {
 
 constexpr std::string_view kPngMark("\x89PNG\r\n\x1A\n", 8);
 constexpr std::string_view kJpegMark("\xFF\xD8\xFF", 3);
-// A progressive JPEG of 16 million pixels costs a pass over all of them per scan; encoders write ten or so.
-constexpr int kMaxScans = 100;
 
 [[noreturn]] void refuse(std::string reason, std::string_view name, const std::string& problem) {
   throw InvalidInput(std::move(reason), std::string(name) + ": " + problem);
@@ -24,7 +22,7 @@ void check_header(const std::optional<PictureHeader>& header, std::string_view n
     refuse("truncated_image", name, "the picture ends within its header: send the whole file");
   }
   if (header->width > limits.max_side_px || header->height > limits.max_side_px ||
-      header->width * header->height > limits.max_pixels || header->scans > kMaxScans) {
+      header->width * header->height > limits.max_pixels || header->scans > kMaxJpegScans) {
     refuse("too_large", name,
            std::to_string(header->width) + " x " + std::to_string(header->height) + " pixels are over the limit of " +
                std::to_string(limits.max_side_px) + " a side and " + std::to_string(limits.max_pixels) + " in all");
