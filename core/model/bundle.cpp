@@ -11,6 +11,7 @@
 
 #include "core/model/archive_check.h"
 #include "core/model/metadata_json.h"
+#include "core/model/script_module.h"
 #include "core/support/atomic_file.h"
 #include "core/support/bytes.h"
 #include "core/support/digest.h"
@@ -71,8 +72,7 @@ torch::jit::Module submodule(torch::jit::Module root, const std::string& prefix)
   const std::size_t dot = prefix.find('.');
   const std::string head = prefix.substr(0, dot);
   if (!root.hasattr(head)) {
-    const c10::QualifiedName name("__torch__.pulmo." + head);
-    root.register_module(head, torch::jit::Module(name, root._ivalue()->compilation_unit(), true));
+    root.register_module(head, make_script_module(head, root._ivalue()->compilation_unit()));
   }
   const torch::jit::Module child(root.attr(head).toModule());
   return dot == std::string::npos ? child : submodule(child, prefix.substr(dot + 1));
@@ -96,11 +96,9 @@ void copy_tensors(const Network& network, torch::jit::Module& root) {
 }  // namespace
 
 torch::jit::Module to_torchscript(const Network& network) {
-  const auto unit = std::make_shared<torch::jit::CompilationUnit>();
-  torch::jit::Module root(c10::QualifiedName("__torch__.pulmo.Network"), unit, false);
+  torch::jit::Module root = make_script_module("Network", std::make_shared<torch::jit::CompilationUnit>());
   copy_tensors(network, root);
   root.define(network.script());
-  root.eval();
   return root;
 }
 

@@ -30,7 +30,8 @@ std::vector<float> extract_features(const cv::Mat& image) {
                                     std::to_string(image.rows) + "x" + std::to_string(image.cols) + " with " +
                                     std::to_string(image.channels()) + " channels");
   }
-  return extract(image).values;
+  // Filters would look past the border of a part of a larger picture.
+  return extract(image.isSubmatrix() ? image.clone() : image).values;
 }
 
 const std::vector<std::string>& feature_names() {

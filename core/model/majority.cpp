@@ -1,12 +1,12 @@
 #include "core/model/majority.h"
 
 #include <ATen/ops/empty.h>
-#include <torch/csrc/jit/api/module.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
+#include "core/model/script_module.h"
 #include "core/support/error.h"
 
 namespace pulmo {
@@ -30,11 +30,9 @@ torch::jit::Module majority_to_torchscript(const std::vector<std::int64_t>& clas
     const double frequency = static_cast<double>(class_counts[k]) / static_cast<double>(total);
     logits.data_ptr<float>()[k] = static_cast<float>(std::log(std::max(kLeastFrequency, frequency)));
   }
-  torch::jit::Module module(c10::QualifiedName("__torch__.pulmo.Majority"),
-                            std::make_shared<torch::jit::CompilationUnit>(), false);
+  torch::jit::Module module = make_script_module("Majority", std::make_shared<torch::jit::CompilationUnit>());
   module.register_buffer("logits", logits);
   module.define(kScript);
-  module.eval();
   return module;
 }
 

@@ -1,9 +1,9 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
-#include <torch/csrc/jit/api/module.h>
 
 #include <string>
 
+#include "core/model/script_module.h"
 #include "core/model/svm.h"
 
 namespace pulmo {
@@ -57,7 +57,7 @@ std::string one_versus_rest_script(std::size_t machines) {
 }
 
 torch::jit::Module machine_module(const SvmMachine& machine, const std::shared_ptr<torch::jit::CompilationUnit>& unit) {
-  torch::jit::Module module(c10::QualifiedName("__torch__.pulmo.SvmMachine"), unit, true);
+  torch::jit::Module module = make_script_module("SvmMachine", unit);
   module.register_buffer("support", tensor_of(machine.support));
   module.register_buffer("coefficients", tensor_of(machine.coefficients));
   module.register_buffer("rho", scalar(machine.rho));
@@ -71,7 +71,7 @@ torch::jit::Module machine_module(const SvmMachine& machine, const std::shared_p
 
 torch::jit::Module svm_to_torchscript(const SvmModel& model) {
   const auto unit = std::make_shared<torch::jit::CompilationUnit>();
-  torch::jit::Module root(c10::QualifiedName("__torch__.pulmo.Svm"), unit, false);
+  torch::jit::Module root = make_script_module("Svm", unit);
   root.register_buffer("mean", tensor_of(model.mean));
   root.register_buffer("scale", tensor_of(model.scale));
   root.register_buffer("gamma", scalar(model.gamma));
@@ -79,7 +79,6 @@ torch::jit::Module svm_to_torchscript(const SvmModel& model) {
     root.register_module("machine" + std::to_string(k), machine_module(model.machines[k], unit));
   }
   root.define(model.classes == 2 ? kTwoClassScript : one_versus_rest_script(model.machines.size()));
-  root.eval();
   return root;
 }
 

@@ -101,7 +101,8 @@ cv::Mat spots_of(const cv::Mat& image, const cv::Mat& lungs) {
     }
   }
   cv::Mat spots = cv::Mat::zeros(image.size(), CV_8U);
-  if (inside.empty()) return spots;
+  const auto [darkest, brightest] = std::minmax_element(inside.begin(), inside.end());
+  if (inside.empty() || *darkest == *brightest) return spots;
   cv::Mat ignored;
   const double threshold = cv::threshold(inside, ignored, 0.0, 255.0, cv::THRESH_BINARY | cv::THRESH_OTSU);
   cv::Mat(grey > threshold).copyTo(spots, lungs);

@@ -21,6 +21,7 @@ using Properties = std::array<double, kProperties.size()>;
 using Counts = std::array<std::uint32_t, kTable * kTable>;
 
 constexpr int kNeighbours = 8;
+constexpr float kRounding = 1.0F / 32.0F;   // grey levels; more than the interpolation's error, so that flat is flat
 constexpr int kPatterns = kNeighbours + 2;  // 0..8 ones when uniform, and "not uniform"
 
 /// (S,S) CV_8UC1: 1 + the top five bits of a lung pixel, 0 outside.
@@ -130,7 +131,7 @@ void compare_row(const float* centre, const Neighbour& neighbour, std::ptrdiff_t
   for (std::size_t x = 0; x < codes.size(); ++x) {
     const float value = neighbour.upper_left * upper[x] + neighbour.upper_right * upper[x + 1] +
                         neighbour.lower_left * lower[x] + neighbour.lower_right * lower[x + 1];
-    codes[x] |= (value >= centre[x] ? 1U : 0U) << bit;
+    codes[x] |= (value + kRounding >= centre[x] ? 1U : 0U) << bit;
   }
 }
 
