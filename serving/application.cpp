@@ -1,0 +1,170 @@
+#include "serving/application.h"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+#include <opencv2/core/utility.hpp>
+#include <thread>
+
+#include "core/model/predictor.h"
+#include "core/support/error.h"
+#include "core/support/log.h"
+#include "core/support/run_main.h"
+#include "core/support/version.h"
+#include "serving/http_server.h"
+#include "serving/metrics.h"
+#include "serving/reasons.h"
+#include "serving/routes.h"
+#include "serving/serve_config.h"
+#include "serving/service.h"
+
+namespace pulmo::serving {
+namespace {
+
+constexpr auto kSettle = std::chrono::milliseconds(300);  // quiet for so long: no reply and no request on its way
+
+/// Blocks the signals that end the server, in this thread and all that it starts.
+sigset_t block_signals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  return signals;
+}
+
+/// The first run of a TorchScript module optimises it, and shows whether it runs at all.
+void warm_up(const Predictor& predictor, std::size_t max_batch) {
+  const BundleMetadata& metadata = predictor.metadata();
+  for (const std::size_t count : {std::size_t{1}, max_batch, std::size_t{1}}) {
+    ImageBatch batch;
+    batch.count = static_cast<std::int64_t>(count);
+    batch.channels = metadata.channels;
+    batch.height = metadata.spec.size_px;
+    batch.width = metadata.spec.size_px;
+    batch.pixels.resize(static_cast<std::size_t>(batch.count * batch.channels * batch.height * batch.width));
+    predictor.predict(batch);
+  }
+}
+
+void log_exchange(Metrics& metrics, const Exchange& exchange) {
+  const double seconds = std::chrono::duration<double>(exchange.took).count();
+  metrics.count_request(exchange.route, exchange.method, exchange.status, seconds);
+  // A refused slice has been counted where it was refused.
+  if (!exchange.code.empty() && status_of(exchange.code) != 422) metrics.count_rejection(exchange.code);
+  log_info("request", {{"method", exchange.method.empty() ? "none" : exchange.method},
+                       {"route", exchange.route.empty() ? "none" : exchange.route},
+                       {"status", std::to_string(exchange.status)},
+                       {"code", exchange.code.empty() ? "ok" : exchange.code},
+                       {"bytes", std::to_string(exchange.reply_bytes)},
+                       {"ms", std::to_string(static_cast<std::int64_t>(seconds * 1000.0))},
+                       {"request_id", exchange.id}});
+}
+
+/// All parts of a running server, wired together.
+class Application {
+ public:
+  Application(std::shared_ptr<const Predictor> predictor, const ServeConfig& config)
+      : config_(config),
+        metrics_({predictor->metadata().row, predictor->metadata().version, predictor->sha256(),
+                  predictor->metadata().class_names}),
+        service_(std::move(predictor), config.service, metrics_),
+        router_(make_routes({service_, metrics_, ready_})),
+        server_(config.http, handlers()) {
+    GaugeSources sources;
+    sources.queue_depth = [this] { return static_cast<double>(service_.queue_depth()); };
+    sources.in_progress = [this] { return static_cast<double>(service_.in_progress()); };
+    sources.connections = [this] { return static_cast<double>(server_.connections()); };
+    sources.upload_bytes = [this] { return static_cast<double>(server_.upload_bytes()); };
+    sources.ready = [this] { return ready_ ? 1.0 : 0.0; };
+    metrics_.connect(std::move(sources));
+  }
+
+  void start() {
+    ready_ = true;
+    server_.start();
+    log_info("listening", {{"address", server_.address()}});
+  }
+
+  /// Not ready any more; what is in flight is answered, then everything is closed.
+  void shut_down() {
+    ready_ = false;
+    log_info("shutting down", {{"in_progress", std::to_string(service_.in_progress())}});
+    server_.drain();
+    if (!server_.wait_until_quiet(kSettle, config_.shutdown_grace)) {
+      log_warning("requests were still in flight after the grace period",
+                  {{"in_progress", std::to_string(service_.in_progress())}});
+    }
+    service_.close();
+    server_.stop();
+    log_info("stopped");
+  }
+
+ private:
+  HttpHandlers handlers() {
+    HttpHandlers handlers;
+    handlers.admit = [this](const RequestHead& head, const AdmissionInfo& info) { return router_.admit(head, info); };
+    handlers.handle = [this](HttpRequest request, const Responder& respond) {
+      router_.handle(std::move(request), respond);
+    };
+    handlers.observe = [this](const Exchange& exchange) { log_exchange(metrics_, exchange); };
+    return handlers;
+  }
+
+  const ServeConfig config_;
+  std::atomic<bool> ready_{false};
+  Metrics metrics_;
+  Service service_;
+  Router router_;
+  HttpServer server_;
+};
+
+ServeConfig configuration(const ServeArguments& arguments) {
+  ServeConfig config = load_serve_config(arguments.common.config, arguments.common.overrides);
+  if (arguments.host) config.http.host = *arguments.host;
+  if (arguments.port) config.http.port = *arguments.port;
+  return config;
+}
+
+void wait_for(const sigset_t& signals) {
+  int received = 0;
+  sigwait(&signals, &received);
+  log_info("signal", {{"number", std::to_string(received)}});
+}
+
+}  // namespace
+
+void add_serve_options(CLI::App& program, ServeArguments& arguments) {
+  program.add_option("--bundle", arguments.bundle, "Model bundle to serve (bundle.pt of a run)")->required();
+  program.add_option("--host", arguments.host, "Address to listen on; 0.0.0.0 for every interface");
+  program.add_option("--port", arguments.port, "Port to listen on; 0 picks a free one");
+  add_configuration_options(program, arguments.common);
+}
+
+void serve(const ServeArguments& arguments) {
+  const ServeConfig config = configuration(arguments);
+  const sigset_t signals = block_signals();  // before any thread starts: all inherit it
+  cv::setNumThreads(1);                      // slices are prepared side by side; threads inside one only add waiting
+  std::shared_ptr<const Predictor> predictor = load_predictor(arguments.bundle, config.model_threads);
+  warm_up(*predictor, config.service.batch.max_batch);
+  const BundleMetadata& metadata = predictor->metadata();
+  log_info("model", {{"name", metadata.row},
+                     {"version", metadata.version},
+                     {"sha256", predictor->sha256()},
+                     {"phantom", metadata.phantom ? "true" : "false"}});
+  Application application(std::move(predictor), config);
+  application.start();
+  wait_for(signals);
+  std::thread([signals] {
+    wait_for(signals);
+    log_warning("second signal: ending at once");
+    std::_Exit(kExitFailed);
+  }).detach();
+  application.shut_down();
+}
+
+}  // namespace pulmo::serving

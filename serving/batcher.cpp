@@ -1,0 +1,141 @@
+#include "serving/batcher.h"
+
+#include <algorithm>
+#include <exception>
+#include <iterator>
+
+#include "core/support/log.h"
+
+namespace pulmo::serving {
+namespace {
+
+double seconds(std::chrono::steady_clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+Batcher::Batcher(std::shared_ptr<const Predictor> predictor, BatcherOptions options,
+                 std::function<void(std::size_t, double)> observe_batch)
+    : predictor_(std::move(predictor)), options_(options), observe_batch_(std::move(observe_batch)) {
+  thread_ = std::thread([this] { run(); });
+}
+
+Batcher::~Batcher() {
+  close();
+}
+
+Batcher::Submitted Batcher::submit(std::vector<std::uint16_t> pixels, TimePoint deadline, Done done) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return Submitted::kClosed;
+    expected_ = std::max(0, expected_ - 1);
+    if (queue_.size() >= options_.capacity) return Submitted::kFull;
+    queue_.push_back({std::move(pixels), deadline, std::chrono::steady_clock::now(), std::move(done)});
+  }
+  changed_.notify_one();
+  return Submitted::kAccepted;
+}
+
+void Batcher::expect(int samples) {
+  {
+    const std::lock_guard lock(mutex_);
+    expected_ = std::max(0, expected_ + samples);
+  }
+  if (samples < 0) changed_.notify_one();
+}
+
+void Batcher::close() {
+  std::deque<Sample> abandoned;
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    abandoned.swap(queue_);
+  }
+  changed_.notify_all();
+  for (Sample& sample : abandoned) sample.done(BatchFailure::kClosed);
+  std::call_once(joined_, [this] { thread_.join(); });
+}
+
+std::size_t Batcher::depth() const {
+  const std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
+bool Batcher::ready(TimePoint now) const {
+  return queue_.size() >= options_.max_batch || expected_ == 0 || now - queue_.front().submitted >= options_.max_delay;
+}
+
+/// Waits until a batch should leave; empty when the batcher is closed.
+std::vector<Batcher::Sample> Batcher::next_batch(std::unique_lock<std::mutex>& lock) {
+  while (true) {
+    changed_.wait(lock, [this] { return closed_ || !queue_.empty(); });
+    if (closed_) return {};
+    if (ready(std::chrono::steady_clock::now())) break;
+    changed_.wait_until(lock, queue_.front().submitted + options_.max_delay);
+  }
+  const auto count = static_cast<std::ptrdiff_t>(std::min(queue_.size(), options_.max_batch));
+  std::vector<Sample> batch(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.begin() + count));
+  queue_.erase(queue_.begin(), queue_.begin() + count);
+  return batch;
+}
+
+void Batcher::run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    std::vector<Sample> batch = next_batch(lock);
+    if (batch.empty()) return;
+    lock.unlock();
+    predict(std::move(batch));
+    lock.lock();
+  }
+}
+
+void Batcher::predict(std::vector<Sample> samples) {
+  const TimePoint begin = std::chrono::steady_clock::now();
+  const auto late = std::stable_partition(samples.begin(), samples.end(),
+                                          [begin](const Sample& sample) { return sample.deadline > begin; });
+  std::for_each(late, samples.end(), [](Sample& sample) { sample.done(BatchFailure::kDeadline); });
+  samples.erase(late, samples.end());
+  if (samples.empty()) return;
+  std::vector<double> probabilities;
+  try {
+    probabilities = run_model(samples);
+  } catch (const std::exception& error) {
+    log_error("the model failed on a batch", {{"batch", std::to_string(samples.size())}, {"error", error.what()}});
+    for (Sample& sample : samples) sample.done(BatchFailure::kModel);
+    return;
+  }
+  const double infer_s = seconds(std::chrono::steady_clock::now() - begin);
+  if (observe_batch_) observe_batch_(samples.size(), infer_s);
+  const std::size_t classes = probabilities.size() / samples.size();
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const auto first = probabilities.begin() + static_cast<std::ptrdiff_t>(i * classes);
+    samples[i].done(BatchResult{{first, first + static_cast<std::ptrdiff_t>(classes)},
+                                seconds(begin - samples[i].submitted),
+                                infer_s,
+                                samples.size()});
+  }
+}
+
+std::vector<double> Batcher::run_model(const std::vector<Sample>& samples) const {
+  const BundleMetadata& metadata = predictor_->metadata();
+  ImageBatch batch;
+  batch.count = static_cast<std::int64_t>(samples.size());
+  batch.channels = metadata.channels;
+  batch.height = metadata.spec.size_px;
+  batch.width = metadata.spec.size_px;
+  batch.pixels.reserve(samples.size() * samples.front().pixels.size());
+  for (const Sample& sample : samples) {
+    batch.pixels.insert(batch.pixels.end(), sample.pixels.begin(), sample.pixels.end());
+  }
+  std::vector<double> probabilities = predictor_->predict(batch);
+  if (probabilities.size() != samples.size() * metadata.class_names.size()) {
+    throw std::runtime_error("the model gave " + std::to_string(probabilities.size()) + " values for " +
+                             std::to_string(samples.size()) + " samples of " +
+                             std::to_string(metadata.class_names.size()) + " classes");
+  }
+  return probabilities;
+}
+
+}  // namespace pulmo::serving

@@ -1,0 +1,111 @@
+#include "serving/json.h"
+
+#include <openssl/evp.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/image/slice.h"
+#include "core/support/version.h"
+
+namespace pulmo::serving {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string text_of(const Json& document) {
+  return document.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+double milliseconds(double seconds) {
+  return std::round(seconds * 1e6) / 1e3;  // to the microsecond
+}
+
+std::string base64(const Bytes& bytes) {
+  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
+  const int length =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+  text.resize(static_cast<std::size_t>(length));
+  return text;
+}
+
+Json result_of(const Prediction& prediction, const BundleMetadata& metadata) {
+  Json probabilities = Json::object();
+  for (std::size_t k = 0; k < metadata.class_names.size(); ++k) {
+    probabilities[metadata.class_names[k]] = prediction.probabilities.at(k);
+  }
+  Json result;
+  result["name"] = prediction.name;
+  result["kind"] = to_string(prediction.kind);
+  result["class"] = prediction.class_name;
+  result["probabilities"] = std::move(probabilities);
+  result["threshold"] = metadata.threshold;
+  result["lung_fraction"] = prediction.lung_fraction;
+  result["warnings"] = prediction.warnings;
+  result["timings_ms"] = {{"decode", milliseconds(prediction.times.decode_s)},
+                          {"preprocess", milliseconds(prediction.times.preprocess_s)},
+                          {"queue", milliseconds(prediction.times.queue_s)},
+                          {"infer", milliseconds(prediction.times.infer_s)}};
+  if (!prediction.preview_png.empty()) result["preview"] = "data:image/png;base64," + base64(prediction.preview_png);
+  return result;
+}
+
+Json result_of(const SliceFailure& failure, const BundleMetadata& /*metadata*/) {
+  return {{"name", failure.name}, {"error", {{"code", failure.code}, {"message", failure.message}}}};
+}
+
+}  // namespace
+
+std::string prediction_json(const Predictor& predictor, const std::vector<SliceOutcome>& outcomes,
+                            const std::string& request_id) {
+  const BundleMetadata& metadata = predictor.metadata();
+  Json document;
+  document["request_id"] = request_id;
+  document["model"] = {{"name", metadata.row}, {"version", metadata.version}, {"sha256", predictor.sha256()}};
+  document["results"] = Json::array();
+  for (const SliceOutcome& outcome : outcomes) {
+    document["results"].push_back(std::visit([&](const auto& one) { return result_of(one, metadata); }, outcome));
+  }
+  document["notice"] = kNotice;
+  return text_of(document);
+}
+
+std::string server_json(const std::string& model_name) {
+  return text_of({{"name", "pulmo"},
+                  {"version", version()},
+                  {"extensions", Json::array()},
+                  {"models", {model_name}},
+                  {"notice", kNotice}});
+}
+
+std::string model_json(const BundleMetadata& metadata, const std::string& sha256) {
+  const Json input = {{"name", "image"},
+                      {"datatype", "FP32"},
+                      {"shape", {-1, metadata.channels, metadata.spec.size_px, metadata.spec.size_px}}};
+  const Json output = {{"name", "probabilities"}, {"datatype", "FP64"}, {"shape", {-1, metadata.class_names.size()}}};
+  Json document;
+  document["name"] = metadata.row;
+  document["versions"] = {metadata.version};
+  document["platform"] = "pytorch_torchscript";
+  document["inputs"] = Json::array({input});
+  document["outputs"] = Json::array({output});
+  document["parameters"] = {{"sha256", sha256},
+                            {"task", metadata.task},
+                            {"classes", metadata.class_names},
+                            {"positive_class", metadata.positive_class},
+                            {"threshold", metadata.threshold},
+                            {"temperature", metadata.temperature},
+                            {"phantom", metadata.phantom},
+                            {"created", metadata.created},
+                            {"pulmo_version", metadata.pulmo_version},
+                            {"preprocess", Json::parse(spec_to_json(metadata.spec))},
+                            {"notice", kNotice}};
+  return text_of(document);
+}
+
+std::string flag_json(const std::string& key, bool value) {
+  return text_of({{key, value}});
+}
+
+}  // namespace pulmo::serving

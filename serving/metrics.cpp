@@ -1,0 +1,158 @@
+#include "serving/metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <array>
+#include <map>
+#include <mutex>
+
+#include "core/support/version.h"
+#include "serving/process_metrics.h"
+#include "serving/reasons.h"
+
+namespace pulmo::serving {
+namespace {
+
+using Buckets = prometheus::Histogram::BucketBoundaries;
+
+const Buckets kSecondsBuckets{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60};
+const Buckets kBatchBuckets{1, 2, 4, 8, 16, 32, 64, 128};
+const Buckets kShareBuckets{.05, .1, .15, .2, .25, .3, .35, .4, .45, .5, .55, .6, .65, .7, .75, .8, .85, .9, .95};
+constexpr std::array<const char*, 4> kStageNames{"decode", "preprocess", "queue", "infer"};
+
+template <typename Builder>
+auto& family(Builder builder, prometheus::Registry& registry, const char* name, const char* help) {
+  return builder.Name(name).Help(help).Register(registry);
+}
+
+double ask(const std::function<double()>& source) {
+  return source ? source() : 0.0;
+}
+
+}  // namespace
+
+struct Metrics::Impl {
+  prometheus::Registry registry;
+  ProcessMetrics process;
+  GaugeSources sources;
+  mutable std::mutex scrape_mutex;  // one scrape at a time sets the gauges
+
+  prometheus::Family<prometheus::Counter>& requests;
+  prometheus::Family<prometheus::Histogram>& durations;
+  prometheus::Gauge& queue_depth;
+  prometheus::Gauge& in_progress;
+  prometheus::Gauge& connections;
+  prometheus::Gauge& upload_bytes;
+  prometheus::Gauge& ready;
+  prometheus::Histogram& batch_size;
+  prometheus::Histogram& positive_probability;
+  prometheus::Histogram& lung_fraction;
+  std::array<prometheus::Histogram*, kStageNames.size()> stages{};
+  std::map<std::string, prometheus::Counter*, std::less<>> rejections;
+  std::map<std::string, prometheus::Counter*, std::less<>> predictions;
+
+  prometheus::Gauge& gauge(const char* name, const char* help) {
+    return family(prometheus::BuildGauge(), registry, name, help).Add({});
+  }
+  prometheus::Histogram& histogram(const char* name, const char* help, const Buckets& buckets) {
+    return family(prometheus::BuildHistogram(), registry, name, help).Add({}, buckets);
+  }
+
+  Impl()
+      : requests(family(prometheus::BuildCounter(), registry, "pulmo_requests_total", "Requests answered")),
+        durations(family(prometheus::BuildHistogram(), registry, "pulmo_request_duration_seconds",
+                         "From a request's first byte to its reply")),
+        queue_depth(gauge("pulmo_queue_depth", "Slices waiting for the model")),
+        in_progress(gauge("pulmo_in_progress", "Slices from their arrival to their result")),
+        connections(gauge("pulmo_connections", "Open client connections")),
+        upload_bytes(gauge("pulmo_upload_bytes", "Bytes of request bodies held in memory")),
+        ready(gauge("pulmo_ready", "1 when the server takes requests")),
+        batch_size(histogram("pulmo_batch_size", "Slices in one run of the model", kBatchBuckets)),
+        positive_probability(histogram("pulmo_positive_probability",
+                                       "Probability of the positive class of predicted slices", kShareBuckets)),
+        lung_fraction(histogram("pulmo_lung_fraction", "Share of the picture that is lung, of predicted slices",
+                                kShareBuckets)) {}
+};
+
+Metrics::Metrics(const ModelLabels& model) : impl_(std::make_unique<Impl>()) {
+  prometheus::Registry& registry = impl_->registry;
+  auto& stages = family(prometheus::BuildHistogram(), registry, "pulmo_stage_duration_seconds",
+                        "Time of one slice in each stage; of infer, one run of the model");
+  for (std::size_t i = 0; i < kStageNames.size(); ++i) {
+    impl_->stages.at(i) = &stages.Add({{"stage", kStageNames.at(i)}}, kSecondsBuckets);
+  }
+  auto& rejections =
+      family(prometheus::BuildCounter(), registry, "pulmo_rejected_total", "Requests and slices refused, by reason");
+  for (const Reason& reason : kReasons) {
+    impl_->rejections[std::string(reason.code)] = &rejections.Add({{"reason", std::string(reason.code)}});
+  }
+  impl_->rejections["other"] = &rejections.Add({{"reason", "other"}});
+  auto& predictions =
+      family(prometheus::BuildCounter(), registry, "pulmo_predictions_total", "Slices predicted, by class");
+  for (const std::string& name : model.classes) impl_->predictions[name] = &predictions.Add({{"class", name}});
+  family(prometheus::BuildGauge(), registry, "pulmo_model_info", "1; the labels say which model is served")
+      .Add({{"name", model.name}, {"version", model.version}, {"sha256", model.sha256}})
+      .Set(1.0);
+  family(prometheus::BuildGauge(), registry, "pulmo_build_info", "1; the label says which version is running")
+      .Add({{"version", std::string(version())}})
+      .Set(1.0);
+}
+
+Metrics::~Metrics() = default;
+
+void Metrics::count_request(std::string_view route, std::string_view method, int status, double seconds) {
+  const std::string template_name(route.empty() ? "none" : route);
+  impl_->requests
+      .Add({{"route", template_name},
+            {"method", std::string(method.empty() ? "none" : method)},
+            {"status", std::to_string(status)}})
+      .Increment();
+  impl_->durations.Add({{"route", template_name}}, kSecondsBuckets).Observe(seconds);
+}
+
+void Metrics::count_rejection(std::string_view reason) {
+  const auto found = impl_->rejections.find(reason);
+  (found == impl_->rejections.end() ? impl_->rejections.find("other") : found)->second->Increment();
+}
+
+void Metrics::observe_stage(Stage stage, double seconds) {
+  impl_->stages.at(static_cast<std::size_t>(stage))->Observe(seconds);
+}
+
+void Metrics::observe_batch(std::size_t size) {
+  impl_->batch_size.Observe(static_cast<double>(size));
+}
+
+void Metrics::count_prediction(const std::string& class_name) {
+  if (const auto found = impl_->predictions.find(class_name); found != impl_->predictions.end()) {
+    found->second->Increment();
+  }
+}
+
+void Metrics::observe_slice(double positive_probability, double lung_fraction) {
+  impl_->positive_probability.Observe(positive_probability);
+  impl_->lung_fraction.Observe(lung_fraction);
+}
+
+void Metrics::connect(GaugeSources sources) {
+  impl_->sources = std::move(sources);
+}
+
+std::string Metrics::text() const {
+  const std::lock_guard lock(impl_->scrape_mutex);
+  impl_->queue_depth.Set(ask(impl_->sources.queue_depth));
+  impl_->in_progress.Set(ask(impl_->sources.in_progress));
+  impl_->connections.Set(ask(impl_->sources.connections));
+  impl_->upload_bytes.Set(ask(impl_->sources.upload_bytes));
+  impl_->ready.Set(ask(impl_->sources.ready));
+  std::vector<prometheus::MetricFamily> families = impl_->registry.Collect();
+  for (prometheus::MetricFamily& family : impl_->process.Collect()) families.push_back(std::move(family));
+  return prometheus::TextSerializer().Serialize(families);
+}
+
+}  // namespace pulmo::serving

@@ -1,0 +1,62 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pulmo::serving {
+
+/// Where the time of one slice goes.
+enum class Stage { kDecode, kPreprocess, kQueue, kInfer };
+
+/// What the metrics say of the model: labels of pulmo_model_info and of the predictions.
+struct ModelLabels {
+  std::string name;
+  std::string version;
+  std::string sha256;
+  std::vector<std::string> classes;
+};
+
+/// Values that are asked for at each scrape.
+struct GaugeSources {
+  std::function<double()> queue_depth;   ///< samples waiting for the model
+  std::function<double()> in_progress;   ///< slices from their arrival to their result
+  std::function<double()> connections;   ///< open client connections
+  std::function<double()> upload_bytes;  ///< request bodies in memory
+  std::function<double()> ready;         ///< 1 or 0
+};
+
+/// The server's Prometheus metrics; the list with meanings is docs/metrics.md. No label ever comes from a client:
+/// routes are templates, methods, reasons and classes are closed sets (an unknown one counts as "other").
+/// Thread-safe. The gauges may be connected once, before the first scrape.
+class Metrics {
+ public:
+  explicit Metrics(const ModelLabels& model);
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  /// One finished request; an empty route counts as "none".
+  void count_request(std::string_view route, std::string_view method, int status, double seconds);
+  /// A request or a slice that was refused, with the code of its error reply.
+  void count_rejection(std::string_view reason);
+  void observe_stage(Stage stage, double seconds);
+  void observe_batch(std::size_t size);
+  void count_prediction(const std::string& class_name);
+  /// Probability of the positive class and share of lung of one predicted slice.
+  void observe_slice(double positive_probability, double lung_fraction);
+
+  void connect(GaugeSources sources);
+
+  /// Prometheus text format 0.0.4.
+  std::string text() const;
+  static constexpr std::string_view kContentType = "text/plain; version=0.0.4; charset=utf-8";
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pulmo::serving

@@ -1,0 +1,75 @@
+#include "serving/serve_config.h"
+
+#include <cmath>
+
+#include "core/support/yaml_reader.h"
+
+namespace pulmo::serving {
+namespace {
+
+constexpr double kDaySeconds = 86'400.0;
+
+template <typename Duration>
+Duration duration(YamlReader& reader, const std::string& key, Duration fallback, double high_s = kDaySeconds) {
+  const double seconds = reader.real(key, std::chrono::duration<double>(fallback).count(), 0.0, high_s);
+  return Duration(std::llround(seconds / std::chrono::duration<double>(Duration(1)).count()));
+}
+
+template <typename Number>
+Number whole(YamlReader& reader, const std::string& key, Number fallback, std::int64_t low, std::int64_t high) {
+  return static_cast<Number>(reader.integer(key, static_cast<std::int64_t>(fallback), low, high));
+}
+
+void read_serve(YamlReader reader, ServeConfig& config) {
+  config.http.host = reader.text("host", config.http.host);
+  config.http.port = whole(reader, "port", config.http.port, 0, 65535);
+  config.http.io_threads = whole(reader, "io_threads", config.http.io_threads, 1, 64);
+  config.service.workers = whole(reader, "workers", config.service.workers, 0, 256);
+  config.model_threads = whole(reader, "model_threads", config.model_threads, 0, 256);
+  config.shutdown_grace = duration(reader, "shutdown_grace_s", config.shutdown_grace);
+  reader.finish();
+}
+
+void read_limits(YamlReader reader, ServeConfig& config) {
+  HttpServerOptions& http = config.http;
+  http.max_connections = whole(reader, "connections", http.max_connections, 1, 16'000);
+  http.limits.body_bytes = whole(reader, "body_bytes", http.limits.body_bytes, 1024, std::int64_t{1} << 32U);
+  http.max_upload_bytes = whole(reader, "upload_bytes", http.max_upload_bytes, 1024, std::int64_t{1} << 40U);
+  http.limits.parts = whole(reader, "files", http.limits.parts, 1, 4096);
+  config.service.decode.max_side_px = reader.integer("picture_side_px", config.service.decode.max_side_px, 16, 65'535);
+  config.service.decode.max_pixels = reader.integer("picture_pixels", config.service.decode.max_pixels, 256, 1 << 30U);
+  http.timeouts.head = duration(reader, "head_timeout_s", http.timeouts.head);
+  http.timeouts.body = duration(reader, "body_timeout_s", http.timeouts.body);
+  http.timeouts.idle = duration(reader, "idle_timeout_s", http.timeouts.idle);
+  http.timeouts.write = duration(reader, "write_timeout_s", http.timeouts.write);
+  if (http.max_upload_bytes < http.limits.body_bytes) {
+    reader.refuse("upload_bytes", std::to_string(http.max_upload_bytes) + " is below body_bytes: no full upload fits");
+  }
+  reader.finish();
+}
+
+void read_batch(YamlReader reader, ServeConfig& config) {
+  ServiceOptions& service = config.service;
+  service.batch.max_batch = whole(reader, "max_size", service.batch.max_batch, 1, 1024);
+  service.batch.max_delay = duration(reader, "max_delay_s", service.batch.max_delay, 10.0);
+  service.capacity = whole(reader, "queue", service.capacity, 1, 100'000);
+  service.deadline = duration(reader, "deadline_s", service.deadline);
+  if (service.capacity < config.http.limits.parts) {
+    reader.refuse("queue", std::to_string(service.capacity) + " is below limits.files: such a request never fits");
+  }
+  reader.finish();
+}
+
+}  // namespace
+
+ServeConfig load_serve_config(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  YamlReader root(load_yaml(file, overrides), file.empty() ? "defaults" : file.string());
+  ServeConfig config;
+  read_serve(root.section("serve"), config);
+  read_limits(root.section("limits"), config);
+  read_batch(root.section("batch"), config);
+  root.finish();
+  return config;
+}
+
+}  // namespace pulmo::serving

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "serving/http_server.h"
+#include "serving/service.h"
+
+namespace pulmo::serving {
+
+/// Everything pulmo-serve can be told; configs/serve.yaml names and explains each key.
+struct ServeConfig {
+  HttpServerOptions http;
+  ServiceOptions service;
+  int model_threads = 0;                             ///< LibTorch threads in one run of the model; 0 leaves its default
+  std::chrono::milliseconds shutdown_grace{30'000};  ///< for requests in flight at SIGTERM
+};
+
+/// Reads the file (empty: the defaults alone) and applies the `--set` overrides. Throws InvalidInput("configuration")
+/// or IoError.
+ServeConfig load_serve_config(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+
+}  // namespace pulmo::serving
