@@ -146,6 +146,7 @@ void Communicator::together(const std::function<void()>& work) const {
   const auto mine = static_cast<std::uint64_t>(failure ? size_ - rank_ : 0);
   const std::uint64_t first = max(mine);
   if (first == 0) return;
+  failed_together_ = true;
   if (failure && mine == first) std::rethrow_exception(failure);
   throw PeerFailed();
 }

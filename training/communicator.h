@@ -49,6 +49,8 @@ class Communicator {
   /// Runs `work` on each rank; when it throws anywhere, every rank leaves with an exception: the lowest failing rank
   /// rethrows its own, all others throw PeerFailed. So a bad input is told once and the job ends in good order.
   void together(const std::function<void()>& work) const;
+  /// Whether together() has ended in an exception: then all ranks know, and MPI can be left in good order.
+  bool failed_together() const { return failed_together_; }
 
   /// Ranks of this machine.
   int local_size() const { return local_size_; }
@@ -69,6 +71,7 @@ class Communicator {
   int rank_ = 0;
   int size_ = 1;
   int local_size_ = 1;
+  mutable bool failed_together_ = false;
 };
 
 }  // namespace pulmo::training

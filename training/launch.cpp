@@ -33,6 +33,13 @@ bool launched_for_mpi(const Environment& environment) {
   return false;
 }
 
+int launched_rank(const Environment& environment) {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"}) {
+    if (const auto rank = environment(name)) return positive_number(rank).value_or(0);
+  }
+  return 0;
+}
+
 void check_launch(int world_size, const Environment& environment) {
   // SLURM_NTASKS alone also stands in a batch script outside any step, where one process is what was asked for.
   const bool in_step = environment("SLURM_STEP_ID").has_value();

@@ -17,6 +17,9 @@ Environment process_environment();
 /// at all: Open MPI's singleton start needs helper programs that a plain machine may lack.
 bool launched_for_mpi(const Environment& environment);
 
+/// The rank that the launcher gave this process, before MPI is up; 0 without a launcher.
+int launched_rank(const Environment& environment);
+
 /// Throws InvalidInput("launch") when Slurm started several tasks of which each believes it is alone: Open MPI under
 /// `srun` without PMIx gives N independent ranks 0 that would overwrite each other's results.
 void check_launch(int world_size, const Environment& environment);

@@ -76,10 +76,11 @@ void visit(Visitor& v, EvaluationOptions& o) {
 }
 
 template <typename Visitor>
-void visit(Visitor& v, SvmSearchOptions& o) {
-  v.reals("c", o.c);
-  v.reals("gamma", o.gamma);
+void visit(Visitor& v, SvmOptions& o) {
+  v.reals("c", o.c_grid);
+  v.reals("gamma", o.gamma_grid);
   v.integer("folds", o.folds, 2, 100);
+  v.integer("search_samples", o.search_samples, 10, kMany);
 }
 
 // What decides the trained weights, beside the data.
@@ -123,6 +124,13 @@ void visit(Visitor& v, CompareOptions& o) {
   visit_running(v, o.fit);
 }
 
+template <typename Visitor>
+void visit(Visitor& v, EvaluateOptions& o) {
+  v.integer("threads", o.threads, 0, 4096);
+  v.seed("seed", o.seed);
+  visit(v, o.evaluation);
+}
+
 template <typename Options>
 Options read_options(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
   YamlReader root(load_yaml(file, overrides), file.empty() ? "--set" : file.string());
@@ -163,6 +171,23 @@ std::string to_yaml(const FitOptions& options) {
 
 std::string to_yaml(const CompareOptions& options) {
   return write_options(options);
+}
+
+EvaluateOptions read_evaluate_options(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  return read_options<EvaluateOptions>(file, overrides);
+}
+
+std::string to_yaml(const EvaluateOptions& options) {
+  return write_options(options);
+}
+
+std::string classical_identity(const std::string& row, const CompareOptions& options, const std::string& data_digest) {
+  CompareOptions copy = options;
+  OptionsWriter visitor;
+  visitor.text("row", row);
+  visitor.seed("seed", copy.fit.training.seed);
+  if (row == "svm") visitor.section("svm", [&](auto& inner) { visit(inner, copy.svm); });
+  return sha256_hex(visitor.text() + "data: " + data_digest + "\n");
 }
 
 std::string run_identity(const FitOptions& options, const std::string& data_digest) {

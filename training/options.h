@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/support/yaml_reader.h"
+#include "core/model/svm.h"
 #include "training/augment.h"
 #include "training/schedule.h"
 
@@ -77,31 +77,35 @@ struct FitOptions {
   EvaluationOptions evaluation;
 };
 
-/// Support vector machine row: grid of the cross-validated search.
-struct SvmSearchOptions {
-  std::vector<double> c = {0.1, 1.0, 10.0, 100.0};
-  std::vector<double> gamma = {0.0003, 0.001, 0.003, 0.01};
-  std::int64_t folds = 5;
-};
-
 struct CompareOptions {
   std::vector<std::string> rows = {"majority", "svm", "conventional_cnn", "proposed_cnn"};
   std::string reference = "proposed_cnn";  ///< what the other rows are tested against
-  SvmSearchOptions svm;
-  FitOptions fit;  ///< of every network row; fit.model.name is the row
+  SvmOptions svm;                          ///< seed and threads come from the run
+  FitOptions fit;                          ///< of every network row; fit.model.name is the row
+};
+
+/// What `pulmo-train evaluate` can be told.
+struct EvaluateOptions {
+  std::int64_t threads = 0;  ///< as in ComputeOptions
+  std::uint64_t seed = 0;    ///< of the bootstrap
+  EvaluationOptions evaluation;
 };
 
 /// Reads a configuration strictly, `overrides` as in load_yaml(); an empty path gives the defaults. Throws
 /// InvalidInput("configuration"), IoError.
 FitOptions read_fit_options(const std::filesystem::path& file, const std::vector<std::string>& overrides);
 CompareOptions read_compare_options(const std::filesystem::path& file, const std::vector<std::string>& overrides);
+EvaluateOptions read_evaluate_options(const std::filesystem::path& file, const std::vector<std::string>& overrides);
 
 /// The effective configuration with every key; reading it back gives the same options.
 std::string to_yaml(const FitOptions& options);
 std::string to_yaml(const CompareOptions& options);
+std::string to_yaml(const EvaluateOptions& options);
 
 /// SHA-256 over the settings that decide the result (model, training, schedule, optimizer, augmentation) and the data:
 /// two runs with the same identity on the same processor train the same weights, up to the rounding of sums.
 std::string run_identity(const FitOptions& options, const std::string& data_digest);
+/// The same of a row that is no network: its name and the seed, for "svm" also the grid.
+std::string classical_identity(const std::string& row, const CompareOptions& options, const std::string& data_digest);
 
 }  // namespace pulmo::training

@@ -1,0 +1,96 @@
+#include "training/adam.h"
+
+#include <ATen/Parallel.h>
+
+#include <cmath>
+#include <stdexcept>
+
+#include "core/support/error.h"
+#include "training/adam_kernel.h"
+
+namespace pulmo::training {
+namespace {
+
+constexpr std::int64_t kGrain = 1 << 15;  // weights in one piece of work: 0.5 MB of traffic
+
+// Strides along dimensions of one element mean nothing.
+bool same_layout(const torch::Tensor& a, const torch::Tensor& b) {
+  if (a.sizes() != b.sizes()) return false;
+  for (std::int64_t d = 0; d < a.dim(); ++d) {
+    if (a.size(d) > 1 && a.stride(d) != b.stride(d)) return false;
+  }
+  return true;
+}
+
+std::uint16_t* bits_of(const torch::Tensor& tensor) {
+  return reinterpret_cast<std::uint16_t*>(tensor.data_ptr<at::BFloat16>());
+}
+
+}  // namespace
+
+Adam::Adam(Weights& weights, const AdamOptions& options) : weights_(weights), options_(options) {
+  for (const torch::Tensor& master : weights.masters()) {
+    first_.push_back(torch::zeros_like(master));
+    second_.push_back(torch::zeros_like(master));
+  }
+}
+
+void Adam::step(const std::vector<torch::Tensor>& gradients, double learning_rate) {
+  ++steps_;
+  const double t = static_cast<double>(steps_);
+  AdamStep step{options_.beta1, options_.beta2, options_.epsilon, 0.0, 0.0, 0.0};
+  step.rate = learning_rate / (1.0 - std::pow(options_.beta1, t));
+  step.root_scale = 1.0 / std::sqrt(1.0 - std::pow(options_.beta2, t));
+  step.keep = 1.0 - learning_rate * options_.weight_decay;
+  for (std::size_t i = 0; i < gradients.size(); ++i) update(i, gradients[i], step);
+}
+
+void Adam::update(std::size_t index, const torch::Tensor& gradient, const AdamStep& step) {
+  torch::Tensor& master = weights_.masters()[index];
+  torch::Tensor& parameter = weights_.parameters()[index];
+  const torch::Tensor &first = first_[index], &second = second_[index];
+  if (!same_layout(gradient, master)) {
+    throw std::logic_error("gradient of " + weights_.names()[index] + " is not laid out like its weight");
+  }
+  at::parallel_for(0, master.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t n = end - begin;
+    if (master.scalar_type() == torch::kFloat64) {
+      adam_update(master.data_ptr<double>() + begin, first.data_ptr<double>() + begin,
+                  second.data_ptr<double>() + begin, gradient.data_ptr<double>() + begin, n, step);
+      return;
+    }
+    float* weights = master.data_ptr<float>() + begin;
+    float* m = first.data_ptr<float>() + begin;
+    float* v = second.data_ptr<float>() + begin;
+    if (weights_.type() != torch::kBFloat16) {
+      adam_update(weights, m, v, gradient.data_ptr<float>() + begin, n, step);
+    } else if (gradient.scalar_type() == torch::kBFloat16) {
+      adam_update_bf16(weights, m, v, bits_of(gradient) + begin, bits_of(parameter) + begin, n, step);
+    } else {
+      adam_update_bf16(weights, m, v, gradient.data_ptr<float>() + begin, bits_of(parameter) + begin, n, step);
+    }
+  });
+}
+
+NamedTensors Adam::moments() const {
+  NamedTensors all;
+  for (std::size_t i = 0; i < first_.size(); ++i) {
+    all.emplace_back("first." + weights_.names()[i], first_[i]);
+    all.emplace_back("second." + weights_.names()[i], second_[i]);
+  }
+  return all;
+}
+
+void Adam::restore(const NamedTensors& moments, std::int64_t steps) {
+  const NamedTensors mine = this->moments();
+  if (moments.size() != mine.size()) throw InvalidInput("weights", "the optimiser state is of another network");
+  for (std::size_t i = 0; i < mine.size(); ++i) {
+    if (mine[i].first != moments[i].first || mine[i].second.sizes() != moments[i].second.sizes()) {
+      throw InvalidInput("weights", "the optimiser state is of another network: " + moments[i].first);
+    }
+    mine[i].second.copy_(moments[i].second);
+  }
+  steps_ = steps;
+}
+
+}  // namespace pulmo::training

@@ -1,0 +1,205 @@
+#include "training/command.h"
+
+#include <iostream>
+#include <map>
+#include <optional>
+#include <sstream>
+#include <utility>
+
+#include "core/support/command_line.h"
+#include "core/support/error.h"
+#include "core/support/log.h"
+#include "core/support/run_main.h"
+#include "core/support/version.h"
+#include "training/communicator.h"
+#include "training/compare.h"
+#include "training/evaluate.h"
+#include "training/fit.h"
+#include "training/launch.h"
+#include "training/options.h"
+#include "training/stop_signal.h"
+
+namespace pulmo::training {
+namespace {
+
+struct Arguments {
+  CommonOptions common;
+  std::filesystem::path data;
+  std::filesystem::path output;
+  std::filesystem::path bundle;
+  std::string split = "test";
+  ProgressStyle progress = ProgressStyle::kAuto;
+  bool fresh = false;
+  std::string command_line;  ///< as it was typed, for the table
+};
+
+const std::map<std::string, ProgressStyle> kProgressStyles = {{"auto", ProgressStyle::kAuto},
+                                                              {"line", ProgressStyle::kLine},
+                                                              {"plain", ProgressStyle::kPlain},
+                                                              {"none", ProgressStyle::kNone}};
+
+void add_run_options(CLI::App& command, Arguments& arguments) {
+  add_configuration_options(command, arguments.common);
+  command.add_option("--data", arguments.data, "Prepared folder (manifest.yaml and shards)")
+      ->required()
+      ->type_name("DIR");
+  command.add_option("--output", arguments.output, "Folder of the run")->required()->type_name("DIR");
+  command.add_flag("--fresh", arguments.fresh, "Start anew, dropping what an earlier run left in the output folder");
+  command.add_option("--progress", arguments.progress, "How progress is shown: auto, line, plain or none")
+      ->transform(CLI::CheckedTransformer(kProgressStyles, CLI::ignore_case))
+      ->type_name("STYLE");
+}
+
+// A collective question: was any rank asked to stop?
+std::function<bool()> any_rank_stopped(const StopSignal& signal, const Communicator& communicator) {
+  return [&] { return communicator.max(std::uint64_t{signal.received() != 0 ? 1U : 0U}) != 0; };
+}
+
+void say(const Communicator& communicator, const std::string& text) {
+  if (communicator.is_root()) std::cout << text << std::flush;
+}
+
+std::string summary(const RowResult& result) {
+  std::string text;
+  for (const SplitReport& split : result.report.splits) text.append(to_markdown(split)).append("\n");
+  if (result.report.facts.phantom) text.append("All figures are from the synthetic phantom.\n");
+  return text.append(kNotice).append("\n");
+}
+
+void run_fit(const Arguments& arguments, const Communicator& communicator) {
+  const StopSignal signal;
+  FitJob job;
+  communicator.together([&] { job.options = read_fit_options(arguments.common.config, arguments.common.overrides); });
+  job.folder = arguments.output;
+  job.fresh = arguments.fresh;
+  job.progress = arguments.progress;
+  job.interrupted = any_rank_stopped(signal, communicator);
+  set_up_compute(job.options.compute, communicator);
+  const PreparedData data = open_prepared(arguments.data, job.options.evaluation.verify_shards, communicator);
+  const RowResult result = fit(job, data, communicator);
+  if (communicator.is_root()) say(communicator, summary(result));
+}
+
+void run_compare(const Arguments& arguments, const Communicator& communicator) {
+  const StopSignal signal;
+  CompareJob job;
+  communicator.together(
+      [&] { job.options = read_compare_options(arguments.common.config, arguments.common.overrides); });
+  job.folder = arguments.output;
+  job.fresh = arguments.fresh;
+  job.progress = arguments.progress;
+  job.interrupted = any_rank_stopped(signal, communicator);
+  job.command_line = arguments.command_line;
+  set_up_compute(job.options.fit.compute, communicator);
+  const PreparedData data = open_prepared(arguments.data, job.options.fit.evaluation.verify_shards, communicator);
+  say(communicator, compare(job, data, communicator));
+}
+
+std::vector<Split> splits_named(const std::string& name) {
+  if (name == "all") return {kSplits.begin(), kSplits.end()};
+  for (const Split split : kSplits) {
+    if (to_string(split) == name) return {split};
+  }
+  throw UsageError("--split " + name + ": use train, validation, test or all");
+}
+
+void run_evaluate(const Arguments& arguments, const Communicator& communicator) {
+  EvaluateJob job;
+  communicator.together([&] {
+    job.splits = splits_named(arguments.split);
+    job.options = read_evaluate_options(arguments.common.config, arguments.common.overrides);
+  });
+  job.bundle = arguments.bundle;
+  job.output = arguments.output;
+  const PreparedData data = open_prepared(arguments.data, job.options.evaluation.verify_shards, communicator);
+  const RowResult result = evaluate(job, data, communicator);
+  if (communicator.is_root()) say(communicator, summary(result));
+}
+
+using Body = std::function<void(const Communicator&)>;
+
+void add_commands(CLI::App& program, Arguments& arguments, Body& body) {
+  CLI::App& fit = *program.add_subcommand("fit", "Train one network and write its run folder and bundle");
+  add_run_options(fit, arguments);
+  fit.callback([&] { body = [&](const Communicator& ranks) { run_fit(arguments, ranks); }; });
+
+  CLI::App& compare = *program.add_subcommand("compare", "Train every row of the comparison table on the same split");
+  add_run_options(compare, arguments);
+  compare.callback([&] { body = [&](const Communicator& ranks) { run_compare(arguments, ranks); }; });
+
+  CLI::App& evaluate = *program.add_subcommand("evaluate", "Judge a bundle of any row on prepared data");
+  add_configuration_options(evaluate, arguments.common);
+  evaluate.add_option("--bundle", arguments.bundle, "Bundle (.pt)")->required()->type_name("FILE");
+  evaluate.add_option("--data", arguments.data, "Prepared folder")->required()->type_name("DIR");
+  evaluate.add_option("--split", arguments.split, "train, validation, test or all")->type_name("SPLIT");
+  evaluate.add_option("--output", arguments.output, "Write metrics.json and predictions.csv here")->type_name("DIR");
+  evaluate.callback([&] { body = [&](const Communicator& ranks) { run_evaluate(arguments, ranks); }; });
+}
+
+// All ranks parse the same command line; only one needs to talk about it.
+class QuietPeers {
+ public:
+  QuietPeers() : quiet_(launched_rank(process_environment()) > 0) {
+    if (!quiet_) return;
+    out_ = std::cout.rdbuf(nowhere_.rdbuf());
+    error_ = std::cerr.rdbuf(nowhere_.rdbuf());
+  }
+  ~QuietPeers() { restore(); }
+  QuietPeers(const QuietPeers&) = delete;
+  QuietPeers& operator=(const QuietPeers&) = delete;
+
+  void restore() {
+    if (!std::exchange(quiet_, false)) return;
+    std::cout.rdbuf(out_);
+    std::cerr.rdbuf(error_);
+  }
+
+ private:
+  bool quiet_;
+  std::ostringstream nowhere_;
+  std::streambuf* out_ = nullptr;
+  std::streambuf* error_ = nullptr;
+};
+
+// Runs on one rank. Returns the exit code where another rank tells why, kExitDone elsewhere; throws what this rank is
+// to tell.
+int run_on_rank(const Body& body, const Communicator& communicator) {
+  try {
+    body(communicator);
+  } catch (const PeerFailed&) {
+    return kExitFailed;
+  } catch (const Interrupted&) {  // on every rank alike
+    if (communicator.is_root()) throw;
+    return kExitRunAgain;
+  }
+  return kExitDone;
+}
+
+}  // namespace
+
+int run_train(int argc, char** argv) {
+  Arguments arguments;
+  for (int i = 0; i < argc; ++i) arguments.command_line.append(i > 0 ? " " : "").append(argv[i]);
+  CLI::App program{
+      "Trains, judges and compares models on prepared CT data, data parallel over MPI ranks.\n" + std::string(kNotice),
+      "pulmo-train"};
+  add_program_options(program);
+  Body body;
+  add_commands(program, arguments, body);
+  QuietPeers quiet;
+  std::optional<Communicator> communicator;
+  int silent_code = kExitDone;
+  const int code = run_main(program, argc, argv, [&] {
+    quiet.restore();
+    communicator.emplace(&argc, &argv);
+    if (communicator->size() > 1) set_log_rank(communicator->rank());
+    silent_code = run_on_rank(body, *communicator);
+  });
+  if (!communicator) return code;
+  // A failure that only this rank knows of must end the others too; they may be waiting for it.
+  if (code != kExitDone && code != kExitRunAgain && !communicator->failed_together()) communicator->abort(code);
+  communicator->finalize();
+  return silent_code != kExitDone ? silent_code : code;
+}
+
+}  // namespace pulmo::training

@@ -1,0 +1,84 @@
+#include "training/evaluate.h"
+
+#include "core/model/predictor.h"
+#include "core/support/atomic_file.h"
+#include "core/support/error.h"
+#include "training/fit.h"
+#include "training/scoring.h"
+
+namespace pulmo::training {
+namespace {
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text.append(text.empty() ? "" : ", ").append(name);
+  return text;
+}
+
+void check_fits(const EvaluateJob& job, const BundleMetadata& metadata, const PreparedData& data) {
+  const auto refuse = [&](const std::string& problem) {
+    throw InvalidInput("bundle", job.bundle.string() + ": " + problem);
+  };
+  if (metadata.class_names != data.classes.names) {
+    refuse("its classes are " + joined(metadata.class_names) + ", those of the data are " + joined(data.classes.names));
+  }
+  if (metadata.positive_class != data.manifest.positive_class) {
+    refuse("its positive class is " + metadata.positive_class + ", that of the data is " +
+           data.manifest.positive_class);
+  }
+  if (metadata.spec != data.manifest.spec) {
+    refuse("it was trained with another preprocessing (" + spec_to_json(metadata.spec) + ") than the data has (" +
+           spec_to_json(data.manifest.spec) + "): prepare the data with the bundle's numbers");
+  }
+  for (const Split split : job.splits) {
+    if (data.split(split).size() == 0)
+      refuse("the data has no " + std::string(to_string(split)) + " samples to judge by");
+  }
+}
+
+RunFacts facts_of(const EvaluateJob& job, const Predictor& predictor, const PreparedData& data, int ranks) {
+  const BundleMetadata& metadata = predictor.metadata();
+  RunFacts facts;
+  facts.row = metadata.row;
+  facts.task = data.manifest.task;
+  facts.classes = data.classes;
+  facts.threshold = metadata.threshold;
+  facts.temperature = metadata.temperature;
+  facts.phantom = data.manifest.phantom || metadata.phantom;
+  facts.data_digest = data.digest;
+  facts.bundle_sha256 = predictor.sha256();
+  facts.ranks = ranks;
+  facts.bootstrap = {static_cast<int>(job.options.evaluation.bootstrap), 0.95, job.options.seed};
+  return facts;
+}
+
+}  // namespace
+
+RowResult evaluate(const EvaluateJob& job, const PreparedData& data, const Communicator& communicator) {
+  ComputeOptions compute;
+  compute.threads = job.options.threads;
+  const int threads = set_up_compute(compute, communicator);
+  std::shared_ptr<const Predictor> predictor;
+  communicator.together([&] {
+    predictor = load_predictor(job.bundle, threads);
+    check_fits(job, predictor->metadata(), data);
+    if (communicator.is_root() && !job.output.empty()) make_writable_directory(job.output);
+  });
+  std::vector<SplitPredictions> splits;
+  for (const Split split : job.splits) {
+    splits.push_back({std::string(to_string(split)),
+                      score(*predictor, data.split(split), communicator, job.options.evaluation.batch_size)});
+  }
+  RowResult result;
+  communicator.together([&] {
+    if (!communicator.is_root()) return;
+    RunReport report = make_report(facts_of(job, *predictor, data, communicator.size()), splits);
+    result = {std::move(report), std::move(splits)};
+    if (job.output.empty()) return;
+    write_predictions(job.output / "predictions.csv", data.classes, result.predictions);
+    write_file_atomically(job.output / "metrics.json", to_json(result.report));
+  });
+  return result;
+}
+
+}  // namespace pulmo::training

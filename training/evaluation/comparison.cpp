@@ -1,0 +1,173 @@
+#include "training/evaluation/comparison.h"
+
+#include <cmath>
+#include <cstdio>
+
+#include "core/support/error.h"
+#include "core/support/version.h"
+#include "training/evaluation/table.h"
+
+namespace pulmo::training {
+namespace {
+
+struct KnownRow {
+  const char* row;
+  const char* title;
+  std::optional<PaperFigures> paper;
+};
+
+// Table 3 of "Diagnosis of lung cancer based on CT scans using deep learning and web application".
+const KnownRow kKnownRows[] = {{"majority", "Majority class", std::nullopt},
+                               {"svm", "SVM-based CAD", PaperFigures{85.2, 83.4, 82.1, 82.7}},
+                               {"conventional_cnn", "Conventional CNN", PaperFigures{91.3, 89.8, 88.6, 89.2}},
+                               {"transfer_learning", "Transfer learning", PaperFigures{92.5, 90.7, 89.4, 90.0}},
+                               {"proposed_cnn", "Proposed CNN", PaperFigures{94.7, 92.1, 90.5, 91.3}}};
+
+// Rows at one level, prepared for the paired tests.
+struct Scores {
+  std::vector<double> values;
+  std::vector<bool> positive;
+  std::vector<bool> right;
+  std::vector<std::string> patients;
+};
+
+Scores scores_of(const std::vector<Prediction>& rows, const RunFacts& facts) {
+  Scores scores;
+  for (const Prediction& row : rows) {
+    scores.values.push_back(row.probabilities[static_cast<std::size_t>(facts.classes.positive)]);
+    scores.positive.push_back(row.label == facts.classes.positive);
+    scores.right.push_back(decide(row.probabilities, facts.classes.positive, facts.threshold) == row.label);
+    scores.patients.push_back(row.patient);
+  }
+  return scores;
+}
+
+void check_same(const std::vector<Prediction>& first, const std::vector<Prediction>& second) {
+  bool same = first.size() == second.size();
+  for (std::size_t i = 0; same && i < first.size(); ++i) {
+    same = first[i].patient == second[i].patient && first[i].group == second[i].group &&
+           first[i].instance == second[i].instance && first[i].label == second[i].label;
+  }
+  if (!same) throw InvalidInput("comparison", "two rows were not scored on the same test samples: use --fresh");
+}
+
+PairedResult compare_pair(const ComparedRow& row, const ComparedRow& reference, Level level, const Comparison& all) {
+  const int positive = all.classes.positive;
+  const std::vector<Prediction> first = aggregate(row.test, level, positive);
+  const std::vector<Prediction> second = aggregate(reference.test, level, positive);
+  const Scores a = scores_of(first, row.report.facts);
+  const Scores b = scores_of(second, reference.report.facts);
+  const ScoredSet first_set(first, all.classes, row.report.facts.threshold);
+  const ScoredSet second_set(second, all.classes, reference.report.facts.threshold);
+  PairedResult result;
+  result.mcnemar = mcnemar(a.right, b.right);
+  result.delong = delong(a.values, b.values, a.positive);
+  result.auc_difference = first_set.roc_auc() - second_set.roc_auc();
+  const auto intervals = cluster_bootstrap(a.patients, all.bootstrap, [&](std::span<const double> weights) {
+    return std::vector<double>{first_set.roc_auc(weights) - second_set.roc_auc(weights)};
+  });
+  result.interval = intervals.empty() ? Interval{NAN, NAN} : intervals.front();
+  return result;
+}
+
+std::string paper_cell(const std::string& row) {
+  const auto paper = paper_figures(row);
+  if (!paper) return "-";
+  char text[64];
+  std::snprintf(text, sizeof text, "%.1f / %.1f / %.1f / %.1f", paper->accuracy, paper->precision, paper->recall,
+                paper->f1);
+  return text;
+}
+
+void append_paired(std::vector<std::string>& cells, const ComparedRow& row, Level level) {
+  if (!row.paired) {
+    cells.insert(cells.end(), {"reference", "", ""});
+    return;
+  }
+  const PairedResult& paired = (*row.paired)[static_cast<std::size_t>(level)];
+  cells.push_back(with_interval(paired.auc_difference, paired.interval));
+  cells.push_back(p_value(paired.delong.p_value));
+  cells.push_back(p_value(paired.mcnemar.p_value));
+}
+
+}  // namespace
+
+std::optional<PaperFigures> paper_figures(const std::string& row) {
+  for (const KnownRow& known : kKnownRows) {
+    if (row == known.row) return known.paper;
+  }
+  return std::nullopt;
+}
+
+std::string row_title(const std::string& row) {
+  for (const KnownRow& known : kKnownRows) {
+    if (row == known.row) return known.title;
+  }
+  return row;
+}
+
+std::string level_title(Level level) {
+  switch (level) {
+    case Level::kSample: return "Slices (sample level)";
+    case Level::kGroup: return "Nodules or series (group level)";
+    case Level::kPatient: return "Patients (patient level)";
+  }
+  return "?";
+}
+
+void add_paired_tests(Comparison& comparison) {
+  const ComparedRow* reference = nullptr;
+  for (const ComparedRow& row : comparison.rows) {
+    if (row.report.facts.row == comparison.reference) reference = &row;
+  }
+  if (reference == nullptr) return;
+  for (ComparedRow& row : comparison.rows) {
+    if (&row == reference) continue;
+    check_same(row.test, reference->test);
+    row.paired.emplace();
+    for (const Level level : kLevels) {
+      (*row.paired)[static_cast<std::size_t>(level)] = compare_pair(row, *reference, level, comparison);
+    }
+  }
+}
+
+std::vector<std::string> comparison_notes(const Comparison& comparison) {
+  std::vector<std::string> notes;
+  if (comparison.phantom) {
+    notes.emplace_back("PHANTOM: every figure here is from the synthetic phantom and says nothing about patients.");
+  }
+  notes.push_back("Test part only; brackets are 95 % intervals by bootstrap over patients (" +
+                  std::to_string(comparison.bootstrap.resamples) + " resamples).");
+  notes.push_back("The operating threshold and the temperature of each row were chosen on the validation part.");
+  notes.push_back(
+      "A group or patient is scored by the mean probability of its slices and is positive when any of them is.");
+  notes.push_back(
+      "AUC difference, DeLong and McNemar compare a row with " + row_title(comparison.reference) +
+      ". DeLong and McNemar take rows as independent: slices of one patient are not, so at slice level their "
+      "p-values are too small; judge by the group and patient levels and by the interval of the difference.");
+  notes.push_back(
+      "Paper: accuracy / precision / recall / F1 in percent as published, on a split that was not ours; "
+      "slices of one patient may stand on both sides of it.");
+  notes.emplace_back(kNotice);
+  return notes;
+}
+
+std::vector<std::vector<std::string>> comparison_cells(const Comparison& comparison, Level level) {
+  std::vector<std::vector<std::string>> cells = {{"row", "n", "accuracy", "precision", "recall", "specificity", "F1",
+                                                  "ROC-AUC", "PR-AUC", "Brier", "ECE", "AUC difference", "DeLong p",
+                                                  "McNemar p"}};
+  if (level == Level::kSample) cells.front().emplace_back("paper");
+  for (const ComparedRow& row : comparison.rows) {
+    const LevelReport& at = row.test_report().at(level);
+    std::vector<std::string>& line = cells.emplace_back();
+    line = {row_title(row.report.facts.row), std::to_string(at.n)};
+    for (std::size_t i = 0; i < kMetricCount; ++i) {
+      line.push_back(with_interval(at.metrics.values[i], at.intervals[i]));
+    }
+    append_paired(line, row, level);
+    if (level == Level::kSample) line.push_back(paper_cell(row.report.facts.row));
+  }
+  return cells;
+}
+
+}  // namespace pulmo::training

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "training/evaluation/paired_tests.h"
+#include "training/evaluation/run_report.h"
+
+namespace pulmo::training {
+
+/// The paper's figures for a row (its table 3), in percent.
+struct PaperFigures {
+  double accuracy, precision, recall, f1;
+};
+/// Nothing for a row that the paper does not list.
+std::optional<PaperFigures> paper_figures(const std::string& row);
+/// "Proposed CNN" for "proposed_cnn"; the name itself for an unknown row.
+std::string row_title(const std::string& row);
+
+/// A row against the reference on the same test samples.
+struct PairedResult {
+  McNemarResult mcnemar;  ///< first = the row, second = the reference
+  DeLongResult delong;
+  double auc_difference = 0.0;  ///< row minus reference
+  Interval interval{};          ///< of the difference, by bootstrap over patients
+};
+
+struct ComparedRow {
+  RunReport report;
+  std::vector<Prediction> test;                                    ///< samples
+  std::optional<std::array<PairedResult, kLevels.size()>> paired;  ///< nothing for the reference itself
+
+  const SplitReport& test_report() const { return *report.find("test"); }
+};
+
+/// The comparison table.
+struct Comparison {
+  std::string reference;  ///< row name
+  std::string command_line;
+  std::string data_digest;
+  std::string task;
+  bool phantom = false;
+  ClassList classes;
+  BootstrapOptions bootstrap;
+  std::vector<ComparedRow> rows;
+};
+
+/// Fills ComparedRow::paired from the predictions. Throws InvalidInput("comparison") when two rows were not scored on
+/// the same samples in the same order.
+void add_paired_tests(Comparison& comparison);
+
+/// Markdown, CSV (a line for each row and level), JSON, and one self-contained HTML page.
+std::string comparison_markdown(const Comparison& comparison);
+std::string comparison_csv(const Comparison& comparison);
+std::string comparison_json(const Comparison& comparison);
+std::string comparison_html(const Comparison& comparison);
+
+/// What a reader must know beside the numbers; one sentence each.
+std::vector<std::string> comparison_notes(const Comparison& comparison);
+
+/// The table of one level: header first, all rows of equal length.
+std::vector<std::vector<std::string>> comparison_cells(const Comparison& comparison, Level level);
+/// "Nodule or series (group)".
+std::string level_title(Level level);
+
+}  // namespace pulmo::training

@@ -1,0 +1,112 @@
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/support/version.h"
+#include "training/evaluation/comparison.h"
+#include "training/evaluation/table.h"
+
+namespace pulmo::training {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json number(double value) {
+  return std::isnan(value) ? Json(nullptr) : Json(value);
+}
+
+Json paired_json(const PairedResult& paired) {
+  return {{"auc_difference", number(paired.auc_difference)},
+          {"auc_difference_interval", {number(paired.interval.low), number(paired.interval.high)}},
+          {"delong_z", number(paired.delong.z)},
+          {"delong_p", number(paired.delong.p_value)},
+          {"mcnemar_only_this_right", paired.mcnemar.only_first},
+          {"mcnemar_only_reference_right", paired.mcnemar.only_second},
+          {"mcnemar_p", number(paired.mcnemar.p_value)}};
+}
+
+Json row_json(const ComparedRow& row) {
+  Json json = {{"row", row.report.facts.row}, {"title", row_title(row.report.facts.row)}};
+  if (const auto paper = paper_figures(row.report.facts.row)) {
+    json["paper_percent"] = {
+        {"accuracy", paper->accuracy}, {"precision", paper->precision}, {"recall", paper->recall}, {"f1", paper->f1}};
+  }
+  json["metrics"] = Json::parse(to_json(row.report));
+  if (row.paired) {
+    for (const Level level : kLevels) {
+      json["against_reference"][std::string(to_string(level))] =
+          paired_json((*row.paired)[static_cast<std::size_t>(level)]);
+    }
+  }
+  return json;
+}
+
+std::string plain(double value) {
+  if (std::isnan(value)) return "";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.17g", value);
+  return text;
+}
+
+std::string csv_line(const ComparedRow& row, Level level) {
+  const LevelReport& at = row.test_report().at(level);
+  std::string line = row.report.facts.row + ',' + std::string(to_string(level)) + ',' + std::to_string(at.n);
+  for (std::size_t i = 0; i < kMetricCount; ++i) {
+    line.append(",").append(plain(at.metrics.values[i]));
+    line.append(",").append(plain(at.intervals[i].low)).append(",").append(plain(at.intervals[i].high));
+  }
+  if (!row.paired) return line + ",,,,,\n";
+  const PairedResult& paired = (*row.paired)[static_cast<std::size_t>(level)];
+  for (const double value : {paired.auc_difference, paired.interval.low, paired.interval.high, paired.delong.p_value,
+                             paired.mcnemar.p_value}) {
+    line.append(",").append(plain(value));
+  }
+  return line + '\n';
+}
+
+}  // namespace
+
+std::string comparison_markdown(const Comparison& comparison) {
+  std::string text = "# Comparison of models\n\n";
+  for (const std::string& note : comparison_notes(comparison)) text.append("- ").append(note).append("\n");
+  text.append("- Task: ")
+      .append(comparison.task)
+      .append(". Data digest: `")
+      .append(comparison.data_digest)
+      .append("`.\n");
+  text.append("- Command: `").append(comparison.command_line).append("`\n");
+  for (const Level level : kLevels) {
+    const auto cells = comparison_cells(comparison, level);
+    MarkdownTable table(cells.front());
+    for (std::size_t i = 1; i < cells.size(); ++i) table.add_row(cells[i]);
+    text.append("\n## ").append(level_title(level)).append("\n\n").append(table.text());
+  }
+  return text;
+}
+
+std::string comparison_csv(const Comparison& comparison) {
+  std::string text = "row,level,n";
+  for (const std::string_view name : kMetricNames) {
+    for (const char* suffix : {"", "_low", "_high"}) text.append(",").append(name).append(suffix);
+  }
+  text += ",auc_difference,auc_difference_low,auc_difference_high,delong_p,mcnemar_p\n";
+  for (const ComparedRow& row : comparison.rows) {
+    for (const Level level : kLevels) text += csv_line(row, level);
+  }
+  return text;
+}
+
+std::string comparison_json(const Comparison& comparison) {
+  Json json = {{"format_version", 1},
+               {"task", comparison.task},
+               {"phantom", comparison.phantom},
+               {"data_digest", comparison.data_digest},
+               {"command", comparison.command_line},
+               {"classes", comparison.classes.names},
+               {"reference", comparison.reference},
+               {"notes", comparison_notes(comparison)},
+               {"rows", Json::array()}};
+  for (const ComparedRow& row : comparison.rows) json["rows"].push_back(row_json(row));
+  return json.dump(2) + '\n';
+}
+
+}  // namespace pulmo::training

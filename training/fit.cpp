@@ -1,0 +1,111 @@
+#include "training/fit.h"
+
+#include <ATen/Parallel.h>
+#include <malloc.h>
+
+#include "core/model/bundle.h"
+#include "core/support/atomic_file.h"
+#include "core/support/error.h"
+#include "core/support/log.h"
+#include "training/launch.h"
+#include "training/run_folder.h"
+#include "training/trainer.h"
+
+namespace pulmo::training {
+namespace {
+
+NetworkOptions network_options(const FitOptions& options, const PreparedData& data) {
+  NetworkOptions network;
+  network.name = options.model.name;
+  network.channels = data.manifest.shape.channels;
+  network.size_px = data.manifest.shape.height;
+  network.classes = data.classes.size();
+  network.dropout = options.model.dropout;
+  network.seed = options.training.seed;
+  return network;
+}
+
+// auto: a checkpoint's precision, so that a resumed run goes on as it began; else what all processors do well.
+Precision choose_precision(Precision asked, const std::optional<Checkpoint>& checkpoint, const Communicator& ranks) {
+  const bool lacks_bf16 = ranks.max(std::uint64_t{processor_has_bf16() ? 0U : 1U}) != 0;
+  if (asked != Precision::kAuto) return asked;
+  if (!checkpoint) return lacks_bf16 ? Precision::kFp32 : Precision::kBf16;
+  return checkpoint->precision == to_string(Precision::kBf16) ? Precision::kBf16 : Precision::kFp32;
+}
+
+void tell_start(const FitJob& job, const PreparedData& data, Precision precision, const Communicator& communicator) {
+  if (!communicator.is_root()) return;
+  log_info("training starts", {{"row", job.options.model.name},
+                               {"train", std::to_string(data.train.size())},
+                               {"validation", std::to_string(data.validation.size())},
+                               {"test", std::to_string(data.test.size())},
+                               {"ranks", std::to_string(communicator.size())},
+                               {"threads", std::to_string(at::get_num_threads())},
+                               {"precision", to_string(precision)}});
+}
+
+void tell_resume(const Progress& progress, const Communicator& communicator) {
+  if (!communicator.is_root()) return;
+  log_info("resumed", {{"epoch", std::to_string(progress.epoch + 1)}, {"step", std::to_string(progress.step)}});
+}
+
+TrainedModel export_best(const Trainer& trainer, const TrainerInput& input) {
+  TrainedModel model;
+  model.row = input.network.name;
+  model.identity = input.identity;
+  model.best_epoch = trainer.best().epoch + 1;
+  model.epochs = trainer.progress().epoch;
+  model.seconds = trainer.progress().total_seconds;
+  if (input.communicator.is_root()) {
+    model.module = to_torchscript(*network_with(input.network, trainer.best_weights()));
+  }
+  return model;
+}
+
+}  // namespace
+
+int set_up_compute(const ComputeOptions& options, const Communicator& communicator) {
+  const std::vector<int> processors = allowed_processors();
+  const std::size_t sharing = communicator.ranks_sharing_processors(processors);
+  const int threads =
+      threads_for_rank(static_cast<int>(options.threads), processors.size(), sharing, process_environment());
+  at::set_num_threads(threads);
+  // Each step frees and asks for the same large blocks: without this the kernel would map and clear them every time.
+  ::mallopt(M_MMAP_MAX, 0);
+  ::mallopt(M_TRIM_THRESHOLD, -1);
+  return threads;
+}
+
+RowResult fit(const FitJob& job, const PreparedData& data, const Communicator& communicator) {
+  const std::string identity = run_identity(job.options, data.digest);
+  const std::string root_identity = communicator.broadcast(identity);
+  communicator.together([&] {
+    if (identity != root_identity) {
+      throw InvalidInput("configuration", "rank " + std::to_string(communicator.rank()) +
+                                              " was given another configuration than rank 0");
+    }
+    check_trainable(data, communicator.size());
+  });
+  open_run_folder(job.folder, job.fresh, communicator);
+  const CheckpointStore store(job.folder / "checkpoints", job.options.checkpoint.keep);
+  std::optional<Checkpoint> checkpoint = find_resumable(store, identity, job.folder, communicator);
+  const Precision precision = choose_precision(job.options.training.precision, checkpoint, communicator);
+  const TrainerInput input{job.options,    communicator, data,       network_options(job.options, data),
+                           precision,      identity,     job.folder, job.progress,
+                           job.interrupted};
+  std::unique_ptr<Trainer> trainer;
+  communicator.together([&] {
+    trainer = std::make_unique<Trainer>(input);
+    if (communicator.is_root()) write_file_atomically(job.folder / "config.yaml", to_yaml(job.options));
+    if (checkpoint) trainer->resume(std::move(*checkpoint));
+  });
+  tell_start(job, data, precision, communicator);
+  if (trainer->progress().global_step > 0) tell_resume(trainer->progress(), communicator);
+  trainer->run();
+  const TrainedModel model = export_best(*trainer, input);
+  trainer.reset();
+  const Judging judging{job.options.evaluation, job.options.training.seed, at::get_num_threads(), job.interrupted};
+  return finish_model(model, data, job.folder, judging, communicator);
+}
+
+}  // namespace pulmo::training

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+
+#include "training/communicator.h"
+#include "training/options.h"
+#include "training/prepared_data.h"
+#include "training/progress_line.h"
+#include "training/result.h"
+
+namespace pulmo::training {
+
+/// One training of one network row.
+struct FitJob {
+  FitOptions options;
+  std::filesystem::path folder;  ///< of the run
+  bool fresh = false;            ///< start anew even where there are checkpoints
+  ProgressStyle progress = ProgressStyle::kAuto;
+  std::function<bool()> interrupted;  ///< collective: whether any rank was asked to stop
+};
+
+/// Trains (or goes on training) and writes the run folder: config.yaml, log.jsonl, checkpoints/, bundle.pt,
+/// metrics.json, predictions.csv. Collective. Throws InvalidInput, IoError, Interrupted.
+RowResult fit(const FitJob& job, const PreparedData& data, const Communicator& communicator);
+
+/// Sets LibTorch's thread count for this rank (threads_for_rank()) and keeps freed memory in the process. Returns the
+/// threads. Collective.
+int set_up_compute(const ComputeOptions& options, const Communicator& communicator);
+
+}  // namespace pulmo::training

@@ -1,0 +1,5 @@
+#include "training/command.h"
+
+int main(int argc, char** argv) {
+  return pulmo::training::run_train(argc, argv);
+}

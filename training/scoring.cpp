@@ -1,0 +1,61 @@
+#include "training/scoring.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "training/sampler.h"
+
+namespace pulmo::training {
+namespace {
+
+ImageBatch read_batch(const Dataset& dataset, const Range& range) {
+  const SampleShape& shape = dataset.shape();
+  const auto elements = static_cast<std::size_t>(shape.elements());
+  ImageBatch batch{range.size(), shape.channels, shape.height, shape.width, {}};
+  batch.pixels.resize(elements * static_cast<std::size_t>(range.size()));
+  for (std::int64_t i = range.begin; i < range.end; ++i) {
+    const auto at = static_cast<std::size_t>(i - range.begin) * elements;
+    dataset.read_image(i, std::span(batch.pixels).subspan(at, elements));
+  }
+  return batch;
+}
+
+std::vector<double> score_range(const Predictor& predictor, const Dataset& dataset, const Range& mine,
+                                std::int64_t batch_size) {
+  std::vector<double> probabilities;
+  for (std::int64_t begin = mine.begin; begin < mine.end; begin += batch_size) {
+    const Range range{begin, std::min(mine.end, begin + batch_size)};
+    const std::vector<double> rows = predictor.predict(read_batch(dataset, range));
+    probabilities.insert(probabilities.end(), rows.begin(), rows.end());
+  }
+  return probabilities;
+}
+
+}  // namespace
+
+std::vector<Prediction> score(const Predictor& predictor, const Dataset& dataset, const Communicator& communicator,
+                              std::int64_t batch_size) {
+  const Range mine = part_of(dataset.size(), communicator.size(), communicator.rank());
+  std::vector<double> share;
+  communicator.together([&] { share = score_range(predictor, dataset, mine, batch_size); });
+  std::vector<double> all;
+  for (const auto& bytes : communicator.gather(std::as_bytes(std::span(share)))) {
+    std::vector<double> part(bytes.size() / sizeof(double));
+    if (!bytes.empty()) std::memcpy(part.data(), bytes.data(), bytes.size());
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  if (!communicator.is_root()) return {};
+  const std::size_t classes = predictor.metadata().class_names.size();
+  std::vector<Prediction> predictions;
+  for (std::int64_t i = 0; i < dataset.size(); ++i) {
+    const auto first = all.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(i) * classes);
+    predictions.push_back({dataset.patient(i),
+                           dataset.group(i),
+                           dataset.instance(i),
+                           dataset.label(i),
+                           {first, first + static_cast<std::ptrdiff_t>(classes)}});
+  }
+  return predictions;
+}
+
+}  // namespace pulmo::training

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "core/model/predictor.h"
+#include "training/communicator.h"
+#include "training/dataset.h"
+#include "training/evaluation/prediction.h"
+
+namespace pulmo::training {
+
+/// Scores every sample of a data set exactly once, spread over the ranks: on rank 0 the predictions in data set order,
+/// elsewhere nothing. Collective.
+std::vector<Prediction> score(const Predictor& predictor, const Dataset& dataset, const Communicator& communicator,
+                              std::int64_t batch_size);
+
+}  // namespace pulmo::training

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "training/adam.h"
+#include "training/batch_loader.h"
+#include "training/communicator.h"
+#include "training/gradient_sync.h"
+#include "training/weights.h"
+
+namespace pulmo::training {
+
+/// Sums over samples, so that batches and ranks merge by addition and are divided once.
+struct Meter {
+  double loss = 0.0;     ///< sum of the samples' (weighted) cross-entropies
+  double correct = 0.0;  ///< samples whose likeliest class is the label
+  double samples = 0.0;
+
+  Meter& operator+=(const Meter& other);
+  double mean_loss() const { return samples > 0.0 ? loss / samples : 0.0; }
+  double accuracy() const { return samples > 0.0 ? correct / samples : 0.0; }
+};
+
+/// The images of a batch as a tensor (N,C,H,W) of the given type.
+torch::Tensor images_tensor(const Batch& batch, const SampleShape& shape, torch::ScalarType type);
+
+/// One training step of one rank: forward, backward, exchange, update.
+class TrainingStep {
+ public:
+  struct Parts {
+    Weights& weights;
+    Adam& adam;
+    GradientSync& sync;
+    SampleShape shape;
+    std::vector<double> class_weights;  ///< K
+  };
+  explicit TrainingStep(const Parts& parts);
+
+  /// Forward and backward over this rank's share of a global batch of `global_size` samples: the loss is the sum over
+  /// the share divided by `global_size`, so that the ranks' gradients add up to those of the global batch. An empty
+  /// share gives zero gradients. Returns the share's sums.
+  Meter backward(const Batch& batch, std::int64_t global_size);
+
+  /// Exchanges the gradients of backward() and updates the weights.
+  void update(double learning_rate);
+
+ private:
+  Parts parts_;
+  torch::Tensor class_weights_;
+};
+
+}  // namespace pulmo::training

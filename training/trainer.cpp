@@ -1,0 +1,237 @@
+#include "training/trainer.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "core/support/digest.h"
+#include "core/support/error.h"
+#include "core/support/log.h"
+
+namespace pulmo::training {
+namespace {
+
+constexpr std::int64_t kMebibyte = 1 << 20;
+
+std::int64_t image_bytes(const Dataset& dataset) {
+  return dataset.size() * dataset.shape().elements() * static_cast<std::int64_t>(sizeof(std::uint16_t));
+}
+
+// What the training images leave of the budget.
+std::int64_t left_for_validation(const TrainerInput& input) {
+  return std::max<std::int64_t>(0, input.options.compute.cache_mib * kMebibyte - image_bytes(input.data.train));
+}
+
+std::vector<double> class_weights(const TrainerInput& input) {
+  const std::size_t classes = input.data.classes.names.size();
+  std::vector<double> weights(classes, 1.0);
+  if (input.options.training.class_weights == ClassWeights::kNone) return weights;
+  const auto counts = input.data.train.class_counts(classes);
+  const double all = static_cast<double>(input.data.train.size());
+  for (std::size_t k = 0; k < classes; ++k) {
+    if (counts[k] > 0) weights[k] = all / (static_cast<double>(classes) * static_cast<double>(counts[k]));
+  }
+  return weights;
+}
+
+std::int64_t steps_per_epoch(const TrainerInput& input) {
+  const std::int64_t batch = input.options.training.batch_size;
+  return (input.data.train.size() + batch - 1) / batch;
+}
+
+double seconds(std::chrono::steady_clock::duration time) {
+  return std::chrono::duration<double>(time).count();
+}
+
+std::uint64_t fingerprint(const std::vector<torch::Tensor>& tensors) {
+  Sha256 digest;
+  for (const torch::Tensor& tensor : tensors) {
+    digest.update(std::as_bytes(std::span(static_cast<const char*>(tensor.data_ptr()), tensor.nbytes())));
+  }
+  return std::stoull(digest.hex().substr(0, 16), nullptr, 16);
+}
+
+}  // namespace
+
+Trainer::Trainer(const TrainerInput& input)
+    : input_(input),
+      weights_(make_network(input.network), input.precision),
+      adam_(weights_, input.options.adam),
+      sync_(input.communicator.size() > 1 ? make_mpi_sync(input.communicator) : make_local_sync()),
+      step_({weights_, adam_, *sync_, input.data.manifest.shape, class_weights(input)}),
+      train_cache_(input.data.train, input.options.compute.cache_mib * kMebibyte),
+      validation_cache_(input.data.validation, left_for_validation(input)),
+      store_(input.folder / "checkpoints", input.options.checkpoint.keep) {
+  if (input.communicator.is_root()) line_.emplace(input.progress);
+}
+
+void Trainer::resume(Checkpoint checkpoint) {
+  weights_.restore(checkpoint.weights);
+  adam_.restore(checkpoint.moments, checkpoint.adam_steps);
+  progress_ = checkpoint.progress;
+  best_ = checkpoint.best;
+  best_weights_ = std::move(checkpoint.best_weights);
+  saved_at_ = {progress_.epoch, progress_.step};
+}
+
+void Trainer::run() {
+  input_.communicator.together([&] {
+    if (input_.communicator.is_root()) log_.emplace(input_.folder / "log.jsonl", progress_.epoch + 1);
+  });
+  while (!progress_.finished) {
+    train_epoch();
+    const auto start = Clock::now();
+    const Validation validation = validate_epoch();
+    finish_epoch(validation, Clock::now() - start);
+  }
+}
+
+void Trainer::train_epoch() {
+  const TrainingOptions& training = input_.options.training;
+  const EpochPlan plan(epoch_order(training.seed, progress_.epoch, input_.data.train.size()), training.batch_size);
+  const auto ahead = static_cast<std::size_t>(input_.options.compute.prefetch_batches);
+  BatchLoader loader(train_cache_, input_.data.train, coming_shares(plan),
+                     {input_.options.augmentation, training.seed, progress_.epoch, ahead});
+  const double waited_before = progress_.epoch_wait;
+  while (progress_.step < plan.steps()) {
+    const auto start = Clock::now();
+    train_step(plan, loader);
+    progress_.epoch_seconds += seconds(Clock::now() - start);
+    progress_.epoch_wait = waited_before + loader.waited_seconds();
+    show_progress();
+    if (input_.interrupted()) stop();
+    const std::int64_t every = input_.options.checkpoint.every_steps;
+    if (every > 0 && progress_.global_step % every == 0) save();
+  }
+}
+
+std::vector<std::vector<std::int64_t>> Trainer::coming_shares(const EpochPlan& plan) const {
+  std::vector<std::vector<std::int64_t>> shares;
+  for (std::int64_t step = progress_.step; step < plan.steps(); ++step) {
+    const auto share = plan.share(step, input_.communicator.size(), input_.communicator.rank());
+    shares.emplace_back(share.begin(), share.end());
+  }
+  return shares;
+}
+
+void Trainer::train_step(const EpochPlan& plan, BatchLoader& loader) {
+  const std::optional<Batch> batch = loader.next();
+  const auto global_size = static_cast<std::int64_t>(plan.global_batch(progress_.step).size());
+  const Meter local = step_.backward(*batch, global_size);
+  std::array<double, 3> sums = {local.loss, local.correct, local.samples};
+  input_.communicator.sum(sums);
+  check_finite(sums[0], local, *batch);
+  step_.update(current_rate());
+  progress_.meter += {sums[0], sums[1], sums[2]};
+  ++progress_.step;
+  ++progress_.global_step;
+}
+
+double Trainer::current_rate() const {
+  const std::int64_t steps = steps_per_epoch(input_);
+  return learning_rate_at(input_.options.schedule, progress_.global_step, steps,
+                          steps * input_.options.training.epochs);
+}
+
+void Trainer::check_finite(double global_loss, const Meter& local, const Batch& batch) const {
+  if (std::isfinite(global_loss)) return;
+  input_.communicator.together([&] {
+    if (std::isfinite(local.loss)) return;
+    std::string samples;
+    for (const std::int64_t index : batch.indices) {
+      samples.append(samples.empty() ? "" : ", ").append(input_.data.train.place(index));
+    }
+    throw InvalidInput("diverged", "the loss is not finite at epoch " + std::to_string(progress_.epoch + 1) +
+                                       ", step " + std::to_string(progress_.step + 1) + " (batch of " + samples +
+                                       "): lower schedule.learning_rate, add schedule.warmup_epochs, or use "
+                                       "training.precision=fp32; the last checkpoint is still good");
+  });
+}
+
+Validation Trainer::validate_epoch() {
+  const auto validation = validate({weights_, validation_cache_, input_.data.validation, input_.communicator,
+                                    input_.options.evaluation.batch_size, input_.data.classes.positive},
+                                   input_.interrupted);
+  if (!validation) stop();
+  return *validation;
+}
+
+void Trainer::finish_epoch(const Validation& validation, Clock::duration validation_time) {
+  check_same_weights();
+  const bool better = best_.beaten_by(validation.roc_auc, validation.loss);
+  if (better) {
+    best_ = {progress_.epoch, validation.roc_auc, validation.loss};
+    best_weights_ = weights_.snapshot();
+  }
+  std::array<double, 1> wait = {progress_.epoch_wait};
+  input_.communicator.max(wait);
+  last_validation_seconds_ = seconds(validation_time);
+  const double epoch_seconds = progress_.epoch_seconds + last_validation_seconds_;
+  const EpochRecord record{progress_.epoch + 1,
+                           progress_.meter.mean_loss(),
+                           progress_.meter.accuracy(),
+                           validation.loss,
+                           validation.accuracy,
+                           validation.roc_auc,
+                           learning_rate_at(input_.options.schedule, progress_.global_step - 1, steps_per_epoch(input_),
+                                            steps_per_epoch(input_) * input_.options.training.epochs),
+                           progress_.meter.samples / std::max(1e-9, progress_.epoch_seconds),
+                           wait[0],
+                           progress_.epoch_seconds,
+                           epoch_seconds,
+                           better};
+  const std::int64_t patience = input_.options.training.early_stopping_epochs;
+  Progress next;
+  next.epoch = progress_.epoch + 1;
+  next.global_step = progress_.global_step;
+  next.total_seconds = progress_.total_seconds + epoch_seconds;
+  next.finished =
+      next.epoch >= input_.options.training.epochs || (patience > 0 && progress_.epoch - best_.epoch >= patience);
+  // The log first: a resumed run drops the lines after its checkpoint, but could not remake a missing one.
+  input_.communicator.together([&] {
+    if (log_) log_->append(record);
+  });
+  if (line_) line_->epoch(record, input_.options.training.epochs);
+  progress_ = next;
+  if (progress_.finished || progress_.epoch % input_.options.checkpoint.every_epochs == 0) save();
+}
+
+// Every rank applies the same update to the same weights; a difference means broken memory, network or software.
+void Trainer::check_same_weights() {
+  const std::uint64_t mine = fingerprint(weights_.masters());
+  std::array<std::uint64_t, 2> extremes = {mine, ~mine};
+  input_.communicator.max(extremes);
+  if (extremes[0] == mine && extremes[1] == ~mine) return;
+  throw IoError("the ranks hold different weights after epoch " + std::to_string(progress_.epoch + 1) +
+                ": a machine of this job computes or transmits wrongly; resume from the last checkpoint");
+}
+
+void Trainer::save() {
+  const std::pair position{progress_.epoch, progress_.step};
+  if (saved_at_ == position) return;
+  input_.communicator.together([&] {
+    if (!input_.communicator.is_root()) return;
+    store_.save({input_.identity, to_string(input_.precision), progress_, best_, adam_.steps(), weights_.snapshot(),
+                 adam_.moments(), best_weights_});
+  });
+  saved_at_ = position;
+}
+
+void Trainer::stop() {
+  save();
+  throw Interrupted("stopped by a signal at epoch " + std::to_string(progress_.epoch + 1) + ", step " +
+                    std::to_string(progress_.step) + "; a checkpoint is in " +
+                    (input_.folder / "checkpoints").string() + ": run the same command again to go on");
+}
+
+void Trainer::show_progress() {
+  if (!line_) return;
+  const std::int64_t steps = steps_per_epoch(input_);
+  const double rate = progress_.meter.samples / std::max(1e-9, progress_.epoch_seconds);
+  const auto epochs_left = static_cast<double>(input_.options.training.epochs - progress_.epoch);
+  const double images_left = epochs_left * static_cast<double>(input_.data.train.size()) - progress_.meter.samples;
+  line_->step({progress_.epoch + 1, input_.options.training.epochs, progress_.step, steps, progress_.meter.mean_loss(),
+               rate, images_left / rate + epochs_left * last_validation_seconds_});
+}
+
+}  // namespace pulmo::training

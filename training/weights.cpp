@@ -1,0 +1,60 @@
+#include "training/weights.h"
+
+#include <torch/utils.h>
+
+#include "core/support/error.h"
+
+namespace pulmo::training {
+namespace {
+
+torch::ScalarType scalar_type(Precision precision) {
+  switch (precision) {
+    case Precision::kBf16: return torch::kBFloat16;
+    case Precision::kFp64: return torch::kFloat64;
+    default: return torch::kFloat32;
+  }
+}
+
+}  // namespace
+
+Weights::Weights(std::shared_ptr<Network> network, Precision precision)
+    : network_(std::move(network)), type_(scalar_type(precision)) {
+  const torch::NoGradGuard no_gradient;
+  std::vector<torch::Tensor> exact;
+  for (const auto& parameter : network_->named_parameters()) {
+    names_.push_back(parameter.key());
+    exact.push_back(parameter.value().detach().clone());
+  }
+  network_->to(type_);
+  parameters_ = network_->parameters();
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    masters_.push_back(type_ == torch::kBFloat16 ? exact[i] : parameters_[i].detach());
+  }
+}
+
+NamedTensors Weights::snapshot() const {
+  NamedTensors copies;
+  for (std::size_t i = 0; i < names_.size(); ++i) copies.emplace_back(names_[i], masters_[i].clone());
+  return copies;
+}
+
+void Weights::restore(const NamedTensors& snapshot) {
+  const torch::NoGradGuard no_gradient;
+  if (snapshot.size() != names_.size()) throw InvalidInput("weights", "the weights are of another network");
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    const auto& [name, value] = snapshot[i];
+    if (name != names_[i] || value.sizes() != masters_[i].sizes()) {
+      throw InvalidInput("weights", "the weights are of another network: " + name + " does not fit " + names_[i]);
+    }
+    masters_[i].copy_(value);
+    if (type_ == torch::kBFloat16) parameters_[i].copy_(value);
+  }
+}
+
+std::shared_ptr<Network> network_with(const NetworkOptions& options, const NamedTensors& weights) {
+  std::shared_ptr<Network> network = make_network(options);
+  Weights(network, Precision::kFp32).restore(weights);
+  return network;
+}
+
+}  // namespace pulmo::training

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <torch/types.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/model/network.h"
+#include "training/options.h"
+
+namespace pulmo::training {
+
+using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
+
+/// The weights under training: those the network computes with, and the master copies that the optimiser updates.
+/// They are the same tensors in fp32 and fp64; in bf16 the masters are float32 and the network holds roundings of them.
+class Weights {
+ public:
+  /// Takes a float32 network and converts it to the precision, which must not be kAuto. The network is shared.
+  Weights(std::shared_ptr<Network> network, Precision precision);
+
+  Network& network() { return *network_; }
+  torch::ScalarType type() const { return type_; }
+  /// In the order of the network's named_parameters(); the same order below.
+  const std::vector<std::string>& names() const { return names_; }
+  std::vector<torch::Tensor>& parameters() { return parameters_; }
+  std::vector<torch::Tensor>& masters() { return masters_; }
+
+  /// Copies of the masters, by name.
+  NamedTensors snapshot() const;
+  /// Sets masters and parameters. Throws InvalidInput("weights") when names or shapes differ.
+  void restore(const NamedTensors& snapshot);
+
+ private:
+  std::shared_ptr<Network> network_;
+  torch::ScalarType type_;
+  std::vector<std::string> names_;
+  std::vector<torch::Tensor> parameters_;
+  std::vector<torch::Tensor> masters_;
+};
+
+/// A fresh float32 network with these weights, as it is exported. Throws as Weights::restore().
+std::shared_ptr<Network> network_with(const NetworkOptions& options, const NamedTensors& weights);
+
+}  // namespace pulmo::training
