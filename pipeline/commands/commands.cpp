@@ -11,6 +11,7 @@ namespace pulmo::pipeline {
 std::function<void()> add_commands(CLI::App& program) {
   const auto commands = std::make_shared<std::map<std::string, std::function<void()>>>();
   (*commands)["lidc"] = add_lidc_command(program);
+  (*commands)["images"] = add_images_command(program);
   (*commands)["merge"] = add_merge_command(program);
   program.require_subcommand(1);
   return [&program, commands] { commands->at(program.get_subcommands().front()->get_name())(); };

@@ -96,6 +96,7 @@ RunSummary finish_run(OutputFolder& folder, const RunDraft& draft, const std::ve
   const Ledger ledger = whole_ledger(draft, shards);
   summary.problems = ledger.problems().total();
   if (summary.samples == 0) {
+    folder.clear_state();
     throw InvalidInput("no_samples", "no sample was made: " + reasons_text(ledger, draft.job_scope));
   }
   write_file_atomically(folder.directory() / "split.csv", draft.split_csv);

@@ -1,0 +1,93 @@
+#include "pipeline/run/image_worker.h"
+
+#include <algorithm>
+#include <memory>
+#include <opencv2/core.hpp>
+#include <string>
+
+#include "core/image/slice_decoder.h"
+#include "core/support/error.h"
+#include "pipeline/run/sample_masks.h"
+
+namespace pulmo::pipeline {
+namespace {
+
+constexpr double kMostReaders = 16.0;
+
+class ImageWorker {
+ public:
+  explicit ImageWorker(const ImageTask& task) : task_(task), reader_(task.source) {}
+
+  JobOutcome operator()(std::size_t index) {
+    const ImageRow& row = task_.manifest.rows[index];
+    JobOutcome outcome;
+    try {
+      outcome.sample = make_sample(row);
+    } catch (const InvalidInput& error) {
+      refuse(row, error.reason(), error.what(), outcome);
+    } catch (const IoError& error) {
+      refuse(row, "unreadable", error.what(), outcome);
+    }
+    return outcome;
+  }
+
+ private:
+  static void refuse(const ImageRow& row, const std::string& reason, const std::string& message, JobOutcome& outcome) {
+    outcome.left_out.add(reason == "no_lung" ? reason + "_" + row.label : reason);
+    if (reason != "no_lung") outcome.problems.add(reason, message);
+  }
+
+  const SourceEntry& entry_of(const std::string& path, const ImageRow& row) const {
+    const std::filesystem::path place = resolved(task_.manifest_path, path);
+    if (const SourceEntry* entry = task_.source.find(place.string())) return *entry;
+    throw InvalidInput("missing_file", task_.manifest_path.string() + ":" + std::to_string(row.line) + ": " +
+                                           place.string() + " does not exist");
+  }
+
+  Sample make_sample(const ImageRow& row) {
+    const SourceEntry& entry = entry_of(row.path, row);
+    const Slice slice = decode_slice(reader_.read(entry), entry.name, {}, task_.config.intercept_hu);
+    const PreprocessedSlice done = preprocess(slice, task_.config.preprocess);
+    Sample sample;
+    sample.image = image_values(done.image);
+    if (task_.stores_lungs()) sample.lungs = mask_values(done.lungs);
+    if (task_.stores_nodules()) {
+      sample.nodules = mask_values(preprocess_counts(reader_counts(row, slice.pixels.size()), task_.config.preprocess));
+    }
+    const auto& names = task_.manifest.class_names;
+    sample.label = static_cast<std::uint8_t>(std::find(names.begin(), names.end(), row.label) - names.begin());
+    sample.patient = row.patient;
+    sample.series = row.group;
+    sample.group = row.group;
+    sample.instance = row.path;
+    return sample;
+  }
+
+  cv::Mat reader_counts(const ImageRow& row, cv::Size size) {
+    if (row.mask.empty()) return cv::Mat::zeros(size, CV_8UC1);
+    const SourceEntry& entry = entry_of(row.mask, row);
+    const cv::Mat values = decode_slice(reader_.read(entry), entry.name, {}, 0.0).pixels;  // as they are stored
+    if (values.size() != size) {
+      throw InvalidInput("mask_size", entry.name + " has " + std::to_string(values.cols) + "x" +
+                                          std::to_string(values.rows) + " pixels, its picture " +
+                                          std::to_string(size.width) + "x" + std::to_string(size.height));
+    }
+    double highest = 0.0;
+    cv::minMaxLoc(values, nullptr, &highest);
+    if (highest > kMostReaders) return (values >= 0.5 * highest) / 255;
+    cv::Mat counts;
+    values.convertTo(counts, CV_8UC1);
+    return counts;
+  }
+
+  const ImageTask& task_;
+  ByteReader reader_;
+};
+
+}  // namespace
+
+JobWorker make_image_worker(const ImageTask& task) {
+  return [worker = std::make_shared<ImageWorker>(task)](std::size_t job) { return (*worker)(job); };
+}
+
+}  // namespace pulmo::pipeline
