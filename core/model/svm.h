@@ -16,9 +16,9 @@ namespace pulmo {
 /// What is tried, and how. The pair with the highest mean ROC-AUC over the folds is taken.
 struct SvmOptions {
   std::vector<double> c_grid = {0.3, 1.0, 3.0, 10.0, 30.0};
-  std::vector<double> gamma_grid = {0.1, 0.3, 1.0, 3.0};  ///< in units of 1 / F
-  int folds = 5;                                          ///< patient-grouped, stratified
-  std::uint64_t seed = 0;                                 ///< of the folds
+  std::vector<double> gamma_grid = {0.03, 0.1, 0.3, 1.0};  ///< in units of 1 / F
+  int folds = 5;                                           ///< patient-grouped, stratified
+  std::uint64_t seed = 0;                                  ///< of the folds
   int search_samples = 2000;  ///< the grid search sees whole patients up to this many samples; the fit sees all
   int threads = 1;            ///< of the grid search
 };

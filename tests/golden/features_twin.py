@@ -79,9 +79,11 @@ def spot_features(image, value, lungs):
     radius = [distance[tuple(s.coords.T)].max() for s in spots]
     out = {"spots.count": len(spots), "spots.area": mask.sum() / max(1, lungs.sum()),
            "spots.widest_radius": max(radius, default=0) / SIDE}
-    for i in range(3):
+    away = [np.hypot(*(s.coords - (SIDE - 1) / 2).T).min() for s in spots]
+    nearest = int(np.argmin(away)) if spots else 0
+    out["spot.centre.distance"] = away[nearest] / SIDE if spots else 1
+    for name, i in [("spot.centre.", nearest)] + [(f"spot{k + 1}.", k) for k in range(3)]:
         s = spots[i] if i < len(spots) else None
-        name = f"spot{i + 1}."
         out[name + "area"] = s.area / SIDE**2 if s else 0
         out[name + "eccentricity"] = eccentricity(s) if s else 0
         out[name + "roundness"] = s.area / (np.pi * axes(s)[0] ** 2) if s else 0

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 #include <opencv2/imgproc.hpp>
 #include <tuple>
@@ -16,11 +17,13 @@ constexpr int kMinSpot = 4;       // pixels; below that shape means nothing
 
 struct Sums {
   double n = 0, x = 0, y = 0, xx = 0, yy = 0, xy = 0, value = 0;
-  float farthest = 0.0F;
+  double nearest = std::numeric_limits<double>::max();  // squared distance to the centre
+  float farthest = 0.0F;                                // distance to the outside
 };
 
 std::vector<Sums> sum_labels(const cv::Mat& labels, const cv::Mat& image, const cv::Mat& distance, int count) {
   std::vector<Sums> sums(static_cast<std::size_t>(count));
+  const double centre = (labels.rows - 1) / 2.0;
   for (int y = 0; y < labels.rows; ++y) {
     const int* label = labels.ptr<int>(y);
     const auto* value = image.ptr<std::uint16_t>(y);
@@ -35,6 +38,7 @@ std::vector<Sums> sum_labels(const cv::Mat& labels, const cv::Mat& image, const 
       s.yy += static_cast<double>(y) * y;
       s.xy += static_cast<double>(x) * y;
       s.value += value[x];
+      s.nearest = std::min(s.nearest, (x - centre) * (x - centre) + (y - centre) * (y - centre));
       s.farthest = std::max(s.farthest, far[x]);
     }
   }
@@ -57,6 +61,7 @@ Region moments_of(const Sums& s) {
   region.eccentricity = std::sqrt(std::max(0.0, 1.0 - minor / major));
   region.mean = s.value / s.n / 65535.0;
   region.inscribed_radius = static_cast<double>(s.farthest);
+  region.off_centre = std::sqrt(s.nearest);
   return region;
 }
 
@@ -90,6 +95,18 @@ double roundness(const Region& region) {
   return 4.0 * region.area / (std::numbers::pi * region.major_axis * region.major_axis);
 }
 
+/// Spot number `index`, all 0 when there are not so many.
+void add_spot(FeatureList& list, const std::string& name, const Regions& spots, std::size_t index, double side) {
+  const bool there = index < spots.found.size();
+  const Region spot = there ? spots.found[index] : Region{};
+  list.add(name + "area", spot.area / (side * side));
+  list.add(name + "eccentricity", spot.eccentricity);
+  list.add(name + "roundness", roundness(spot));
+  list.add(name + "solidity", there ? solidity_of(spots, spot) : 0.0);
+  list.add(name + "radius", spot.inscribed_radius / side);
+  list.add(name + "brightness", spot.mean);
+}
+
 cv::Mat spots_of(const cv::Mat& image, const cv::Mat& lungs) {
   cv::Mat grey;
   image.convertTo(grey, CV_8U, 1.0 / 256.0, -0.498046875);  // pixel >> 8: conversion rounds, so half a step down
@@ -111,68 +128,62 @@ cv::Mat spots_of(const cv::Mat& image, const cv::Mat& lungs) {
 
 }  // namespace
 
-std::vector<Region> find_regions(const cv::Mat& mask, const cv::Mat& image, int min_area, std::size_t detailed) {
-  cv::Mat labels;
+Regions find_regions(const cv::Mat& mask, const cv::Mat& image, const RegionQuery& query) {
+  Regions regions;
   cv::Mat stats;
   cv::Mat centroids;
-  cv::Mat distance;
-  const int count = cv::connectedComponentsWithStats(mask, labels, stats, centroids, 8, CV_32S);
-  cv::distanceTransform(mask, distance, cv::DIST_L2, cv::DIST_MASK_PRECISE, CV_32F);
-  const std::vector<Sums> sums = sum_labels(labels, image, distance, count);
-  std::vector<std::pair<Region, int>> found;
+  cv::Mat distance = cv::Mat::zeros(mask.size(), CV_32F);
+  const int count = cv::connectedComponentsWithStats(mask, regions.labels, stats, centroids, 8, CV_32S);
+  if (query.radius) cv::distanceTransform(mask, distance, cv::DIST_L2, cv::DIST_MASK_PRECISE, CV_32F);
+  const std::vector<Sums> sums = sum_labels(regions.labels, image, distance, count);
   for (int label = 1; label < count; ++label) {
     const Sums& s = sums[static_cast<std::size_t>(label)];
-    if (s.n >= min_area) found.emplace_back(moments_of(s), label);
+    if (s.n < query.min_area) continue;
+    Region region = moments_of(s);
+    region.label = label;
+    region.box = box_of(stats, label);
+    regions.found.push_back(region);
   }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
-    return std::tie(a.first.area, a.first.mean) > std::tie(b.first.area, b.first.mean);
-  });
-  std::vector<Region> regions;
-  for (auto& [region, label] : found) {
-    const cv::Rect box = box_of(stats, label);
-    region.extent = region.area / box.area();
-    if (regions.size() < detailed) region.solidity = region.area / hull_area(labels, label, box);
-    regions.push_back(region);
-  }
+  std::sort(regions.found.begin(), regions.found.end(),
+            [](const Region& a, const Region& b) { return std::tie(a.area, a.mean) > std::tie(b.area, b.mean); });
   return regions;
+}
+
+double solidity_of(const Regions& regions, const Region& region) {
+  return region.area / hull_area(regions.labels, region.label, region.box);
 }
 
 void add_lung_shape(FeatureList& list, const cv::Mat& image, const cv::Mat& lungs) {
   const auto pixels = static_cast<double>(image.total());
-  std::vector<Region> parts = find_regions(lungs, image, kMinLungPart, kLungParts);
+  const Regions parts = find_regions(lungs, image, {.min_area = kMinLungPart});
   list.add("lung.area", cv::countNonZero(lungs) / pixels);
-  list.add("lung.parts", static_cast<double>(parts.size()));
-  parts.resize(kLungParts);
+  list.add("lung.parts", static_cast<double>(parts.found.size()));
   for (std::size_t i = 0; i < kLungParts; ++i) {
+    const bool there = i < parts.found.size();
+    const Region part = there ? parts.found[i] : Region{};
     const std::string name = "lung.part" + std::to_string(i + 1) + ".";
-    list.add(name + "area", parts[i].area / pixels);
-    list.add(name + "eccentricity", parts[i].eccentricity);
-    list.add(name + "solidity", parts[i].solidity);
-    list.add(name + "extent", parts[i].extent);
+    list.add(name + "area", part.area / pixels);
+    list.add(name + "eccentricity", part.eccentricity);
+    list.add(name + "solidity", there ? solidity_of(parts, part) : 0.0);
+    list.add(name + "extent", there ? part.area / part.box.area() : 0.0);
   }
 }
 
 void add_bright_spots(FeatureList& list, const cv::Mat& image, const cv::Mat& lungs) {
   const auto side = static_cast<double>(image.rows);
-  const double lung_pixels = std::max(1, cv::countNonZero(lungs));
   const cv::Mat mask = spots_of(image, lungs);
-  std::vector<Region> spots = find_regions(mask, image, kMinSpot, kSpots);
+  const Regions spots = find_regions(mask, image, {.min_area = kMinSpot, .radius = true});
+  const std::vector<Region>& found = spots.found;
   double widest = 0.0;
-  for (const Region& spot : spots) widest = std::max(widest, spot.inscribed_radius);
-  list.add("spots.count", static_cast<double>(spots.size()));
-  list.add("spots.area", cv::countNonZero(mask) / lung_pixels);
+  for (const Region& spot : found) widest = std::max(widest, spot.inscribed_radius);
+  list.add("spots.count", static_cast<double>(found.size()));
+  list.add("spots.area", cv::countNonZero(mask) / static_cast<double>(std::max(1, cv::countNonZero(lungs))));
   list.add("spots.widest_radius", widest / side);
-  spots.resize(kSpots);
-  for (std::size_t i = 0; i < kSpots; ++i) {
-    const Region& spot = spots[i];
-    const std::string name = "spot" + std::to_string(i + 1) + ".";
-    list.add(name + "area", spot.area / (side * side));
-    list.add(name + "eccentricity", spot.eccentricity);
-    list.add(name + "roundness", roundness(spot));
-    list.add(name + "solidity", spot.solidity);
-    list.add(name + "radius", spot.inscribed_radius / side);
-    list.add(name + "brightness", spot.mean);
-  }
+  const auto nearer = [](const Region& a, const Region& b) { return a.off_centre < b.off_centre; };
+  const auto nearest = std::min_element(found.begin(), found.end(), nearer);
+  list.add("spot.centre.distance", nearest == found.end() ? 1.0 : nearest->off_centre / side);
+  add_spot(list, "spot.centre.", spots, static_cast<std::size_t>(nearest - found.begin()), side);
+  for (std::size_t i = 0; i < kSpots; ++i) add_spot(list, "spot" + std::to_string(i + 1) + ".", spots, i, side);
 }
 
 }  // namespace pulmo::features
