@@ -133,7 +133,7 @@ class File {
   void write(const std::string& name, std::span<const T> values) {
     write_vector(name, element_of<T>(), values.data(), values.size());
   }
-  /// A one-dimensional data set of variable-length UTF-8 strings.
+  /// A one-dimensional data set of UTF-8 strings, padded to the longest, with a checksum.
   void write_strings(const std::string& name, const std::vector<std::string>& values);
 
   bool has_dataset(const std::string& name) const;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string_view>
@@ -65,13 +66,6 @@ std::int64_t bytes_of(Element element) {
   return static_cast<std::int64_t>(H5Tget_size(memory_type(element)));
 }
 
-Handle text_type() {
-  Handle type = own(H5Tcopy(H5T_C_S1), H5Tclose, "string type");
-  check(H5Tset_size(type.get(), H5T_VARIABLE), "string type");
-  check(H5Tset_cset(type.get(), H5T_CSET_UTF8), "string type");
-  return type;
-}
-
 Handle simple_space(const std::vector<hsize_t>& extent, const hsize_t* maximum) {
   return own(H5Screate_simple(static_cast<int>(extent.size()), extent.data(), maximum), H5Sclose, "data space");
 }
@@ -94,10 +88,15 @@ std::int64_t product(const std::vector<std::int64_t>& extent, std::size_t first)
   return total;
 }
 
-std::vector<const char*> pointers_to(const std::vector<std::string>& texts) {
-  std::vector<const char*> pointers;
-  for (const std::string& text : texts) pointers.push_back(text.c_str());
-  return pointers;
+FixedTexts pack_fixed(const std::vector<std::string>& texts) {
+  std::size_t width = 1;
+  for (const std::string& text : texts) width = std::max(width, text.size());
+  FixedTexts packed{own(H5Tcopy(H5T_C_S1), H5Tclose, "string type"), std::string(width * texts.size(), '\0')};
+  check(H5Tset_size(packed.type.get(), width), "string type");
+  check(H5Tset_strpad(packed.type.get(), H5T_STR_NULLPAD), "string type");
+  check(H5Tset_cset(packed.type.get(), H5T_CSET_UTF8), "string type");
+  for (std::size_t i = 0; i < texts.size(); ++i) texts[i].copy(packed.bytes.data() + i * width, width);
+  return packed;
 }
 
 std::vector<std::string> unpack_fixed(hid_t type, const std::vector<char>& buffer) {

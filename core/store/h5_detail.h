@@ -39,14 +39,20 @@ hid_t memory_type(Element element);
 /// Little endian, whatever the machine.
 hid_t file_type(Element element);
 std::int64_t bytes_of(Element element);
-/// Variable-length UTF-8.
-Handle text_type();
 
 Handle simple_space(const std::vector<hsize_t>& extent, const hsize_t* maximum = nullptr);
 Handle scalar_space();
 std::vector<std::int64_t> extent_of(hid_t space);
 std::int64_t product(const std::vector<std::int64_t>& extent, std::size_t first);
-std::vector<const char*> pointers_to(const std::vector<std::string>& texts);
+
+/// Texts as HDF5 stores them with a fixed length: UTF-8, padded with zero bytes to the longest. Not with variable
+/// length: HDF5 keeps those in a heap without checksums, and a flipped bit there crashes version 1.10.
+struct FixedTexts {
+  Handle type;
+  std::string bytes;
+};
+FixedTexts pack_fixed(const std::vector<std::string>& texts);
+std::vector<std::string> unpack_fixed(hid_t type, const std::vector<char>& buffer);
 
 /// Claims disk space for `bytes` more of this file, or throws Error. HDF5 1.10 cannot close a file that it failed to
 /// write: it crashes when the process ends. So a full disk has to be met before each write, not in it. File systems
@@ -54,8 +60,6 @@ std::vector<const char*> pointers_to(const std::vector<std::string>& texts);
 void reserve(hid_t file, std::int64_t bytes);
 /// The descriptor behind an open file.
 int& descriptor_of(hid_t file);
-
-std::vector<std::string> unpack_fixed(hid_t type, const std::vector<char>& buffer);
 
 /// Strings of variable or fixed length, read by `read(memory type, buffer)`.
 template <typename Read>

@@ -29,6 +29,26 @@ Handle chunk_cache(std::int64_t bytes) {
   return list;
 }
 
+struct Column {
+  hid_t stored, in_memory;
+  const void* values;
+  std::size_t count;
+};
+
+// One chunk, so that one checksum covers it.
+void write_column(hid_t file, const std::string& name, const Column& column) {
+  reserve(file, static_cast<std::int64_t>(column.count * H5Tget_size(column.stored)));
+  const Handle creation = dataset_creation();
+  const hsize_t chunk = std::max<hsize_t>(column.count, 1);
+  check(H5Pset_chunk(creation.get(), 1, &chunk), name);
+  check(H5Pset_fletcher32(creation.get()), name);
+  const Handle space = simple_space({column.count});
+  const Handle data =
+      own(H5Dcreate2(file, name.c_str(), column.stored, space.get(), H5P_DEFAULT, creation.get(), H5P_DEFAULT),
+          H5Dclose, name);
+  check(H5Dwrite(data.get(), column.in_memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, column.values), name);
+}
+
 }  // namespace
 
 // The format of HDF5 1.10 has checksums on its metadata too; the older one has none.
@@ -99,31 +119,13 @@ Dataset File::create_rows(const std::string& name, const RowOptions& options) {
 
 void File::write_vector(const std::string& name, Element element, const void* values, std::size_t count) {
   const Lock lock;
-  reserve(handle_.get(), static_cast<std::int64_t>(count) * bytes_of(element));
-  const Handle creation = dataset_creation();
-  const hsize_t chunk = std::max<hsize_t>(count, 1);
-  check(H5Pset_chunk(creation.get(), 1, &chunk), name);
-  check(H5Pset_fletcher32(creation.get()), name);
-  const Handle space = simple_space({count});
-  const Handle data = own(H5Dcreate2(handle_.get(), name.c_str(), file_type(element), space.get(), H5P_DEFAULT,
-                                     creation.get(), H5P_DEFAULT),
-                          H5Dclose, name);
-  check(H5Dwrite(data.get(), memory_type(element), H5S_ALL, H5S_ALL, H5P_DEFAULT, values), name);
+  write_column(handle_.get(), name, {file_type(element), memory_type(element), values, count});
 }
 
 void File::write_strings(const std::string& name, const std::vector<std::string>& values) {
   const Lock lock;
-  const std::vector<const char*> texts = pointers_to(values);
-  std::int64_t bytes = 0;  // with each text's entry in HDF5's heap and in the data set
-  for (const std::string& value : values) bytes += 2 * static_cast<std::int64_t>(value.size()) + 64;
-  reserve(handle_.get(), bytes);
-  const Handle type = text_type();
-  const Handle space = simple_space({values.size()});
-  const Handle creation = dataset_creation();
-  const Handle data =
-      own(H5Dcreate2(handle_.get(), name.c_str(), type.get(), space.get(), H5P_DEFAULT, creation.get(), H5P_DEFAULT),
-          H5Dclose, name);
-  check(H5Dwrite(data.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, texts.data()), name);
+  const FixedTexts texts = pack_fixed(values);
+  write_column(handle_.get(), name, {texts.type.get(), texts.type.get(), texts.bytes.data(), values.size()});
 }
 
 bool File::has_dataset(const std::string& name) const {
@@ -163,12 +165,11 @@ void File::set_attribute(const std::string& name, const std::vector<std::string>
 
 void File::write_texts(const std::string& name, const std::vector<std::string>& values, bool scalar) {
   const Lock lock;
-  const std::vector<const char*> texts = pointers_to(values);
-  const Handle type = text_type();
+  const FixedTexts texts = pack_fixed(values);
   const Handle space = scalar ? scalar_space() : simple_space({values.size()});
-  const Handle attribute =
-      own(H5Acreate2(handle_.get(), name.c_str(), type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose, name);
-  check(H5Awrite(attribute.get(), type.get(), texts.data()), name);
+  const Handle attribute = own(
+      H5Acreate2(handle_.get(), name.c_str(), texts.type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT), H5Aclose, name);
+  check(H5Awrite(attribute.get(), texts.type.get(), texts.bytes.data()), name);
 }
 
 bool File::has_attribute(const std::string& name) const {

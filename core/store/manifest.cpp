@@ -67,12 +67,13 @@ std::vector<ShardReader> open_split(const std::filesystem::path& directory, cons
   std::map<std::string, std::int64_t> counts;
   for (const std::string& name : manifest.class_names) counts[name] = 0;
   for (const ManifestShard& entry : manifest.split(split).shards) {
-    const ShardReader& shard = shards.emplace_back(directory / entry.file);
-    check_shard(shard, entry, manifest);
-    if (check_digests && sha256_file(shard.path()) != entry.sha256) {
-      throw InvalidInput(
-          "shard", shard.path().string() + ": its SHA-256 is not the manifest's: the file was changed or damaged");
+    const std::filesystem::path file = directory / entry.file;
+    if (check_digests && sha256_file(file) != entry.sha256) {
+      throw InvalidInput("shard",
+                         file.string() + ": its SHA-256 is not the manifest's: the file was changed or damaged");
     }
+    const ShardReader& shard = shards.emplace_back(file);
+    check_shard(shard, entry, manifest);
     for (const std::uint8_t label : shard.labels()) ++counts[manifest.class_names[label]];
   }
   for (const auto& [name, count] : counts) {

@@ -282,7 +282,9 @@ Manifest read_manifest(const std::filesystem::path& directory) {
     return manifest;
   } catch (const InvalidInput& error) {
     if (error.reason() == "manifest") throw;
-    throw InvalidInput("manifest", error.what());
+    const std::string message = error.what();
+    const bool named = message.find(file.string()) != std::string::npos;
+    throw InvalidInput("manifest", (named ? "" : file.string() + ": ") + message);
   }
 }
 

@@ -14,9 +14,10 @@ namespace pulmo {
 ///   lungs     (N,H,W) uint8, optional; 1 inside the lungs
 ///   nodules   (N,H,W) or (N,D,H,W) uint8, optional; number of readers who outlined the pixel
 ///   labels    (N) uint8, index into the attribute class_names
-///   patients, series, groups, instances (N) variable-length UTF-8 strings
+///   patients, series, groups, instances (N) UTF-8 strings of fixed length, padded with zero bytes
 ///   position_mm (N) float64
-/// attributes: format_version, class_names, spec (JSON), spec_sha256, task, pulmo_version.
+/// Each column is one chunk with fletcher32. Attributes: format_version, class_names, spec (JSON), spec_sha256, task,
+/// pulmo_version.
 inline constexpr int kShardFormatVersion = 1;
 
 /// The shape of one sample.
