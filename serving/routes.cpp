@@ -124,7 +124,9 @@ std::string openapi_document() {
 Router make_routes(const RouteContext& context) {
   Router router;
   add_page(router, "/", "index.html", "text/html; charset=utf-8");
-  add_page(router, "/app.js", "app.js", "text/javascript; charset=utf-8");
+  for (const std::string name : {"app.js", "result.js", "words.js"}) {
+    add_page(router, "/" + name, name, "text/javascript; charset=utf-8");
+  }
   add_page(router, "/style.css", "style.css", "text/css; charset=utf-8");
   add_page(router, "/favicon.svg", "favicon.svg", "image/svg+xml");
   add_fixed(router, "/openapi.json", openapi_document());

@@ -1,0 +1,233 @@
+// What the server says: JSON documents, metrics, page files, configuration.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <thread>
+
+#include "core/image/slice_decoder.h"
+#include "core/support/error.h"
+#include "core/support/version.h"
+#include "serving/json.h"
+#include "serving/metrics.h"
+#include "serving/page.h"
+#include "serving/reasons.h"
+#include "serving/routes.h"
+#include "serving/serve_config.h"
+#include "tests/serving/fake_predictor.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/test_paths.h"
+
+namespace pulmo::serving {
+namespace {
+
+using nlohmann::json;
+using testing::FakePredictor;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+Prediction sample_prediction() {
+  Prediction prediction;
+  prediction.name = "a.png";
+  prediction.class_name = "malignant";
+  prediction.probabilities = {0.25, 0.75};
+  prediction.lung_fraction = 0.3;
+  prediction.warnings = {"careful"};
+  prediction.times = {0.001, 0.0025, 0.0, 0.04};
+  return prediction;
+}
+
+TEST(PredictionJson, HasTheKeysThatProgramsRelyOn) {
+  const FakePredictor predictor;
+  const json document = json::parse(prediction_json(predictor, {sample_prediction()}, "id-1"));
+  EXPECT_EQ(document.at("request_id"), "id-1");
+  EXPECT_EQ(document.at("model"), (json{{"name", "fake"}, {"version", "7"}, {"sha256", "0123abcd"}}));
+  EXPECT_EQ(document.at("notice"), kNotice);
+  const json expected = {{"name", "a.png"},
+                         {"kind", "hounsfield"},
+                         {"class", "malignant"},
+                         {"probabilities", {{"normal", 0.25}, {"malignant", 0.75}}},
+                         {"threshold", 0.5},
+                         {"lung_fraction", 0.3},
+                         {"warnings", {"careful"}},
+                         {"timings_ms", {{"decode", 1.0}, {"preprocess", 2.5}, {"queue", 0.0}, {"infer", 40.0}}}};
+  EXPECT_EQ(document.at("results"), json::array({expected}));
+}
+
+TEST(PredictionJson, PutsFailuresInTheirPlace) {
+  const FakePredictor predictor;
+  const json document =
+      json::parse(prediction_json(predictor, {SliceFailure{"b", "no_lung", "no lung"}, sample_prediction()}, "id"));
+  EXPECT_EQ(document["results"][0], (json{{"name", "b"}, {"error", {{"code", "no_lung"}, {"message", "no lung"}}}}));
+  EXPECT_EQ(document["results"][1]["class"], "malignant");
+}
+
+TEST(PredictionJson, SurvivesNamesThatAreNoText) {
+  const FakePredictor predictor;
+  Prediction prediction = sample_prediction();
+  prediction.name = "\xff\xfe\"";
+  EXPECT_EQ(json::parse(prediction_json(predictor, {prediction}, "id"))["results"][0]["name"], "\uFFFD\uFFFD\"");
+}
+
+TEST(PredictionJson, CarriesThePreviewAsDataUrl) {
+  const FakePredictor predictor;
+  Prediction prediction = sample_prediction();
+  for (const char c : std::string("hello")) prediction.preview_png.push_back(static_cast<std::byte>(c));
+  EXPECT_EQ(json::parse(prediction_json(predictor, {prediction}, "id"))["results"][0]["preview"],
+            "data:image/png;base64,aGVsbG8=");
+}
+
+TEST(ModelJson, DescribesTheModelAsTheProtocolSays) {
+  FakePredictor predictor(32);
+  predictor.change_metadata().phantom = true;
+  const json document = json::parse(model_json(predictor.metadata(), predictor.sha256()));
+  EXPECT_EQ(document["name"], "fake");
+  EXPECT_EQ(document["versions"], json::array({"7"}));
+  EXPECT_EQ(document["inputs"][0]["shape"], (json{-1, 1, 32, 32}));
+  EXPECT_EQ(document["outputs"][0]["shape"], (json{-1, 2}));
+  EXPECT_EQ(document["parameters"]["phantom"], true);
+  EXPECT_EQ(document["parameters"]["preprocess"]["size_px"], 32);
+}
+
+TEST(Reasons, AreUniqueAndMapToErrorStatuses) {
+  std::set<std::string_view> codes;
+  for (const Reason& reason : kReasons) {
+    EXPECT_TRUE(codes.insert(reason.code).second) << reason.code;
+    EXPECT_GE(reason.status, 400) << reason.code;
+  }
+  EXPECT_EQ(status_of("no_lung"), 422);
+  EXPECT_EQ(status_of("something new"), 500);
+  EXPECT_EQ(slice_code("too_large"), "picture_too_large");
+  EXPECT_EQ(slice_code("something new"), "unusable");
+}
+
+TEST(Metrics, NeverLetsAClientMakeALabel) {
+  Metrics metrics({"fake", "7", "abc", {"normal"}});
+  metrics.count_rejection("evil\n# HELP");
+  metrics.count_prediction("unheard of");
+  const std::string text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("pulmo_rejected_total{reason=\"other\"} 1"));
+  EXPECT_THAT(text, Not(HasSubstr("evil")));
+  EXPECT_THAT(text, Not(HasSubstr("unheard")));
+}
+
+TEST(Metrics, AsksItsGaugesAtEachScrape) {
+  Metrics metrics({"fake", "7", "abc", {"normal"}});
+  double depth = 3.0;
+  GaugeSources sources;
+  sources.queue_depth = [&] { return depth; };
+  metrics.connect(std::move(sources));
+  EXPECT_THAT(metrics.text(), HasSubstr("pulmo_queue_depth 3\n"));
+  depth = 5.0;
+  EXPECT_THAT(metrics.text(), HasSubstr("pulmo_queue_depth 5\n"));
+}
+
+TEST(Metrics, SpeaksOfTheModelAndTheProcess) {
+  Metrics metrics({"fake", "7", "abc", {"normal"}});
+  const std::string text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("pulmo_model_info{name=\"fake\",sha256=\"abc\",version=\"7\"} 1"));
+  EXPECT_THAT(text, ::testing::ContainsRegex("process_resident_memory_bytes [1-9]"));
+  EXPECT_THAT(text, ::testing::ContainsRegex("process_open_fds [1-9]"));
+}
+
+TEST(PageFiles, NeedNothingFromElsewhere) {
+  for (const PageFile& file : page_files()) {
+    EXPECT_FALSE(file.content.empty()) << file.path;
+    if (file.path == "openapi.json" || file.path == "favicon.svg") continue;
+    EXPECT_THAT(std::string(file.content), Not(HasSubstr("https://"))) << file.path;
+    EXPECT_THAT(std::string(file.content), Not(HasSubstr("http://"))) << file.path;
+  }
+  EXPECT_THROW(page_file("none"), std::out_of_range);
+}
+
+TEST(PageFiles, AreTheFilesOfTheSourceTree) {
+  for (const PageFile& file : page_files()) {
+    std::ifstream stream(pulmo::testing::source_dir() / "serving/web" / file.path, std::ios::binary);
+    EXPECT_EQ(std::string(std::istreambuf_iterator<char>(stream), {}), file.content) << file.path;
+  }
+}
+
+TEST(PageFiles, HaveNoInlineScriptOrStyle) {
+  const std::string html(page_file("index.html").content);
+  EXPECT_THAT(html, Not(HasSubstr("style=")));
+  EXPECT_THAT(html, Not(HasSubstr("<style")));
+  EXPECT_THAT(html, Not(HasSubstr("onclick")));
+  EXPECT_THAT(html, Not(HasSubstr("<script>")));
+}
+
+class RoutesTest : public ::testing::Test {
+ protected:
+  std::shared_ptr<FakePredictor> predictor_ = std::make_shared<FakePredictor>();
+  Metrics metrics_{{"fake", "7", "abc", {"normal", "malignant"}}};
+  Service service_{predictor_, {}, metrics_};
+  std::atomic<bool> ready_{true};
+  Router router_ = make_routes({service_, metrics_, ready_});
+};
+
+TEST_F(RoutesTest, AreExactlyWhatTheOpenApiDocumentDescribes) {
+  const json document = json::parse(page_file("openapi.json").content);
+  std::set<std::string> described;
+  for (const auto& [path, methods] : document.at("paths").items()) {
+    for (const auto& [method, operation] : methods.items()) {
+      if (method == "parameters") continue;
+      described.insert(method + " " + path);
+      EXPECT_TRUE(operation.contains("summary")) << path;
+      EXPECT_TRUE(operation.contains("responses")) << path;
+    }
+  }
+  std::set<std::string> served;
+  for (const auto& [method, pattern] : router_.routes()) served.insert(to_lower(method) + " " + pattern);
+  EXPECT_EQ(described, served);
+}
+
+TEST_F(RoutesTest, OpenApiNamesEveryErrorCode) {
+  const json document = json::parse(page_file("openapi.json").content);
+  std::set<std::string> described = document.at("components").at("schemas").at("ErrorCode").at("enum");
+  std::set<std::string> known;
+  for (const Reason& reason : kReasons) known.insert(std::string(reason.code));
+  EXPECT_EQ(described, known);
+}
+
+TEST(ServeConfig, DefaultsAreWhatTheCommentedFileSays) {
+  const ServeConfig defaults = load_serve_config({}, {});
+  const ServeConfig file = load_serve_config(pulmo::testing::source_dir() / "configs/serve.yaml", {});
+  EXPECT_EQ(file.http.host, defaults.http.host);
+  EXPECT_EQ(file.http.port, defaults.http.port);
+  EXPECT_EQ(file.http.io_threads, defaults.http.io_threads);
+  EXPECT_EQ(file.http.max_connections, defaults.http.max_connections);
+  EXPECT_EQ(file.http.max_upload_bytes, defaults.http.max_upload_bytes);
+  EXPECT_EQ(file.http.limits.body_bytes, defaults.http.limits.body_bytes);
+  EXPECT_EQ(file.http.limits.parts, defaults.http.limits.parts);
+  EXPECT_EQ(file.http.timeouts.head, defaults.http.timeouts.head);
+  EXPECT_EQ(file.http.timeouts.body, defaults.http.timeouts.body);
+  EXPECT_EQ(file.http.timeouts.idle, defaults.http.timeouts.idle);
+  EXPECT_EQ(file.http.timeouts.write, defaults.http.timeouts.write);
+  EXPECT_EQ(file.service.workers, defaults.service.workers);
+  EXPECT_EQ(file.service.capacity, defaults.service.capacity);
+  EXPECT_EQ(file.service.deadline, defaults.service.deadline);
+  EXPECT_EQ(file.service.batch.max_batch, defaults.service.batch.max_batch);
+  EXPECT_EQ(file.service.batch.max_delay, defaults.service.batch.max_delay);
+  EXPECT_EQ(file.service.decode.max_side_px, defaults.service.decode.max_side_px);
+  EXPECT_EQ(file.service.decode.max_pixels, defaults.service.decode.max_pixels);
+  EXPECT_EQ(file.model_threads, defaults.model_threads);
+  EXPECT_EQ(file.shutdown_grace, defaults.shutdown_grace);
+}
+
+TEST(ServeConfig, TakesOverrides) {
+  const ServeConfig config = load_serve_config({}, {"serve.port=0", "limits.head_timeout_s=0.25", "batch.max_size=3"});
+  EXPECT_EQ(config.http.port, 0);
+  EXPECT_EQ(config.http.timeouts.head, std::chrono::milliseconds(250));
+  EXPECT_EQ(config.service.batch.max_batch, 3U);
+}
+
+TEST(ServeConfig, RefusesWhatItDoesNotKnowOrCannotBe) {
+  for (const char* setting : {"serve.prot=1", "serve.port=70000", "serve.port=x", "limits.body_bytes=1", "nothing=1",
+                              "batch.queue=1", "limits.upload_bytes=2048"}) {
+    EXPECT_THROW(load_serve_config({}, {setting}), InvalidInput) << setting;
+  }
+}
+
+}  // namespace
+}  // namespace pulmo::serving

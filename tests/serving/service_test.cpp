@@ -1,0 +1,206 @@
+#include "serving/service.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <thread>
+
+#include "core/image/preprocess.h"
+#include "core/image/slice_decoder.h"
+#include "tests/serving/fake_predictor.h"
+#include "tests/serving/sample_slices.h"
+
+namespace pulmo::serving {
+namespace {
+
+using testing::chest_picture;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using testing::encoded;
+using testing::FakePredictor;
+using ::testing::HasSubstr;
+
+class ServiceTest : public ::testing::Test {
+ protected:
+  void start(ServiceOptions options = {}) {
+    options.workers = 2;
+    service_ = std::make_unique<Service>(predictor_, options, metrics_);
+  }
+  std::future<Answer> send(std::vector<Upload> uploads, const PredictOptions& options = {}) {
+    auto promise = std::make_shared<std::promise<Answer>>();
+    auto future = promise->get_future();
+    service_->predict(std::move(uploads), options, [promise](Answer answer) { promise->set_value(std::move(answer)); });
+    return future;
+  }
+  std::vector<SliceOutcome> outcomes(std::vector<Upload> uploads, const PredictOptions& options = {}) {
+    return std::get<std::vector<SliceOutcome>>(send(std::move(uploads), options).get());
+  }
+  std::string failure_of(Bytes data) { return std::get<SliceFailure>(outcomes({{"x", std::move(data)}}).front()).code; }
+
+  std::shared_ptr<FakePredictor> predictor_ = std::make_shared<FakePredictor>(64);
+  Metrics metrics_{{"fake", "7", "0123abcd", {"normal", "malignant"}}};
+  std::unique_ptr<Service> service_;
+};
+
+TEST_F(ServiceTest, FeedsTheModelWhatThePreprocessingOfTheBundleMakes) {
+  predictor_->change_metadata().spec.mask = LungMasking::kNone;
+  start();
+  const Bytes png = encoded(chest_picture());
+  const PreprocessedSlice twin = preprocess(decode_slice(png, "x"), predictor_->metadata().spec);
+  const auto prediction = std::get<Prediction>(outcomes({{"a.png", png}}).front());
+  EXPECT_DOUBLE_EQ(prediction.probabilities[1], twin.image.at<std::uint16_t>(0, 0) / 65535.0);
+  EXPECT_EQ(prediction.name, "a.png");
+  EXPECT_EQ(prediction.kind, PixelKind::kGrey);
+  EXPECT_DOUBLE_EQ(prediction.lung_fraction, twin.lung_fraction);
+}
+
+TEST_F(ServiceTest, KeepsTheOrderOfTheFilesAndFailsThemOneByOne) {
+  start();
+  const auto results = outcomes({{"good", encoded(chest_picture())},
+                                 {"bad", encoded(cv::Mat(64, 64, CV_8UC1, cv::Scalar(7)))},
+                                 {"blob", encoded(chest_picture(true))}});
+  ASSERT_EQ(results.size(), 3U);
+  EXPECT_EQ(std::get<Prediction>(results[0]).name, "good");
+  EXPECT_EQ(std::get<SliceFailure>(results[1]).name, "bad");
+  EXPECT_EQ(std::get<SliceFailure>(results[1]).code, "constant_image");
+  EXPECT_EQ(std::get<Prediction>(results[2]).name, "blob");
+}
+
+TEST_F(ServiceTest, SaysWhyAFileCannotBeUsed) {
+  start();
+  cv::Mat abdomen(256, 256, CV_8UC1, cv::Scalar(5));
+  cv::ellipse(abdomen, {128, 132}, {110, 84}, 0, 0, 360, cv::Scalar(200), cv::FILLED);
+  Bytes cut = encoded(chest_picture());
+  cut.resize(cut.size() / 2);
+  EXPECT_EQ(failure_of({}), "unknown_format");
+  EXPECT_EQ(failure_of(Bytes(100, std::byte{'x'})), "unknown_format");
+  EXPECT_EQ(failure_of(cut), "truncated_image");
+  EXPECT_EQ(failure_of(encoded(abdomen)), "no_lung");
+  EXPECT_EQ(failure_of(encoded(chest_picture()(cv::Rect(0, 0, 8, 8)))), "too_small");
+}
+
+TEST_F(ServiceTest, RefusesHugePicturesByTheirHeader) {
+  ServiceOptions options;
+  options.decode.max_side_px = 100;
+  start(options);
+  EXPECT_EQ(failure_of(encoded(chest_picture())), "picture_too_large");
+}
+
+TEST_F(ServiceTest, RefusesAtOnceWhatDoesNotFit) {
+  ServiceOptions options;
+  options.capacity = 2;
+  start(options);
+  predictor_->hold();
+  auto first = send({{"a", encoded(chest_picture())}});
+  predictor_->wait_for_runs(1);
+  auto second = send({{"b", encoded(chest_picture())}, {"c", encoded(chest_picture())}});
+  EXPECT_EQ(std::get<ServiceFailure>(second.get()).code, "queue_full");
+  EXPECT_TRUE(service_->has_room());
+  auto third = send({{"d", encoded(chest_picture())}});
+  EXPECT_FALSE(service_->has_room());
+  predictor_->release();
+  EXPECT_TRUE(std::holds_alternative<std::vector<SliceOutcome>>(first.get()));
+  EXPECT_TRUE(std::holds_alternative<std::vector<SliceOutcome>>(third.get()));
+  while (service_->in_progress() > 0) std::this_thread::yield();
+  EXPECT_TRUE(service_->has_room());
+}
+
+TEST_F(ServiceTest, FailsRequestsThatWaitTooLong) {
+  ServiceOptions options;
+  options.deadline = std::chrono::milliseconds(0);
+  start(options);
+  EXPECT_EQ(std::get<ServiceFailure>(send({{"a", encoded(chest_picture())}}).get()).code, "deadline");
+}
+
+TEST_F(ServiceTest, ReportsAModelThatFails) {
+  predictor_->fail();
+  start();
+  EXPECT_EQ(std::get<ServiceFailure>(send({{"a", encoded(chest_picture())}}).get()).code, "model_failed");
+}
+
+TEST_F(ServiceTest, ClosingFailsWhatIsUnderWay) {
+  start();
+  predictor_->hold();
+  auto running = send({{"a", encoded(chest_picture())}});
+  predictor_->wait_for_runs(1);
+  auto waiting = send({{"b", encoded(chest_picture())}});
+  while (service_->queue_depth() == 0) std::this_thread::yield();
+  std::thread closer([&] { service_->close(); });
+  EXPECT_EQ(std::get<ServiceFailure>(waiting.get()).code, "shutting_down");
+  predictor_->release();
+  closer.join();
+  EXPECT_TRUE(std::holds_alternative<std::vector<SliceOutcome>>(running.get()));
+  EXPECT_EQ(std::get<ServiceFailure>(send({{"c", encoded(chest_picture())}}).get()).code, "shutting_down");
+}
+
+TEST_F(ServiceTest, GivesAPreviewWhenAsked) {
+  start();
+  const auto plain = std::get<Prediction>(outcomes({{"a", encoded(chest_picture())}}).front());
+  EXPECT_TRUE(plain.preview_png.empty());
+  PredictOptions options;
+  options.preview = true;
+  const auto shown = std::get<Prediction>(outcomes({{"a", encoded(chest_picture())}}, options).front());
+  EXPECT_EQ(decode_slice(shown.preview_png, "preview").pixels.rows, 64);
+}
+
+TEST_F(ServiceTest, WarnsOfWhatThePersonShouldKnow) {
+  predictor_->change_metadata().phantom = true;
+  start();
+  const auto jpeg = std::get<Prediction>(outcomes({{"a", encoded(chest_picture(), ".jpg")}}).front());
+  EXPECT_THAT(jpeg.warnings, Contains(HasSubstr("phantom")));
+  EXPECT_THAT(jpeg.warnings, Contains(HasSubstr("grey values")));
+  EXPECT_THAT(jpeg.warnings, Contains(HasSubstr("JPEG")));
+  const auto png = std::get<Prediction>(outcomes({{"a", encoded(chest_picture())}}).front());
+  EXPECT_THAT(png.warnings, ::testing::Not(Contains(HasSubstr("JPEG"))));
+}
+
+TEST_F(ServiceTest, CountsWhatItPredictsAndRefuses) {
+  start();
+  outcomes({{"a", encoded(chest_picture())}, {"b", Bytes(10)}});
+  const std::string text = metrics_.text();
+  EXPECT_THAT(text, HasSubstr("pulmo_predictions_total{class=\"normal\"} 1"));
+  EXPECT_THAT(text, HasSubstr("pulmo_rejected_total{reason=\"unknown_format\"} 1"));
+  EXPECT_THAT(text, HasSubstr("pulmo_stage_duration_seconds_count{stage=\"preprocess\"} 1"));
+  EXPECT_THAT(text, HasSubstr("pulmo_batch_size_count 1"));
+}
+
+TEST_F(ServiceTest, AnswersManyRequestsAtOnce) {
+  start();
+  const Bytes png = encoded(chest_picture());
+  std::vector<std::future<Answer>> answers;
+  for (int i = 0; i < 100; ++i) answers.push_back(send({{"a", png}, {"b", png}}));
+  for (auto& answer : answers) {
+    EXPECT_EQ(std::get<std::vector<SliceOutcome>>(answer.get()).size(), 2U);
+  }
+}
+
+BundleMetadata metadata_of(std::vector<std::string> classes, const std::string& positive, double threshold) {
+  BundleMetadata metadata;
+  metadata.class_names = std::move(classes);
+  metadata.positive_class = positive;
+  metadata.threshold = threshold;
+  return metadata;
+}
+
+TEST(ChooseClass, FollowsTheOperatingPoint) {
+  const BundleMetadata metadata = metadata_of({"normal", "malignant"}, "malignant", 0.3);
+  EXPECT_EQ(choose_class(metadata, {0.7, 0.3}), 1U);
+  EXPECT_EQ(choose_class(metadata, {0.71, 0.29}), 0U);
+}
+
+TEST(ChooseClass, TakesTheBestOfTheOthersBelowTheOperatingPoint) {
+  const BundleMetadata metadata = metadata_of({"malignant", "benign", "normal"}, "malignant", 0.9);
+  EXPECT_EQ(choose_class(metadata, {0.6, 0.1, 0.3}), 2U);
+  EXPECT_EQ(choose_class(metadata, {0.6, 0.3, 0.1}), 1U);
+  EXPECT_EQ(choose_class(metadata, {0.95, 0.03, 0.02}), 0U);
+}
+
+TEST(ChooseClass, TakesTheMostProbableWithoutAPositiveClass) {
+  const BundleMetadata metadata = metadata_of({"a", "b", "c"}, "", 0.1);
+  EXPECT_EQ(choose_class(metadata, {0.2, 0.3, 0.5}), 2U);
+}
+
+}  // namespace
+}  // namespace pulmo::serving
