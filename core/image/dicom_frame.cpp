@@ -183,7 +183,7 @@ std::vector<std::uint8_t> read_frame(DicomObject& object, std::string_view name,
   }
   DcmPixelSequence* sequence = nullptr;
   if (data.getEncapsulatedRepresentation(syntax, nullptr, sequence).bad() || sequence == nullptr) {
-    refuse("bad_pixel_format", name, "the pixel data are not compressed, the transfer syntax says otherwise");
+    refuse("truncated_dicom", name, "the pixel data end early, or are not compressed as the transfer syntax says");
   }
   const std::vector<ByteView> fragments = fragments_of(*sequence, name);
   if (fragments.size() < 2) {

@@ -1,6 +1,9 @@
 #include "core/image/picture_header.h"
 
+#include <zlib.h>
+
 #include <cstddef>
+#include <string_view>
 
 namespace pulmo {
 namespace {
@@ -33,30 +36,62 @@ std::size_t next_marker(ByteView bytes, std::size_t at) {
   return bytes.size();
 }
 
+constexpr std::ptrdiff_t kPngSignatureBytes = 8;
+constexpr std::size_t kChunkBytes = 12;  // length, type, CRC
+
+struct Chunk {
+  std::string_view type;
+  ByteView whole;
+};
+
+// The chunk at `at`, which moves behind it. nullopt when it is not all there or its CRC is wrong.
+std::optional<Chunk> next_chunk(ByteView bytes, std::size_t& at) {
+  if (bytes.size() - at < kChunkBytes) {
+    return std::nullopt;
+  }
+  const std::size_t length = big_endian(bytes, at, 4);
+  if (length > bytes.size() - at - kChunkBytes) {
+    return std::nullopt;
+  }
+  const ByteView checked = bytes.subspan(at + 4, length + 4);
+  const uLong crc = crc32_z(0, reinterpret_cast<const Bytef*>(checked.data()), checked.size());
+  if (crc != big_endian(bytes, at + 8 + length, 4)) {
+    return std::nullopt;
+  }
+  const Chunk chunk{as_text(checked.first(4)), bytes.subspan(at, length + kChunkBytes)};
+  at += chunk.whole.size();
+  return chunk;
+}
+
 }  // namespace
 
 std::optional<PictureHeader> read_png_header(ByteView bytes) {
-  constexpr std::size_t kSignature = 8;
-  if (bytes.size() < 33 || as_text(bytes.subspan(12, 4)) != "IHDR") {
+  if (bytes.size() < kPngSignatureBytes + kChunkBytes + 13 || as_text(bytes.subspan(12, 4)) != "IHDR") {
     return std::nullopt;
   }
   PictureHeader header;
   header.width = big_endian(bytes, 16, 4);
   header.height = big_endian(bytes, 20, 4);
   header.bits = static_cast<int>(big_endian(bytes, 24, 1));
-  std::size_t at = kSignature;
-  while (bytes.size() - at >= 12) {
-    const std::size_t length = big_endian(bytes, at, 4);
-    if (length > bytes.size() - at - 12) {
-      break;
-    }
-    if (as_text(bytes.subspan(at + 4, 4)) == "IEND") {
+  std::size_t at = kPngSignatureBytes;
+  while (const std::optional<Chunk> chunk = next_chunk(bytes, at)) {
+    if (chunk->type == "IEND") {
       header.complete = true;
       break;
     }
-    at += 12 + length;
   }
   return header;
+}
+
+Bytes essential_png(ByteView bytes) {
+  Bytes result(bytes.begin(), bytes.begin() + kPngSignatureBytes);
+  std::size_t at = kPngSignatureBytes;
+  while (const std::optional<Chunk> chunk = next_chunk(bytes, at)) {
+    if (chunk->type == "IHDR" || chunk->type == "PLTE" || chunk->type == "IDAT" || chunk->type == "IEND") {
+      result.insert(result.end(), chunk->whole.begin(), chunk->whole.end());
+    }
+  }
+  return result;
 }
 
 std::optional<PictureHeader> read_jpeg_header(ByteView bytes) {

@@ -20,8 +20,11 @@ struct PictureHeader {
 /// A progressive JPEG costs a pass over all its pixels per scan; encoders write ten or so, hostile ones thousands.
 inline constexpr int kMaxJpegScans = 100;
 
-/// PNG, ISO/IEC 15948. nullopt when there is no IHDR.
+/// PNG, ISO/IEC 15948. nullopt when there is no IHDR. `complete` says that every chunk's CRC is right, too.
 std::optional<PictureHeader> read_png_header(ByteView bytes);
+/// The chunks of a complete PNG that make its pixels: texts, profiles and transparency change none, can unpack to any
+/// size, and make libpng print.
+Bytes essential_png(ByteView bytes);
 /// JPEG and JPEG-LS, ITU-T T.81 annex B. nullopt when there is no frame header.
 std::optional<PictureHeader> read_jpeg_header(ByteView bytes);
 

@@ -4,6 +4,7 @@
 #include <opencv2/imgproc.hpp>
 #include <string>
 
+#include "core/image/jpeg_picture.h"
 #include "core/image/picture_header.h"
 #include "core/support/error.h"
 
@@ -32,15 +33,19 @@ void check_header(const std::optional<PictureHeader>& header, std::string_view n
   }
 }
 
-cv::Mat unpack(ByteView bytes, std::string_view name) {
-  cv::Mat picture;
+cv::Mat unpack_png(ByteView bytes) {
+  const Bytes essential = essential_png(bytes);
   try {
-    const cv::Mat encoded(1, static_cast<int>(bytes.size()), CV_8UC1,
-                          const_cast<std::byte*>(bytes.data()));  // imdecode only reads it
-    picture = cv::imdecode(encoded, cv::IMREAD_UNCHANGED);
+    const cv::Mat encoded(1, static_cast<int>(essential.size()), CV_8UC1,
+                          const_cast<std::byte*>(essential.data()));  // imdecode only reads it
+    return cv::imdecode(encoded, cv::IMREAD_UNCHANGED);
   } catch (const cv::Exception&) {
-    picture.release();
+    return {};
   }
+}
+
+cv::Mat unpack(ByteView bytes, std::string_view name, bool png) {
+  cv::Mat picture = png ? unpack_png(bytes) : decode_jpeg_picture(bytes);
   if (picture.empty() || (picture.depth() != CV_8U && picture.depth() != CV_16U)) {
     refuse("truncated_image", name, "the picture cannot be decoded: its data are damaged or of an unusual kind");
   }
@@ -61,7 +66,7 @@ cv::Mat to_grey(const cv::Mat& picture) {
 Slice decode_picture(ByteView bytes, std::string_view name, const DecodeLimits& limits,
                      std::optional<double> intercept_hu, bool png) {
   check_header(png ? read_png_header(bytes) : read_jpeg_header(bytes), name, limits);
-  const cv::Mat picture = unpack(bytes, name);
+  const cv::Mat picture = unpack(bytes, name, png);
   Slice slice;
   slice.pixels = to_grey(picture);
   if (intercept_hu) {
