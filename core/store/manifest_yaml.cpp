@@ -98,8 +98,15 @@ void emit_key_text(YAML::Emitter& out, const char* key, const std::string& text)
   emit_text(out, text);
 }
 
+// A block list; an empty one as [].
+void begin_list(YAML::Emitter& out, bool empty) {
+  if (empty) out << YAML::Flow;
+  out << YAML::BeginSeq;
+}
+
 void emit_texts(YAML::Emitter& out, const char* key, const std::vector<std::string>& texts) {
-  out << YAML::Key << key << YAML::Value << YAML::BeginSeq;
+  out << YAML::Key << key << YAML::Value;
+  begin_list(out, texts.empty());
   for (const std::string& text : texts) emit_text(out, text);
   out << YAML::EndSeq;
 }
@@ -151,7 +158,8 @@ void emit_split(YAML::Emitter& out, const Manifest& manifest, Split which) {
   std::sort(patients.begin(), patients.end());
   emit_texts(out, "patients", patients);
   out << YAML::Key << "samples" << YAML::Value << split.samples();
-  out << YAML::Key << "shards" << YAML::Value << YAML::BeginSeq;
+  out << YAML::Key << "shards" << YAML::Value;
+  begin_list(out, split.shards.empty());
   for (const ManifestShard& shard : split.shards) {
     out << YAML::BeginMap;
     emit_key_text(out, "file", shard.file);
@@ -171,7 +179,9 @@ std::string to_yaml(const Manifest& manifest) {
   out << YAML::Key << "format_version" << YAML::Value << kManifestFormatVersion;
   out << YAML::Key << "phantom" << YAML::Value << manifest.phantom;
   emit_key_text(out, "positive_class", manifest.positive_class);
-  out << YAML::Key << "provenance" << YAML::Value << YAML::BeginMap;
+  out << YAML::Key << "provenance" << YAML::Value;
+  if (manifest.provenance.empty()) out << YAML::Flow;
+  out << YAML::BeginMap;
   for (const auto& [key, value] : manifest.provenance) {
     out << YAML::Key;
     emit_text(out, key);
