@@ -35,10 +35,14 @@ Section body_section(const Anatomy& anatomy, double t) {
   section.front = interpolate({{-0.1, -52}, {0.0, -66}, {0.12, -84}, {0.3, -101}, {0.6, -111}, {1.0, -110}}, t);
   section.back = interpolate({{-0.1, 88}, {0.0, 95}, {0.2, 107}, {0.5, 111}, {1.0, 107}}, t);
   const double fat = anatomy.fat_mm - 10.0;
+  const Section cavity = cavity_section(anatomy, t);  // the wall never gets thinner than ribs, muscle and fat
   section.half_width = section.half_width * anatomy.width + fat;
   section.front = section.front * anatomy.depth - 0.8 * fat;
-  section.back =
-      section.back * anatomy.depth + 0.7 * fat + anatomy.kyphosis_mm * std::sin(kPi * std::clamp(t, 0.0, 1.0));
+  section.back = section.back * anatomy.depth + 0.7 * fat;
+  section.back += anatomy.kyphosis_mm * std::sin(kPi * std::clamp(t, 0.0, 1.0));
+  section.half_width = std::max(section.half_width, cavity.half_width + 15.0 + 0.8 * anatomy.fat_mm);
+  section.front = std::min(section.front, cavity.front - 15.0 - 0.5 * anatomy.fat_mm);
+  section.back = std::max(section.back, cavity.back + 21.0 + 0.5 * anatomy.fat_mm);
   return section;
 }
 

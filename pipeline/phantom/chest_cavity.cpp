@@ -66,29 +66,37 @@ void fill_within(cv::Mat& tissues, const View& view, const cv::Mat& within, cons
   set(tissues, mask, tissue);
 }
 
-void paint_abdomen(cv::Mat& tissues, const View& view, const Anatomy& anatomy, const CavityMasks& masks) {
+void paint_left_abdomen(cv::Mat& tissues, const View& view, const Anatomy& anatomy, const cv::Mat& within) {
   const double t = anatomy.t_of(view.z_mm);
+  const double growth = dome_growth(t, anatomy.left_dome, 0.2);
   const double width = cavity_half_width(anatomy, t);
-  set(tissues, masks.left_abdomen, Tissue::kMediastinalFat);
-  set(tissues, masks.right_abdomen, Tissue::kLiver);
-  const double below = t - anatomy.left_dome;
-  if (below <= 0.0) return;
-  const double growth = std::sqrt(below / 0.2);
-  fill_within(tissues, view, masks.left_abdomen, ellipse({0.74 * width, 34.0}, 30.0 * growth, 48.0 * growth, 0.5),
-              Tissue::kSpleen);
-  const Point stomach(0.42 * width, -30.0);
-  fill_within(tissues, view, masks.left_abdomen, ellipse(stomach, 46.0 * growth, 36.0 * growth, -0.4),
+  const Point stomach(0.40 * width, cavity_front(anatomy, t) * 0.28);
+  fill_within(tissues, view, within, ellipse(stomach, 0.40 * width * growth, 0.50 * width * growth, -0.2),
               Tissue::kStomach);
   if (anatomy.stomach_gas_mm > 0.0) {  // gas rises to the front of a patient on his back
-    const double radius = anatomy.stomach_gas_mm * growth;
-    fill_within(tissues, view, masks.left_abdomen, ellipse(stomach - Point(0.0, 12.0 * growth), radius, 0.55 * radius),
-                Tissue::kGas);
+    const double radius = anatomy.stomach_gas_mm * std::min(1.0, 1.4 * growth);
+    const Point bubble = stomach - Point(0.0, 0.34 * width * growth);
+    fill_within(tissues, view, within, ellipse(bubble, radius, 0.5 * radius), Tissue::kGas);
   }
-  fill_within(tissues, view, masks.left_abdomen,
-              ellipse({0.1 * width, -52.0}, 0.42 * width * growth, 30.0 * growth, 0.2), Tissue::kLiver);
+  const Point spleen(0.75 * width, 29.0);
+  fill_within(tissues, view, within, ellipse(spleen, 30.0 * growth, 52.0 * growth, 0.45), Tissue::kFat);
+  fill_within(tissues, view, within, ellipse(spleen, 27.5 * growth, 49.5 * growth, 0.45), Tissue::kSpleen);
 }
 
 }  // namespace
+
+void paint_left_liver_lobe(cv::Mat& tissues, const View& view, const Anatomy& anatomy) {
+  const double t = anatomy.t_of(view.z_mm);
+  const double growth = dome_growth(t, 0.5 * (anatomy.right_dome + anatomy.left_dome) + 0.06, 0.16);
+  if (growth <= 0.0) return;
+  const cv::Mat cavity = cavity_mask(view, anatomy, t);
+  const double width = cavity_half_width(anatomy, t);
+  const Point centre(-0.04 * width, 0.56 * cavity_front(anatomy, t));
+  const Point half = Point(0.42, 0.34) * (width * std::min(1.1, growth));
+  fill_within(tissues, view, cavity, ellipse(centre + Point(3.0, 1.0), half.x, half.y + 1.0, 0.12),
+              Tissue::kMediastinalFat);
+  fill_within(tissues, view, cavity, ellipse(centre, half.x, half.y, 0.12), Tissue::kLiver);
+}
 
 void paint_chest_cavity(cv::Mat& tissues, const View& view, const Anatomy& anatomy) {
   const double t = anatomy.t_of(view.z_mm);
@@ -97,7 +105,9 @@ void paint_chest_cavity(cv::Mat& tissues, const View& view, const Anatomy& anato
     fill(tissues, view, cavity_outline(anatomy, t, 1.2), Tissue::kFat);
   }
   set(tissues, masks.cavity, Tissue::kLung);
-  paint_abdomen(tissues, view, anatomy, masks);
+  set(tissues, masks.left_abdomen, Tissue::kFat);
+  set(tissues, masks.right_abdomen, Tissue::kLiver);
+  if (t > anatomy.left_dome) paint_left_abdomen(tissues, view, anatomy, masks.left_abdomen);
 }
 
 }  // namespace pulmo::pipeline::phantom

@@ -26,8 +26,8 @@ void add_spicules(Lesion& lesion, Random& random, int count) {
     const double surface = lesion.surface_mm(direction);
     const double length = random.uniform(0.22, 0.75) * lesion.radius_mm + random.uniform(1.0, 4.0);
     const Point3 tip = (surface + length) * direction + 0.18 * length * random_direction(random);
-    const double root = random.uniform(0.8, 1.5);
-    lesion.streaks.push_back({0.8 * surface * direction, tip, root, 0.3});
+    const double root = random.uniform(0.9, 1.9);
+    lesion.streaks.push_back({0.8 * surface * direction, tip, root, 0.35});
   }
 }
 
@@ -46,12 +46,13 @@ Lesion make_benign(Random& random) {
 
 Lesion make_malignant(Random& random) {
   Lesion lesion;
-  lesion.radius_mm = 0.5 * std::clamp(18.0 * std::exp(random.normal(0.0, 0.27)), 10.0, 27.0);
+  lesion.radius_mm = 0.5 * std::clamp(18.0 * std::exp(random.normal(0.0, 0.27)), 10.5, 27.5);
   lesion.hu = random.uniform(18, 60);
   lesion.edge_mm = random.uniform(0.4, 1.6);
   stretch(lesion, random, 0.18);
-  add_bumps(lesion, random, 5 + static_cast<int>(random.below(5)), 0.15, 7.0);
-  add_spicules(lesion, random, random.uniform() < 0.8 ? 14 + static_cast<int>(random.below(26)) : 3);
+  add_bumps(lesion, random, 4 + static_cast<int>(random.below(4)), 0.16, 5.0);     // lobes
+  add_bumps(lesion, random, 14 + static_cast<int>(random.below(14)), 0.16, 22.0);  // a ragged surface
+  add_spicules(lesion, random, random.uniform() < 0.8 ? 26 + static_cast<int>(random.below(44)) : 4);
   if (random.uniform() < 0.3) {
     lesion.rim_mm = random.uniform(1.5, 4.0);
     lesion.rim_hu = random.uniform(-700, -480);
@@ -155,6 +156,8 @@ Lesion make_lesion(LesionKind kind, Random& random) {
     case LesionKind::kSmall: lesion = make_small(random); break;
     case LesionKind::kScar: lesion = make_scar(random); break;
   }
+  // Bumps and stretch change the volume: bring it back to what the radius stands for.
+  if (lesion.radius_mm > 0.0) shrink(lesion, 2.0 * lesion.radius_mm / lesion.diameter_mm());
   lesion.kind = kind;
   return lesion;
 }

@@ -27,9 +27,10 @@ bool inside_lung(const LungMap& map, const Point3& centre, double radius_mm) {
 bool against_chest_wall(const Anatomy& anatomy, const LungMap& map, const Point3& centre, double radius_mm) {
   const double depth = map.depth_mm(centre);
   const double width = cavity_half_width(anatomy, anatomy.t_of(centre.z));
+  const double above = map.depth_mm({centre.x, centre.y, centre.z + 0.8 * radius_mm});
+  const double below = map.depth_mm({centre.x, centre.y, centre.z - 0.8 * radius_mm});
   return depth > 0.4 * radius_mm && depth < 0.8 * radius_mm && std::abs(centre.x) > 0.6 * width &&
-         map.depth_mm({centre.x, centre.y, centre.z + 0.6 * radius_mm}) > 0.0 &&
-         map.depth_mm({centre.x, centre.y, centre.z - 0.6 * radius_mm}) > 0.0;
+         std::min(above, below) > 0.25 * radius_mm;
 }
 
 bool fits(const Lesion& lesion, const Anatomy& anatomy, const LungMap& map, const Point3& centre) {

@@ -7,9 +7,9 @@
 namespace pulmo::pipeline::phantom {
 namespace {
 
-constexpr int kArteryEnds = 420;  // per lung
-constexpr int kVeinEnds = 340;
-constexpr double kEndRadius = 0.42;  // mm
+constexpr int kArteryEnds = 520;  // per lung
+constexpr int kVeinEnds = 420;
+constexpr double kEndRadius = 0.46;  // mm
 constexpr double kGrowthExponent = 0.4;
 
 Point3 unit(const Point3& vector) {

@@ -92,6 +92,7 @@ void paint_mediastinum(cv::Mat& tissues, const View& view, const Anatomy& anatom
     fill(tissues, view, ellipse(spine + Point(0.0, -14.0), 30.0, 18.0), Tissue::kMuscle);
     fill(tissues, view, ellipse({0.0, 4.0}, 26.0, 20.0), Tissue::kMediastinalFat);
   }
+  paint_left_liver_lobe(tissues, view, anatomy);
   paint_heart(tissues, view, anatomy);
   paint_oesophagus(tissues, view, anatomy, t);
   paint_tubes(tissues, view, anatomy.vessels);

@@ -20,8 +20,8 @@ struct Hand {
 };
 
 Hand draw_hand(Random& random) {
-  Hand hand{std::clamp(random.normal(1.0, 0.055), 0.85, 1.17), {}};
-  for (int i = 0; i < 6; ++i) hand.bumps.push_back({random_direction(random), random.normal(0.0, 0.05), 5.0});
+  Hand hand{std::clamp(random.normal(1.0, 0.07), 0.82, 1.2), {}};
+  for (int i = 0; i < 6; ++i) hand.bumps.push_back({random_direction(random), random.normal(0.0, 0.065), 5.0});
   return hand;
 }
 

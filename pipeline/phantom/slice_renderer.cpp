@@ -12,6 +12,18 @@ namespace {
 
 constexpr double kTextureStep = 7.0;  // mm along z over which lung texture changes
 
+/// Unevenness of the tissues outside the lungs as a share of the lungs'.
+constexpr std::array<float, kTissueCount> kTextureGain = [] {
+  std::array<float, kTissueCount> gain{};
+  const auto set = [&](Tissue tissue, float share) { gain[static_cast<std::size_t>(tissue)] = share; };
+  for (const Tissue tissue : {Tissue::kMuscle, Tissue::kFat, Tissue::kMediastinalFat}) set(tissue, 0.3F);
+  for (const Tissue tissue : {Tissue::kLiver, Tissue::kSpleen, Tissue::kMyocardium}) set(tissue, 0.18F);
+  set(Tissue::kGland, 0.8F);
+  set(Tissue::kMarrow, 2.0F);
+  set(Tissue::kCortical, 3.0F);
+  return gain;
+}();
+
 std::uint64_t stream(const Patient& patient, std::string_view purpose, std::int64_t index) {
   return derive_seed(patient.seed, purpose, static_cast<std::uint64_t>(patient.index), 0,
                      static_cast<std::uint64_t>(index));
@@ -22,7 +34,7 @@ cv::Mat make_lung_texture(const Patient& patient) {
   Random random(stream(patient, "phantom/texture", 0));
   const double px = 1.0 / patient.scan.grid.spacing_mm;
   cv::Mat sum = cv::Mat::zeros(patient.scan.grid.side_px, patient.scan.grid.side_px, CV_32FC1);
-  for (const auto& [sigma_mm, weight] : {std::pair{0.9, 0.75}, std::pair{2.2, 0.55}, std::pair{9.0, 0.35}}) {
+  for (const auto& [sigma_mm, weight] : {std::pair{0.8, 0.8}, std::pair{2.4, 0.35}, std::pair{10.0, 0.4}}) {
     cv::Mat layer = blur_wrapped(white_noise(random, patient.scan.grid.side_px), sigma_mm * px, sigma_mm * px);
     standardise(layer);
     sum += weight * layer;
@@ -67,7 +79,7 @@ SliceRenderer::SliceRenderer(const Patient& patient)
   standardise(lung_blobs_);
 }
 
-cv::Mat SliceRenderer::parenchyma(std::size_t slice) const {
+SliceRenderer::Texture SliceRenderer::texture_of(std::size_t slice) const {
   const double z = patient_.scan.z_mm[slice];
   const double step = std::floor(z / kTextureStep);
   const double share = z / kTextureStep - step;
@@ -77,30 +89,33 @@ cv::Mat SliceRenderer::parenchyma(std::size_t slice) const {
   };
   const double before = std::cos(0.5 * std::numbers::pi * share);  // keeps the variance
   const double after = std::sin(0.5 * std::numbers::pi * share);
-  cv::Mat field = 23.0 * (before * moved(lung_texture_, step) + after * moved(lung_texture_, step + 1.0));
+  Texture texture;
+  texture.tissue = 20.0 * (before * moved(lung_texture_, step) + after * moved(lung_texture_, step + 1.0));
   const cv::Mat blobs = before * moved(lung_blobs_, step) + after * moved(lung_blobs_, step + 1.0);
   const Anatomy& anatomy = patient_.anatomy;
   const double worse_above = std::clamp(1.2 - anatomy.t_of(z), 0.3, 1.2);
   const cv::Mat destroyed = cv::min(cv::max(blobs - 0.7, 0.0), 1.0);
-  field -= (95.0 * anatomy.emphysema * worse_above) * destroyed;
+  texture.lung = texture.tissue - (95.0 * anatomy.emphysema * worse_above) * destroyed;
   const View view = view_of(anatomy, patient_.scan, slice);
-  for (int row = 0; row < field.rows; ++row) {  // gravity: the back of the lung is denser
+  for (int row = 0; row < texture.lung.rows; ++row) {  // gravity: the back of the lung is denser
     const double y = view.grid.first_y_mm + row * view.grid.spacing_mm - anatomy.pose.shift_y_mm;
-    field.row(row) += anatomy.posterior_gain_hu * std::clamp(y / 80.0, -1.0, 1.2);
+    texture.lung.row(row) += anatomy.posterior_gain_hu * std::clamp(y / 80.0, -1.0, 1.2);
   }
-  return field;
+  return texture;
 }
 
-cv::Mat SliceRenderer::expose_plane(const View& view, const cv::Mat& texture) const {
+cv::Mat SliceRenderer::expose_plane(const View& view, const Texture& texture) const {
   const cv::Mat tissues = paint_tissues(patient_.anatomy, view);
   cv::Mat hu(tissues.size(), CV_32FC1);
   for (int row = 0; row < hu.rows; ++row) {
     const unsigned char* tissue = tissues.ptr<unsigned char>(row);
-    const float* lung = texture.ptr<float>(row);
+    const float* uneven = texture.tissue.ptr<float>(row);
+    const float* lung = texture.lung.ptr<float>(row);
     float* out = hu.ptr<float>(row);
     for (int column = 0; column < hu.cols; ++column) {
-      out[column] = patient_.anatomy.hu[tissue[column]];
-      if (tissue[column] == static_cast<unsigned char>(Tissue::kLung)) out[column] += lung[column];
+      const bool in_lung = tissue[column] == static_cast<unsigned char>(Tissue::kLung);
+      const float texture_hu = in_lung ? lung[column] : kTextureGain[tissue[column]] * uneven[column];
+      out[column] = patient_.anatomy.hu[tissue[column]] + texture_hu;
     }
   }
   draw_lung_detail(hu, tissues == static_cast<int>(Tissue::kLung), view, patient_);
@@ -108,18 +123,20 @@ cv::Mat SliceRenderer::expose_plane(const View& view, const cv::Mat& texture) co
 }
 
 cv::Mat SliceRenderer::expose(std::size_t slice) const {
-  const cv::Mat texture = parenchyma(slice);
-  // Three planes over the thickness, each moved by a third of a pixel: soft edges along z and in the plane.
-  constexpr std::array<std::array<double, 3>, 3> kPlanes = {{{-1.0, -1.0, 1.0}, {0.0, 0.0, -1.0}, {1.0, 1.0, 0.0}}};
-  cv::Mat sum = cv::Mat::zeros(texture.size(), CV_32FC1);
-  for (const auto& [along, right, down] : kPlanes) {
+  const Texture texture = texture_of(slice);
+  // Planes over the thickness, each moved by a part of a pixel: soft edges along z and in the plane.
+  const double thickness = patient_.scan.thickness_mm;
+  const int planes = std::clamp(static_cast<int>(std::lround(thickness / 1.1)), 3, 5);
+  cv::Mat sum = cv::Mat::zeros(texture.lung.size(), CV_32FC1);
+  for (int i = 0; i < planes; ++i) {
+    const double share = (i + 0.5) / planes - 0.5;
     View view = view_of(patient_.anatomy, patient_.scan, slice);
-    view.z_mm += along / 3.0 * patient_.scan.thickness_mm;
-    view.grid.first_x_mm += right / 3.0 * view.grid.spacing_mm;
-    view.grid.first_y_mm += down / 3.0 * view.grid.spacing_mm;
+    view.z_mm += share * thickness;
+    view.grid.first_x_mm += share * view.grid.spacing_mm;
+    view.grid.first_y_mm += ((2 * i) % planes + 0.5 - 0.5 * planes) / planes * view.grid.spacing_mm;
     sum += expose_plane(view, texture);
   }
-  return sum / static_cast<double>(kPlanes.size());
+  return sum / static_cast<double>(planes);
 }
 
 cv::Mat SliceRenderer::render(std::size_t slice) const {

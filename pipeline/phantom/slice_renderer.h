@@ -21,8 +21,13 @@ class SliceRenderer {
   cv::Mat expose(std::size_t slice) const;
 
  private:
-  cv::Mat parenchyma(std::size_t slice) const;
-  cv::Mat expose_plane(const View& view, const cv::Mat& texture) const;
+  /// What the tissues differ by from their mean CT number, HU.
+  struct Texture {
+    cv::Mat lung;
+    cv::Mat tissue;
+  };
+  Texture texture_of(std::size_t slice) const;
+  cv::Mat expose_plane(const View& view, const Texture& texture) const;
 
   const Patient& patient_;
   cv::Mat lung_texture_;

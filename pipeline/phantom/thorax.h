@@ -14,6 +14,8 @@ cv::Mat paint_tissues(const Anatomy& anatomy, const View& view);
 void paint_body_wall(cv::Mat& tissues, const View& view, const Anatomy& anatomy);
 /// Lungs above the diaphragm, liver, spleen and stomach below it.
 void paint_chest_cavity(cv::Mat& tissues, const View& view, const Anatomy& anatomy);
+/// The part of the liver under the heart.
+void paint_left_liver_lobe(cv::Mat& tissues, const View& view, const Anatomy& anatomy);
 void paint_mediastinum(cv::Mat& tissues, const View& view, const Anatomy& anatomy);
 
 }  // namespace pulmo::pipeline::phantom
