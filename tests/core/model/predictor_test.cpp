@@ -208,5 +208,27 @@ TEST_F(PredictorTest, ServesAFeatureRowLikeAnyOther) {
   }
 }
 
+TEST_F(PredictorTest, StillReadsABundleOfFormatVersionOne) {
+  const auto folder = testing::source_dir() / "tests/core/model/data";
+  const auto predictor = load_predictor(folder / "bundle-v1.pt");
+  const BundleMetadata& metadata = predictor->metadata();
+  EXPECT_EQ(metadata.row, "conventional_cnn");
+  EXPECT_EQ(metadata.version, "3");
+  EXPECT_EQ(metadata.class_names, (std::vector<std::string>{"normal", "malignant"}));
+  EXPECT_EQ(metadata.positive_class, "malignant");
+  EXPECT_EQ(metadata.threshold, 0.4);
+  EXPECT_EQ(metadata.temperature, 1.25);
+  EXPECT_TRUE(metadata.phantom);
+  ASSERT_EQ(metadata.spec.size_px, 16);
+  ImageBatch batch{1, 1, 16, 16, {}};
+  for (std::uint32_t i = 0; i < 256; ++i) batch.pixels.push_back(static_cast<std::uint16_t>((i * 2654435761U) >> 16U));
+  std::ifstream golden(folder / "bundle-v1.golden.txt");
+  for (const double probability : predictor->predict(batch)) {
+    double expected = -1.0;
+    golden >> expected;
+    EXPECT_NEAR(probability, expected, 1e-5);
+  }
+}
+
 }  // namespace
 }  // namespace pulmo
