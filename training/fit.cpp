@@ -96,7 +96,10 @@ RowResult fit(const FitJob& job, const PreparedData& data, const Communicator& c
   std::unique_ptr<Trainer> trainer;
   communicator.together([&] {
     trainer = std::make_unique<Trainer>(input);
-    if (communicator.is_root()) write_file_atomically(job.folder / "config.yaml", to_yaml(job.options));
+    if (communicator.is_root()) {
+      make_writable_directory(job.folder / "checkpoints");
+      write_file_atomically(job.folder / "config.yaml", to_yaml(job.options));
+    }
     if (checkpoint) trainer->resume(std::move(*checkpoint));
   });
   tell_start(job, data, precision, communicator);

@@ -10,7 +10,6 @@ namespace fs = std::filesystem;
 
 void prepare(const fs::path& folder, bool fresh) {
   make_writable_directory(folder);
-  make_writable_directory(folder / "checkpoints");
   if (!fresh) return;
   CheckpointStore(folder / "checkpoints", 1).clear();
   for (const char* name :

@@ -9,8 +9,8 @@
 
 namespace pulmo::training {
 
-/// Makes the folder of a run ready: creates it and checkpoints/, and with `fresh` removes what an earlier run left.
-/// Collective, rank 0 acts. Throws IoError.
+/// Makes the folder of a run ready: creates it, and with `fresh` removes what an earlier run left. Collective, rank 0
+/// acts. Throws IoError.
 void open_run_folder(const std::filesystem::path& folder, bool fresh, const Communicator& communicator);
 
 /// The newest checkpoint of a run of this identity, for all ranks; nothing when the folder has none. Throws

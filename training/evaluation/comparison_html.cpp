@@ -8,7 +8,7 @@ namespace {
 constexpr const char* kStyle = R"(<style>
 :root { color-scheme: light; }
 body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #f6f7f9; margin: 0; }
-main { max-width: 1280px; margin: 0 auto; padding: 24px; }
+main { max-width: 1440px; margin: 0 auto; padding: 24px; }
 h1 { font-size: 26px; margin: 0 0 8px; }
 h2 { font-size: 19px; margin: 32px 0 10px; }
 section, .card { background: #fff; border: 1px solid #dfe3e8; border-radius: 10px; padding: 16px; overflow-x: auto; }
@@ -16,12 +16,13 @@ section, .card { background: #fff; border: 1px solid #dfe3e8; border-radius: 10p
 ul { margin: 8px 0; padding-left: 20px; }
 code { background: #eef1f4; border-radius: 4px; padding: 1px 5px; overflow-wrap: anywhere; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
-th, td { padding: 6px 10px; text-align: right; white-space: nowrap; border-bottom: 1px solid #e6e9ed; }
+th, td { padding: 6px 7px; text-align: right; white-space: nowrap; border-bottom: 1px solid #e6e9ed; }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
 th { background: #fff; color: #555; font-weight: 600; }
 tr.reference td { font-weight: 600; background: #eef5fb; }
 td small { color: #667; font-weight: 400; display: block; }
-.plots { display: flex; flex-wrap: wrap; gap: 16px; }
+.plots { display: flex; flex-wrap: wrap; gap: 16px; align-items: flex-start; margin-top: 16px; }
+.matrices { display: flex; flex-wrap: wrap; gap: 16px; flex: 1; min-width: 290px; }
 svg { font: 12px system-ui, sans-serif; max-width: 100%; height: auto; }
 svg .grid { stroke: #e6e9ed; } svg .chance { stroke: #999; stroke-dasharray: 4 4; } svg .dim { fill: #667; }
 </style>)";
@@ -62,8 +63,8 @@ std::string plots_html(const Comparison& comparison, Level level) {
         .append(confusion_svg(metrics.confusion, comparison.classes.names, title))
         .append("</div>\n");
   }
-  return "<div class=\"plots\" style=\"margin-top:16px\"><div class=\"card\">" + roc_svg(series, level_title(level)) +
-         "</div>\n" + matrices + "</div>\n";
+  return "<div class=\"plots\"><div class=\"card\">" + roc_svg(series, level_title(level)) +
+         "</div>\n<div class=\"matrices\">" + matrices + "</div></div>\n";
 }
 
 }  // namespace

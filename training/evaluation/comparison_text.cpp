@@ -63,6 +63,27 @@ std::string csv_line(const ComparedRow& row, Level level) {
   return line + '\n';
 }
 
+// Two tables, so that neither is wider than a page: the first columns, then the row's name and the rest.
+constexpr std::size_t kFirstColumns = 8;
+
+std::string level_tables(const Comparison& comparison, Level level) {
+  std::string text;
+  const auto cells = comparison_cells(comparison, level);
+  const auto split = [&](const std::vector<std::string>& line, bool first) {
+    const auto middle = line.begin() + kFirstColumns;
+    if (first) return std::vector<std::string>(line.begin(), middle);
+    std::vector<std::string> rest = {line.front()};
+    rest.insert(rest.end(), middle, line.end());
+    return rest;
+  };
+  for (const bool first : {true, false}) {
+    MarkdownTable table(split(cells.front(), first));
+    for (std::size_t i = 1; i < cells.size(); ++i) table.add_row(split(cells[i], first));
+    text.append(text.empty() ? "" : "\n").append(table.text());
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string comparison_markdown(const Comparison& comparison) {
@@ -75,10 +96,7 @@ std::string comparison_markdown(const Comparison& comparison) {
       .append("`.\n");
   text.append("- Command: `").append(comparison.command_line).append("`\n");
   for (const Level level : kLevels) {
-    const auto cells = comparison_cells(comparison, level);
-    MarkdownTable table(cells.front());
-    for (std::size_t i = 1; i < cells.size(); ++i) table.add_row(cells[i]);
-    text.append("\n## ").append(level_title(level)).append("\n\n").append(table.text());
+    text.append("\n## ").append(level_title(level)).append("\n\n").append(level_tables(comparison, level));
   }
   return text;
 }

@@ -1,0 +1,159 @@
+#include "training/trainer.h"
+
+#include <gmock/gmock.h>
+
+#include <ATen/Parallel.h>
+
+#include "core/support/bytes.h"
+#include "core/support/error.h"
+#include "tests/training/small_run.h"
+
+namespace pulmo::training {
+namespace {
+
+using testing::largest_difference;
+using testing::small_options;
+using testing::SmallRun;
+
+class TrainerTest : public ::testing::Test {
+ protected:
+  void SetUp() override { at::set_num_threads(1); }
+
+  const Communicator alone_ = Communicator::alone();
+  const SmallRun run_{alone_};
+  FitOptions options_ = small_options();
+
+  NamedTensors train_straight(Precision precision, const std::string& name) {
+    Trainer trainer(run_.input(options_, precision, run_.folder(name), alone_));
+    trainer.run();
+    return trainer.weights();
+  }
+
+  // Stops after `polls` questions, then goes on in a new trainer from the checkpoint, until done.
+  NamedTensors train_interrupted(int polls, const std::string& name) {
+    const auto folder = run_.folder(name);
+    const CheckpointStore store(folder / "checkpoints", 2);
+    for (int attempt = 0; attempt < 100; ++attempt) {
+      TrainerInput input = run_.input(options_, Precision::kFp32, folder, alone_);
+      int asked = 0;
+      input.interrupted = [&] { return ++asked > polls; };
+      Trainer trainer(input);
+      if (auto checkpoint = load_newest(store, alone_)) trainer.resume(std::move(*checkpoint));
+      try {
+        trainer.run();
+        EXPECT_GT(attempt, 0) << "it was never interrupted";
+        return trainer.weights();
+      } catch (const Interrupted&) {
+      }
+    }
+    ADD_FAILURE() << "it never came to an end";
+    return {};
+  }
+};
+
+TEST_F(TrainerTest, RepeatsItselfBitForBit) {
+  EXPECT_EQ(largest_difference(train_straight(Precision::kFp32, "a"), train_straight(Precision::kFp32, "b")), 0.0);
+}
+
+TEST_F(TrainerTest, InterruptedAndResumedEqualsUndisturbedBitForBit) {
+  const NamedTensors straight = train_straight(Precision::kFp32, "straight");
+  EXPECT_EQ(largest_difference(straight, train_interrupted(1, "every-second-step")), 0.0);
+  EXPECT_EQ(largest_difference(straight, train_interrupted(3, "every-fourth-step")), 0.0);
+}
+
+TEST_F(TrainerTest, ResumedRunHasTheSameLogAndTheSameBest) {
+  train_straight(Precision::kFp32, "straight");
+  train_interrupted(2, "resumed");
+  const auto losses = [&](const std::string& name) {
+    std::vector<std::string> found;
+    const std::string text = read_text_file(run_.folder(name) / "log.jsonl");
+    for (std::size_t at = text.find("\"train\":"); at != std::string::npos; at = text.find("\"train\":", at + 1)) {
+      found.push_back(text.substr(at, text.find("\"learning_rate\"", at) - at));
+    }
+    return found;
+  };
+  EXPECT_EQ(losses("straight").size(), 2U);
+  EXPECT_EQ(losses("straight"), losses("resumed"));
+}
+
+TEST_F(TrainerTest, GoesOnFromTheCheckpointBeforeACorruptOne) {
+  const NamedTensors straight = train_straight(Precision::kFp32, "straight");
+  const auto folder = run_.folder("straight");
+  const CheckpointStore store(folder / "checkpoints", 2);
+  std::filesystem::resize_file(folder / "checkpoints" / store.names().back(), 1000);
+  auto checkpoint = load_newest(store, alone_);
+  ASSERT_TRUE(checkpoint.has_value());
+  EXPECT_EQ(checkpoint->progress.epoch, 1);
+  Trainer trainer(run_.input(options_, Precision::kFp32, folder, alone_));
+  trainer.resume(std::move(*checkpoint));
+  trainer.run();
+  EXPECT_EQ(largest_difference(straight, trainer.weights()), 0.0);
+}
+
+TEST_F(TrainerTest, LearnsWhatThereIsToLearn) {
+  options_.training.epochs = 12;
+  options_.augmentation = {};
+  Trainer trainer(run_.input(options_, Precision::kFp32, run_.folder("learns"), alone_));
+  trainer.run();
+  EXPECT_GE(trainer.best().roc_auc, 0.9);
+}
+
+TEST_F(TrainerTest, Bf16StaysNearFp32) {
+  options_.model.dropout = 0.0;
+  const NamedTensors exact = train_straight(Precision::kFp32, "fp32");
+  const NamedTensors rounded = train_straight(Precision::kBf16, "bf16");
+  const double difference = largest_difference(exact, rounded);
+  EXPECT_GT(difference, 0.0);
+  EXPECT_LT(difference, 0.02);  // 10 steps of at most 0.001 each way
+}
+
+TEST_F(TrainerTest, StopsEarlyWhenValidationNoLongerImproves) {
+  options_.training.epochs = 40;
+  options_.training.early_stopping_epochs = 2;
+  options_.schedule.learning_rate = 1e-9;  // nothing can improve
+  Trainer trainer(run_.input(options_, Precision::kFp32, run_.folder("early"), alone_));
+  trainer.run();
+  EXPECT_LT(trainer.progress().epoch, 40);
+  EXPECT_EQ(trainer.progress().epoch - 1 - trainer.best().epoch, 2);
+}
+
+TEST_F(TrainerTest, NamesTheBatchWhenTheLossIsNotFinite) {
+  options_.schedule.learning_rate = 1e3;
+  options_.training.epochs = 20;
+  try {
+    train_straight(Precision::kFp32, "diverges");
+    FAIL() << "it did not diverge";
+  } catch (const InvalidInput& error) {
+    EXPECT_EQ(error.reason(), "diverged");
+    EXPECT_THAT(error.what(), ::testing::ContainsRegex("epoch [0-9]+, step [0-9]+ .batch of train-[0-9]+.h5 sample"));
+    EXPECT_THAT(error.what(), ::testing::Not(::testing::HasSubstr("TEST-")));
+  }
+}
+
+TEST_F(TrainerTest, CacheMakesNoDifference) {
+  const NamedTensors cached = train_straight(Precision::kFp32, "cached");
+  options_.compute.cache_mib = 0;
+  EXPECT_EQ(largest_difference(cached, train_straight(Precision::kFp32, "uncached")), 0.0);
+}
+
+TEST_F(TrainerTest, BalancedClassWeightsChangeTheTraining) {
+  options_.training.epochs = 1;
+  const SmallRun uneven(alone_, {.size_px = 16, .patients = 12, .classes = {"a", "b", "malignant"}});
+  const auto weights = [&](ClassWeights kind, const std::string& name) {
+    FitOptions options = options_;
+    options.training.class_weights = kind;
+    TrainerInput input = uneven.input(options, Precision::kFp32, uneven.folder(name), alone_);
+    input.network.classes = 3;
+    Trainer trainer(input);
+    trainer.run();
+    return trainer.weights();
+  };
+  const auto counts = uneven.data().train.class_counts(3);
+  const bool even = counts[0] == counts[1] && counts[1] == counts[2];
+  EXPECT_EQ(
+      largest_difference(weights(ClassWeights::kNone, "none"), weights(ClassWeights::kBalanced, "balanced")) == 0.0,
+      even);
+}
+
+}  // namespace
+}  // namespace pulmo::training
