@@ -13,6 +13,7 @@ std::function<void()> add_commands(CLI::App& program) {
   (*commands)["lidc"] = add_lidc_command(program);
   (*commands)["images"] = add_images_command(program);
   (*commands)["merge"] = add_merge_command(program);
+  (*commands)["phantom"] = add_phantom_command(program);
   program.require_subcommand(1);
   return [&program, commands] { commands->at(program.get_subcommands().front()->get_name())(); };
 }

@@ -9,5 +9,6 @@ namespace pulmo::pipeline {
 std::function<void()> add_lidc_command(CLI::App& program);
 std::function<void()> add_images_command(CLI::App& program);
 std::function<void()> add_merge_command(CLI::App& program);
+std::function<void()> add_phantom_command(CLI::App& program);
 
 }  // namespace pulmo::pipeline

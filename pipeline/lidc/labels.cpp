@@ -166,7 +166,7 @@ std::vector<NormalPick> match_normals(std::span<const AxialSlice> malignant, std
   }
   for (std::size_t turn = 0; turn < kAlternates; ++turn) {
     for (auto& [bin, pick] : picks) {
-      if (const AxialSlice* slice = bins.draw_here(bin)) pick.alternates.push_back(*slice);
+      if (const AxialSlice* slice = bins.draw(bin)) pick.alternates.push_back(*slice);
     }
   }
   std::vector<NormalPick> result;

@@ -1,0 +1,129 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <thread>
+
+#include "core/store/manifest.h"
+#include "tests/pipeline/support/lidc_files.h"
+#include "tests/support/process.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/test_paths.h"
+
+namespace pulmo::pipeline {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using testing::ProcessResult;
+
+/// The program itself on a mini archive.
+class PrepareProgram : public ::testing::Test {
+ protected:
+  PrepareProgram() { testing::write_mini_archive(dir_ / "archive", 8, 16); }
+
+  static std::string program() { return (testing::bin_dir() / "pulmo-prepare").string(); }
+  std::vector<std::string> lidc(const std::vector<std::string>& more = {}, const std::string& output = "out") const {
+    std::vector<std::string> argv{program(),       "lidc",
+                                  "--input",       (dir_ / "archive/images").string(),
+                                  "--annotations", (dir_ / "archive/annotations").string(),
+                                  "--output",      (dir_ / output).string(),
+                                  "--set",         "preprocess.size_px=64"};
+    argv.insert(argv.end(), more.begin(), more.end());
+    return argv;
+  }
+
+  testing::TempDir dir_;
+};
+
+TEST_F(PrepareProgram, PreparesAndSaysWhatItMade) {
+  const ProcessResult result = testing::run_process(lidc());
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("normal"));
+  EXPECT_THAT(result.out, HasSubstr("data digest"));
+  EXPECT_TRUE(fs::exists(dir_ / "out/manifest.yaml"));
+  EXPECT_TRUE(fs::exists(dir_ / "out/report.yaml"));
+}
+
+TEST_F(PrepareProgram, ExplainsEachCommand) {
+  for (const char* command : {"lidc", "images", "phantom", "merge"}) {
+    const ProcessResult result = testing::run_process({program(), command, "--help"});
+    EXPECT_EQ(result.exit_code, 0) << command;
+    EXPECT_THAT(result.out, HasSubstr("Usage: pulmo-prepare " + std::string(command)));
+  }
+  EXPECT_EQ(testing::run_process({program(), "--version"}).exit_code, 0);
+}
+
+TEST_F(PrepareProgram, ExitsWithTwoForWrongUsage) {
+  EXPECT_EQ(testing::run_process({program()}).exit_code, 2);
+  EXPECT_EQ(testing::run_process({program(), "lidc"}).exit_code, 2);
+  EXPECT_EQ(testing::run_process({program(), "bake"}).exit_code, 2);
+  EXPECT_EQ(testing::run_process(lidc({"--part", "3/2"})).exit_code, 2);
+  EXPECT_EQ(testing::run_process(lidc({"--part", "x"})).exit_code, 2);
+  EXPECT_EQ(testing::run_process(lidc({"--set", "nonsense"})).exit_code, 2);
+}
+
+TEST_F(PrepareProgram, ExitsWithOneForAnUnknownConfigurationKey) {
+  const ProcessResult result = testing::run_process(lidc({"--set", "labels.margin=3"}));
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("labels.margin: unknown key"));
+  EXPECT_FALSE(fs::exists(dir_ / "out"));
+}
+
+TEST_F(PrepareProgram, ExitsWithOneForAnOutputThatCannotBeWritten) {
+  testing::write_text(dir_ / "file", "in the way");
+  const ProcessResult result = testing::run_process(lidc({}, "file/out"));
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("file/out"));
+}
+
+TEST_F(PrepareProgram, ExitsWithOneForACorruptZip) {
+  testing::write_text(dir_ / "bad.zip", "PK\x03\x04 and then nonsense");
+  const ProcessResult result =
+      testing::run_process({program(), "lidc", "--input", (dir_ / "bad.zip").string(), "--annotations",
+                            (dir_ / "archive/annotations").string(), "--output", (dir_ / "out").string()});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("corrupt_zip"));
+}
+
+TEST_F(PrepareProgram, ContinuesAfterASignalAndEndsWithTheSameDigests) {
+  const std::vector<std::string> settings{"--set", "store.shard_samples=2", "--threads", "1"};
+  ASSERT_EQ(testing::run_process(lidc(settings, "straight")).exit_code, 0);
+  int interrupted = 0;
+  for (int attempt = 0; attempt < 40 && !fs::exists(dir_ / "out/manifest.yaml"); ++attempt) {
+    testing::Process process(lidc(settings));
+    std::this_thread::sleep_for(std::chrono::milliseconds(15 + 5 * attempt));
+    process.signal(attempt % 2 == 0 ? SIGTERM : SIGKILL);
+    const ProcessResult result = process.wait();
+    if (result.exit_code == 75) {
+      ++interrupted;
+      EXPECT_THAT(result.err, HasSubstr("stopped by a signal"));
+    }
+    EXPECT_TRUE(result.exit_code == 75 || result.exit_code == 0 || result.exit_code > 128) << result.err;
+  }
+  ASSERT_EQ(testing::run_process(lidc(settings)).exit_code, 0);
+  EXPECT_EQ(read_manifest(dir_ / "out").data_digest(), read_manifest(dir_ / "straight").data_digest());
+  for (const auto& item : fs::directory_iterator(dir_ / "out")) {
+    EXPECT_THAT(item.path().filename().string(), ::testing::Not(HasSubstr(".tmp")));
+  }
+}
+
+TEST_F(PrepareProgram, LetsOnlyOneProcessWriteToAFolder) {
+  const std::vector<std::string> slow = lidc({"--threads", "1", "--set", "store.shard_samples=1"});
+  testing::Process first(slow);
+  while (first.running() && !fs::exists(dir_ / "out/.pulmo-prepare/run.lock")) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  first.signal(SIGSTOP);  // holds the lock for as long as we like
+  const ProcessResult second = testing::run_process(slow);
+  first.signal(SIGCONT);
+  EXPECT_EQ(second.exit_code, 1);
+  EXPECT_THAT(second.err, HasSubstr("another pulmo-prepare"));
+  EXPECT_EQ(first.wait().exit_code, 0);
+}
+
+}  // namespace
+}  // namespace pulmo::pipeline
