@@ -7,28 +7,6 @@
 #include "core/support/error.h"
 
 namespace pulmo {
-namespace {
-
-// A shard against what the manifest says about it; `where` is the file.
-void check_shard(const ShardReader& shard, const ManifestShard& entry, const Manifest& manifest) {
-  const auto refuse = [&shard](const std::string& difference) {
-    throw InvalidInput("shard", shard.path().string() + ": " + difference +
-                                    "; the folder holds files of two preparations: prepare it again");
-  };
-  const ShardInfo& info = shard.info();
-  if (shard.size() != entry.samples) {
-    refuse("it holds " + std::to_string(shard.size()) + " samples, the manifest says " + std::to_string(entry.samples));
-  }
-  if (info.class_names != manifest.class_names) refuse("its classes are not those of the manifest");
-  if (info.task != manifest.task) refuse("its task is '" + info.task + "', the manifest's '" + manifest.task + "'");
-  if (info.shape != manifest.shape) refuse("its samples have another shape than the manifest says");
-  if (const std::string digest = spec_digest(manifest.spec); info.spec_sha256 != digest) {
-    refuse("its preprocessing (spec_sha256 " + info.spec_sha256 + ") is not the manifest's (" + digest + ")");
-  }
-}
-
-}  // namespace
-
 std::string_view to_string(Split split) {
   switch (split) {
     case Split::kTrain: return "train";
@@ -61,6 +39,20 @@ std::string Manifest::data_digest() const {
   return sha256_hex(std::string_view(text));
 }
 
+std::string shard_difference(const ShardReader& shard, const ManifestShard& entry, const Manifest& manifest) {
+  const ShardInfo& info = shard.info();
+  if (shard.size() != entry.samples) {
+    return "it holds " + std::to_string(shard.size()) + " samples, the manifest says " + std::to_string(entry.samples);
+  }
+  if (info.class_names != manifest.class_names) return "its classes are not those of the manifest";
+  if (info.task != manifest.task) return "its task is '" + info.task + "', the manifest's '" + manifest.task + "'";
+  if (info.shape != manifest.shape) return "its samples have another shape than the manifest says";
+  if (const std::string digest = spec_digest(manifest.spec); info.spec_sha256 != digest) {
+    return "its preprocessing (spec_sha256 " + info.spec_sha256 + ") is not the manifest's (" + digest + ")";
+  }
+  return {};
+}
+
 std::vector<ShardReader> open_split(const std::filesystem::path& directory, const Manifest& manifest, Split split,
                                     bool check_digests) {
   std::vector<ShardReader> shards;
@@ -73,7 +65,10 @@ std::vector<ShardReader> open_split(const std::filesystem::path& directory, cons
                          file.string() + ": its SHA-256 is not the manifest's: the file was changed or damaged");
     }
     const ShardReader& shard = shards.emplace_back(file);
-    check_shard(shard, entry, manifest);
+    if (const std::string difference = shard_difference(shard, entry, manifest); !difference.empty()) {
+      throw InvalidInput("shard", file.string() + ": " + difference +
+                                      "; the folder holds files of two preparations: prepare it again");
+    }
     for (const std::uint8_t label : shard.labels()) ++counts[manifest.class_names[label]];
   }
   for (const auto& [name, count] : counts) {

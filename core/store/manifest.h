@@ -56,13 +56,18 @@ struct Manifest {
   std::string data_digest() const;
 };
 
-/// Atomic. Throws IoError.
+/// Atomic. Throws IoError, or InvalidInput("manifest") for a manifest that read_manifest() would refuse.
 void write_manifest(const std::filesystem::path& directory, const Manifest& manifest);
 /// Throws IoError, or InvalidInput("manifest") (malformed, newer version, a patient in two splits).
 Manifest read_manifest(const std::filesystem::path& directory);
 
-/// Opens every shard of one split and checks it against the manifest: samples, classes, spec digest, shape. With
-/// `check_digests` also the SHA-256 of each file. Throws InvalidInput("shard") naming the file and the difference.
+/// What differs between a shard and its entry in the manifest (samples, classes, task, shape, spec digest), as the end
+/// of a sentence about the shard; empty when nothing does.
+std::string shard_difference(const ShardReader& shard, const ManifestShard& entry, const Manifest& manifest);
+
+/// Opens every shard of one split and checks it against the manifest: shard_difference() and the samples of each class
+/// in all of them. With `check_digests` also the SHA-256 of each file, before HDF5 sees it. Throws
+/// InvalidInput("shard") naming the file and the difference, IoError when a file is missing.
 std::vector<ShardReader> open_split(const std::filesystem::path& directory, const Manifest& manifest, Split split,
                                     bool check_digests = false);
 

@@ -55,9 +55,9 @@ Sample draw_sample(const Patient& patient, int index, const PreparedFolderOption
       const double x = (column + 0.5) / options.size_px;
       const double y = (row + 0.5) / options.size_px;
       const bool lung = inside_lungs(x, y);
-      const bool nodule = std::any_of(discs.begin(), discs.end(), [x, y](const Disc& disc) {
-        return std::hypot(x - disc.x, y - disc.y) <= disc.radius;
-      });
+      const bool nodule = lung && std::any_of(discs.begin(), discs.end(), [x, y](const Disc& disc) {
+                            return std::hypot(x - disc.x, y - disc.y) <= disc.radius;
+                          });
       const double value = lung ? level + (nodule ? options.contrast : 0.0) + random.normal(0.0, 0.05) : 0.0;
       sample.image.push_back(static_cast<std::uint16_t>(std::lround(65535.0 * std::clamp(value, 0.0, 1.0))));
       if (!options.masks) continue;
@@ -70,7 +70,7 @@ Sample draw_sample(const Patient& patient, int index, const PreparedFolderOption
   sample.series = patient.name + "/series";
   sample.group = patient.name + (2 * index < options.samples_per_patient ? "/group-1" : "/group-2");
   sample.instance = patient.name + numbered("/%03d", index + 1);
-  sample.position_mm = -5.0 * index;
+  sample.position_mm = 5.0 * index;
   return sample;
 }
 
