@@ -28,6 +28,7 @@ cv::Mat cavity_mask(const View& view, const Anatomy& anatomy, double t) {
   fill(mask, view, cavity_outline(anatomy, t), 255);
   for (const int side : {-1, 1}) {  // each lung begins in a dome of its own
     const double growth = dome_growth(t, side < 0 ? anatomy.right_apex : anatomy.left_apex, 0.11);
+    if (growth <= 0.0) continue;
     const Point centre(side * interpolate({{0.0, 44}, {0.15, 56}}, t) * anatomy.width, 26.0 * anatomy.depth);
     fill(domes, view, ellipse(centre, 46.0 * growth * anatomy.width, 62.0 * growth * anatomy.depth, side * 0.1), 255);
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <opencv2/imgproc.hpp>
 
 #include "pipeline/phantom/lesion_view.h"
@@ -13,6 +14,27 @@ namespace {
 
 constexpr std::size_t kMinPixels = 4;  ///< smaller cross-sections go unnoticed
 
+cv::Mat lung_mask(const Patient& patient, std::size_t slice) {
+  const View view = view_of(patient.anatomy, patient.scan, slice);
+  return paint_tissues(patient.anatomy, view) == static_cast<int>(Tissue::kLung);
+}
+
+/// The lungs of the slices that somebody asked for.
+class LungMasks {
+ public:
+  explicit LungMasks(const Patient& patient) : patient_(patient) {}
+
+  const cv::Mat& of(std::size_t slice) {
+    cv::Mat& mask = masks_[slice];
+    if (mask.empty()) mask = lung_mask(patient_, slice);
+    return mask;
+  }
+
+ private:
+  const Patient& patient_;
+  std::map<std::size_t, cv::Mat> masks_;
+};
+
 /// How one reader draws one nodule.
 struct Hand {
   double scale;
@@ -23,6 +45,18 @@ Hand draw_hand(Random& random) {
   Hand hand{std::clamp(random.normal(1.0, 0.07), 0.82, 1.2), {}};
   for (int i = 0; i < 6; ++i) hand.bumps.push_back({random_direction(random), random.normal(0.0, 0.065), 5.0});
   return hand;
+}
+
+cv::Mat drawn_mask(const Patient& patient, const cv::Mat& lung, const Lesion& lesion, std::size_t slice,
+                   const Hand& hand) {
+  cv::Mat mask = cv::Mat::zeros(lung.size(), CV_8UC1);
+  Lesion drawn = lesion;
+  drawn.radius_mm *= hand.scale;
+  const View view = view_of(patient.anatomy, patient.scan, slice);
+  visit_lesion(view, drawn, hand.bumps, [&](int row, int column, double distance, double) {
+    if (distance <= 0.0 && lung.at<unsigned char>(row, column) != 0) mask.at<unsigned char>(row, column) = 1;
+  });
+  return mask;
 }
 
 /// The largest part of a mask, outlined by the pixels just outside of it; empty when it is too small.
@@ -55,11 +89,12 @@ std::size_t middle_slice(const Patient& patient, const Lesion& lesion) {
   return static_cast<std::size_t>(nearest - z.begin());
 }
 
-std::vector<Contour> contours_of(const Patient& patient, const Lesion& lesion, const Hand& hand) {
+std::vector<Contour> contours_of(const Patient& patient, LungMasks& lungs, const Lesion& lesion, const Hand& hand) {
   std::vector<Contour> contours;
   for (std::size_t slice = 0; slice < patient.scan.z_mm.size(); ++slice) {
     if (std::abs(patient.scan.z_mm[slice] - lesion.centre.z) > 1.4 * lesion.reach_mm()) continue;
-    std::vector<cv::Point> points = outline_of(lesion_mask(patient, lesion, slice, hand.scale, hand.bumps));
+    const cv::Mat mask = drawn_mask(patient, lungs.of(slice), lesion, slice, hand);
+    std::vector<cv::Point> points = outline_of(mask);
     if (!points.empty()) contours.push_back({slice, std::move(points)});
   }
   return contours;
@@ -86,7 +121,7 @@ std::array<bool, kReaders> who_sees(const Lesion& lesion, Random& random) {
   return seen;
 }
 
-void add_mark(Reading& reading, const Patient& patient, std::size_t index, Random& random) {
+void add_mark(Reading& reading, const Patient& patient, LungMasks& lungs, std::size_t index, Random& random) {
   const Lesion& lesion = patient.lesions[index];
   const std::size_t middle = middle_slice(patient, lesion);
   const cv::Point jitter(static_cast<int>(random.below(3)) - 1, static_cast<int>(random.below(3)) - 1);
@@ -99,32 +134,24 @@ void add_mark(Reading& reading, const Patient& patient, std::size_t index, Rando
     return;
   }
   const Hand hand = draw_hand(random);
-  NoduleMark mark{index, rate(lesion, random), contours_of(patient, lesion, hand)};
+  NoduleMark mark{index, rate(lesion, random), contours_of(patient, lungs, lesion, hand)};
   if (!mark.contours.empty()) reading.nodules.push_back(std::move(mark));
 }
 
 }  // namespace
 
-cv::Mat lesion_mask(const Patient& patient, const Lesion& lesion, std::size_t slice, double scale,
-                    const std::vector<Bump>& hand) {
-  const View view = view_of(patient.anatomy, patient.scan, slice);
-  const cv::Mat lung = paint_tissues(patient.anatomy, view) == static_cast<int>(Tissue::kLung);
-  cv::Mat mask = cv::Mat::zeros(lung.size(), CV_8UC1);
-  Lesion drawn = lesion;
-  drawn.radius_mm *= scale;
-  visit_lesion(view, drawn, hand, [&](int row, int column, double distance, double) {
-    if (distance <= 0.0 && lung.at<unsigned char>(row, column) != 0) mask.at<unsigned char>(row, column) = 1;
-  });
-  return mask;
+cv::Mat lesion_mask(const Patient& patient, const Lesion& lesion, std::size_t slice) {
+  return drawn_mask(patient, lung_mask(patient, slice), lesion, slice, {1.0, {}});
 }
 
 Readings read_scan(const Patient& patient) {
   Readings readings;
+  LungMasks lungs(patient);
   for (std::size_t index = 0; index < patient.lesions.size(); ++index) {
     Random random(derive_seed(patient.seed, "phantom/reading", static_cast<std::uint64_t>(patient.index), 0, index));
     const std::array<bool, kReaders> seen = who_sees(patient.lesions[index], random);
     for (std::size_t reader = 0; reader < kReaders; ++reader) {
-      if (seen[reader]) add_mark(readings[reader], patient, index, random);
+      if (seen[reader]) add_mark(readings[reader], patient, lungs, index, random);
     }
   }
   return readings;

@@ -47,9 +47,7 @@ using Readings = std::array<Reading, kReaders>;
 /// Four readers who disagree on what they see, where its border is and how bad it looks. Pure, thread-safe.
 Readings read_scan(const Patient& patient);
 
-/// The pixels of a lesion in a slice as drawn, (S,S) CV_8UC1: inside its surface (grown by `scale`, with a reader's
-/// bumps) and inside the lung.
-cv::Mat lesion_mask(const Patient& patient, const Lesion& lesion, std::size_t slice, double scale = 1.0,
-                    const std::vector<Bump>& hand = {});
+/// The pixels of a lesion in a slice as drawn, (S,S) CV_8UC1, 1 inside its surface and inside the lung.
+cv::Mat lesion_mask(const Patient& patient, const Lesion& lesion, std::size_t slice);
 
 }  // namespace pulmo::pipeline::phantom
