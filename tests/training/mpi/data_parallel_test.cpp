@@ -1,0 +1,143 @@
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "core/support/error.h"
+#include "tests/training/small_run.h"
+#include "training/scoring.h"
+
+namespace pulmo::training {
+namespace {
+
+using testing::largest_difference;
+using testing::small_options;
+using testing::SmallRun;
+
+// Batches of 8 from 28 samples: every epoch ends with a short batch of 4, of which a rank of three has one or two.
+// Five epochs of four steps are twenty steps, with dropout and augmentation on.
+constexpr std::int64_t kEpochs = 5;
+
+class DataParallel : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    at::set_num_threads(1);
+    options_.training.epochs = kEpochs;
+  }
+
+  NamedTensors train(Precision precision, const Communicator& ranks, const std::string& name) {
+    Trainer trainer(run_.input(options_, precision, run_.folder(name), ranks));
+    trainer.run();
+    EXPECT_EQ(trainer.progress().global_step, 20);
+    return trainer.weights();
+  }
+
+  // What one rank alone makes of the same global batches, computed on every rank.
+  double difference_from_one_rank(Precision precision) {
+    const NamedTensors together = train(precision, world_, "together");
+    const NamedTensors alone = train(precision, alone_, "alone");
+    return largest_difference(together, alone);
+  }
+
+  const Communicator world_{nullptr, nullptr};
+  const Communicator alone_ = Communicator::alone();
+  const SmallRun run_{world_, {.size_px = 16, .patients = 12, .samples_per_patient = 4}};
+  FitOptions options_ = small_options();
+};
+
+TEST_F(DataParallel, RanksGiveTheWeightsOfOneRankInDoublePrecision) {
+  EXPECT_LE(difference_from_one_rank(Precision::kFp64), 1e-10);
+}
+
+TEST_F(DataParallel, RanksGiveTheWeightsOfOneRankInSinglePrecision) {
+  EXPECT_LE(difference_from_one_rank(Precision::kFp32), 1e-4);
+}
+
+TEST_F(DataParallel, RanksHoldTheSameWeightsInBf16) {
+  const NamedTensors mine = train(Precision::kBf16, world_, "bf16");
+  for (const auto& [name, tensor] : mine) {
+    std::vector<double> largest(1, tensor.max().item<double>()), smallest(1, -tensor.max().item<double>());
+    world_.max(largest);
+    world_.max(smallest);
+    EXPECT_EQ(largest[0], -smallest[0]) << name;
+  }
+}
+
+TEST_F(DataParallel, ValidationIsThatOfOneRank) {
+  const auto measure = [&](const Communicator& ranks) {
+    const TrainerInput input = run_.input(options_, Precision::kFp64, run_.folder("unused"), ranks);
+    Weights weights(make_network(input.network), Precision::kFp64);
+    ImageCache cache(run_.data().validation, 0);
+    return *validate({weights, cache, run_.data().validation, ranks, 3, 1}, [] { return false; });
+  };
+  const Validation together = measure(world_), alone = measure(alone_);
+  EXPECT_NEAR(together.loss, alone.loss, 1e-12);
+  EXPECT_DOUBLE_EQ(together.accuracy, alone.accuracy);
+  EXPECT_DOUBLE_EQ(together.roc_auc, alone.roc_auc);
+}
+
+TEST_F(DataParallel, AnInterruptionReachesAllRanksAtTheSameStep) {
+  TrainerInput input = run_.input(options_, Precision::kFp32, run_.folder("interrupted"), world_);
+  int asked = 0;
+  const int last = world_.size() - 1;
+  input.interrupted = [&] {  // only the last rank gets the signal, before its seventh question
+    const bool mine = world_.rank() == last && ++asked > 6;
+    return world_.max(std::uint64_t{mine ? 1U : 0U}) != 0;
+  };
+  Trainer trainer(input);
+  EXPECT_THROW(trainer.run(), Interrupted);
+  const auto steps = world_.all_gather(std::to_string(trainer.progress().global_step));
+  for (const std::string& step : steps) EXPECT_EQ(step, steps.front());
+}
+
+TEST_F(DataParallel, OneRankGoesOnWhereManyWereInterrupted) {
+  const NamedTensors straight = train(Precision::kFp64, alone_, "straight");
+  TrainerInput input = run_.input(options_, Precision::kFp64, run_.folder("many"), world_);
+  int asked = 0;
+  input.interrupted = [&] { return ++asked > 9; };
+  Trainer many(input);
+  EXPECT_THROW(many.run(), Interrupted);
+  auto checkpoint = load_newest(CheckpointStore(input.folder / "checkpoints", 2), world_);
+  ASSERT_TRUE(checkpoint.has_value());
+  Trainer one(run_.input(options_, Precision::kFp64, run_.folder("one"), alone_));
+  one.resume(std::move(*checkpoint));
+  one.run();
+  EXPECT_LE(largest_difference(straight, one.weights()), 1e-10);
+}
+
+TEST_F(DataParallel, EverySampleIsScoredOnceAndInOrder) {
+  class FirstPixel : public Predictor {
+   public:
+    std::vector<double> predict(const ImageBatch& batch) const override {
+      std::vector<double> rows;
+      for (std::int64_t i = 0; i < batch.count; ++i) {
+        const auto at = static_cast<std::size_t>(i * batch.height * batch.width);
+        const double sum = std::accumulate(batch.pixels.begin() + static_cast<std::ptrdiff_t>(at),
+                                           batch.pixels.begin() + static_cast<std::ptrdiff_t>(at) + 64, 0.0);
+        rows.insert(rows.end(), {1.0, sum});
+      }
+      return rows;
+    }
+    const BundleMetadata& metadata() const override { return metadata_; }
+    const std::string& sha256() const override { return none_; }
+    BundleMetadata metadata_;
+    std::string none_;
+  };
+  FirstPixel predictor;
+  predictor.metadata_.class_names = run_.data().classes.names;
+  const auto together = score(predictor, run_.data().test, world_, 3);
+  const auto alone = score(predictor, run_.data().test, alone_, 5);
+  if (!world_.is_root()) {
+    EXPECT_TRUE(together.empty());
+    return;
+  }
+  ASSERT_EQ(together.size(), alone.size());
+  for (std::size_t i = 0; i < alone.size(); ++i) {
+    EXPECT_EQ(together[i].probabilities, alone[i].probabilities);
+    EXPECT_EQ(together[i].instance, alone[i].instance);
+    EXPECT_EQ(together[i].label, alone[i].label);
+  }
+}
+
+}  // namespace
+}  // namespace pulmo::training

@@ -1,0 +1,260 @@
+// The program itself, as a user starts it: exit codes, messages, signals, resuming.
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "core/store/manifest.h"
+#include "core/support/bytes.h"
+#include "tests/support/prepared_folder.h"
+#include "tests/support/process.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/test_paths.h"
+
+namespace pulmo::training {
+namespace {
+
+namespace fs = std::filesystem;
+using pulmo::testing::Process;
+using pulmo::testing::ProcessResult;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+class ProgramTest : public ::testing::Test {
+ protected:
+  static std::string program() { return pulmo::testing::bin_dir() / "pulmo-train"; }
+
+  fs::path make_data(const pulmo::testing::PreparedFolderOptions& options = {.size_px = 16, .patients = 12}) const {
+    pulmo::testing::make_prepared_folder(root_ / "data", options);
+    return root_ / "data";
+  }
+
+  // Short and small; what a case adds comes later and wins.
+  std::vector<std::string> command(const std::string& verb, const fs::path& data, const fs::path& output,
+                                   const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> argv = {program(), verb, "--data", data, "--output", output};
+    const std::vector<std::string> settings = {"training.epochs=2", "training.precision=fp32", "training.batch_size=8",
+                                               "compute.threads=1", "evaluation.bootstrap=20"};
+    for (const std::string& setting : settings) argv.insert(argv.end(), {"--set", setting});
+    argv.insert(argv.end(), more.begin(), more.end());
+    return argv;
+  }
+
+  static std::vector<std::string> on_ranks(int ranks, std::vector<std::string> argv) {
+    const std::vector<std::string> launcher = {"mpirun", "-n", std::to_string(ranks)};
+    argv.insert(argv.begin(), launcher.begin(), launcher.end());
+    return argv;
+  }
+
+  // Exit 1 and one line that says what is wrong.
+  static void expect_refusal(const ProcessResult& result, const std::string& what) {
+    EXPECT_EQ(result.exit_code, 1) << result.err;
+    EXPECT_THAT(result.err, HasSubstr(what));
+    EXPECT_EQ(count_of(result.err, "pulmo-train: "), 1U) << result.err;
+    EXPECT_THAT(result.err, Not(HasSubstr("internal error")));
+  }
+
+  ProcessResult run(const std::vector<std::string>& argv) const { return pulmo::testing::run_process(argv); }
+
+  pulmo::testing::TempDir root_;
+};
+
+TEST_F(ProgramTest, RefusesBadInputOnceWhateverTheRanks) {
+  const auto data = make_data();
+  expect_refusal(run(on_ranks(2, command("fit", data, root_ / "run", {"--set", "training.epoch=3"}))),
+                 "training.epoch: unknown key");
+  expect_refusal(run(on_ranks(2, command("fit", root_ / "nowhere", root_ / "run"))), "nowhere");
+  std::ofstream(root_ / "file") << "not a folder";
+  expect_refusal(run(on_ranks(2, command("fit", data, root_ / "file" / "run"))), "file");
+  EXPECT_FALSE(fs::exists(root_ / "run"));
+}
+
+TEST_F(ProgramTest, RefusesWrongUsageOnceWithExitTwo) {
+  const ProcessResult result = run(on_ranks(2, {program(), "fit", "--nonsense"}));
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_EQ(count_of(result.err, "see --help"), 1U) << result.err;
+}
+
+TEST_F(ProgramTest, RefusesFewerSamplesThanRanks) {
+  const auto data = make_data({.size_px = 16, .patients = 6, .samples_per_patient = 1});
+  expect_refusal(run(on_ranks(3, command("fit", data, root_ / "run"))), "training samples for 3 ranks");
+}
+
+TEST_F(ProgramTest, RefusesDataThatNothingCanBeLearntFrom) {
+  const auto data = make_data({.size_px = 16, .patients = 6, .classes = {"malignant"}});
+  expect_refusal(run(command("fit", data, root_ / "run")), "are of the class 'malignant'");
+}
+
+TEST_F(ProgramTest, RefusesDataWithoutAValidationPart) {
+  const auto data = make_data();
+  Manifest manifest = read_manifest(data);
+  manifest.split(Split::kValidation) = {};
+  write_manifest(data, manifest);
+  expect_refusal(run(command("fit", data, root_ / "run")), "no validation samples");
+}
+
+TEST_F(ProgramTest, RefusesShardsOfAnotherPreprocessing) {
+  const auto data = make_data();
+  Manifest manifest = read_manifest(data);
+  manifest.spec.gaussian_sigma_px = 2.5;
+  write_manifest(data, manifest);
+  expect_refusal(run(command("fit", data, root_ / "run")), "shard");
+}
+
+TEST_F(ProgramTest, RefusesAnUnknownNetworkAndAnUnknownRow) {
+  const auto data = make_data();
+  expect_refusal(run(command("fit", data, root_ / "run", {"--set", "model.name=resnet5000"})), "resnet5000");
+  expect_refusal(run(command("compare", data, root_ / "run", {"--set", "rows=[majority, magic]"})), "magic");
+}
+
+TEST_F(ProgramTest, RefusesAChangedShardByItsDigest) {
+  const auto data = make_data();
+  std::ofstream(data / read_manifest(data).split(Split::kTest).shards.front().file, std::ios::app) << "x";
+  expect_refusal(run(command("fit", data, root_ / "run")), "test-00000.h5");
+}
+
+TEST_F(ProgramTest, FinishedRunIsFinishedAgainWithoutTraining) {
+  const auto data = make_data();
+  const ProcessResult first = run(command("fit", data, root_ / "run"));
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  const std::string predictions = read_text_file(root_ / "run/predictions.csv");
+  const ProcessResult again = run(command("fit", data, root_ / "run"));
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.err, HasSubstr("resumed"));
+  EXPECT_THAT(again.err, Not(HasSubstr("epoch done")));
+  EXPECT_EQ(read_text_file(root_ / "run/predictions.csv"), predictions);
+}
+
+TEST_F(ProgramTest, RefusesToGoOnWithAnotherConfigurationUnlessFresh) {
+  const auto data = make_data();
+  ASSERT_EQ(run(command("fit", data, root_ / "run")).exit_code, 0);
+  const std::vector<std::string> other = {"--set", "training.seed=9"};
+  expect_refusal(run(command("fit", data, root_ / "run", other)), "--fresh");
+  const ProcessResult fresh = run(command("fit", data, root_ / "run", {"--set", "training.seed=9", "--fresh"}));
+  EXPECT_EQ(fresh.exit_code, 0) << fresh.err;
+  EXPECT_THAT(fresh.err, Not(HasSubstr("resumed")));
+}
+
+TEST_F(ProgramTest, EvaluateGivesTheFiguresOfTheRun) {
+  const auto data = make_data();
+  ASSERT_EQ(run(command("fit", data, root_ / "run")).exit_code, 0);
+  const ProcessResult result =
+      run(on_ranks(2, {program(), "evaluate", "--bundle", root_ / "run/bundle.pt", "--data", data, "--split", "test",
+                       "--output", root_ / "judged", "--set", "bootstrap=20"}));
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("| patient"));
+  const auto of_run = nlohmann::json::parse(read_text_file(root_ / "run/metrics.json"));
+  const auto judged = nlohmann::json::parse(read_text_file(root_ / "judged/metrics.json"));
+  EXPECT_EQ(judged.at("test").at("group").at("confusion"), of_run.at("test").at("group").at("confusion"));
+  EXPECT_NEAR(judged.at("test").at("sample").at("brier").get<double>(),
+              of_run.at("test").at("sample").at("brier").get<double>(), 1e-6);
+  EXPECT_EQ(judged.at("data_digest"), of_run.at("data_digest"));
+}
+
+TEST_F(ProgramTest, EvaluateRefusesABundleOfOtherClasses) {
+  const auto data = make_data();
+  ASSERT_EQ(run(command("fit", data, root_ / "run", {"--set", "training.epochs=1"})).exit_code, 0);
+  pulmo::testing::make_prepared_folder(root_ / "other", {.size_px = 16, .classes = {"benign", "malignant"}});
+  expect_refusal(run({program(), "evaluate", "--bundle", root_ / "run/bundle.pt", "--data", root_ / "other"}),
+                 "its classes are normal, malignant");
+}
+
+TEST_F(ProgramTest, CompareWritesTheTableAndTakesFinishedRowsOver) {
+  const auto data = make_data({.size_px = 32, .patients = 20});
+  const std::vector<std::string> more = {
+      "--set",        "rows=[majority, svm, proposed_cnn]", "--set", "svm.folds=2", "--set", "svm.c=[1]", "--set",
+      "svm.gamma=[1]"};
+  const ProcessResult first = run(on_ranks(2, command("compare", data, root_ / "run", more)));
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_THAT(first.out, HasSubstr("| SVM-based CAD"));
+  for (const char* name : {"comparison.md", "comparison.csv", "comparison.json", "comparison.html", "svm/bundle.pt",
+                           "majority/metrics.json", "proposed_cnn/predictions.csv"}) {
+    EXPECT_TRUE(fs::exists(root_ / "run" / name)) << name;
+  }
+  fs::remove(root_ / "run/svm/metrics.json");
+  const ProcessResult again = run(on_ranks(2, command("compare", data, root_ / "run", more)));
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(count_of(again.err, "row taken over"), 2U) << again.err;
+  EXPECT_EQ(again.out, first.out);
+  const ProcessResult judged =
+      run({program(), "evaluate", "--bundle", root_ / "run/svm/bundle.pt", "--data", data, "--set", "bootstrap=0"});
+  EXPECT_EQ(judged.exit_code, 0) << judged.err;
+}
+
+class SignalTest : public ProgramTest {
+ protected:
+  // Process ids of the ranks that mpirun started, lowest first.
+  static std::vector<pid_t> ranks_of(const Process& launcher) {
+    std::ifstream children("/proc/" + std::to_string(launcher.pid()) + "/task/" + std::to_string(launcher.pid()) +
+                           "/children");
+    std::vector<pid_t> ids;
+    for (pid_t id = 0; children >> id;) ids.push_back(id);
+    return ids;
+  }
+
+  static void wait_for(Process& process, const std::function<bool()>& what) {
+    for (int i = 0; i < 3000 && !what(); ++i) {
+      ASSERT_TRUE(process.running()) << process.err();
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    ASSERT_TRUE(what()) << process.err();
+  }
+};
+
+TEST_F(SignalTest, OneSignalledRankStopsAllWithACheckpointAndTheRunGoesOn) {
+  const auto data = make_data();
+  const std::vector<std::string> many = {"--set", "training.epochs=60"};
+  const std::vector<std::string> argv = on_ranks(2, command("fit", data, root_ / "run", many));
+  Process process(argv);
+  wait_for(process, [&] { return count_of(process.err(), "epoch done") >= 2; });
+  const auto ranks = ranks_of(process);
+  ASSERT_EQ(ranks.size(), 2U);
+  ::kill(ranks.back(), SIGUSR1);
+  const ProcessResult stopped = process.wait();
+  EXPECT_EQ(stopped.exit_code, 75) << stopped.err;
+  EXPECT_EQ(count_of(stopped.err, "stopped by a signal"), 1U) << stopped.err;
+  EXPECT_FALSE(fs::exists(root_ / "run/bundle.pt"));
+
+  // On another number of ranks, to the same end as a run that nobody disturbed.
+  const ProcessResult resumed = run(on_ranks(3, command("fit", data, root_ / "run", many)));
+  ASSERT_EQ(resumed.exit_code, 0) << resumed.err;
+  EXPECT_THAT(resumed.err, HasSubstr("resumed"));
+  EXPECT_EQ(count_of(read_text_file(root_ / "run/log.jsonl"), "\n"), 60U);
+  EXPECT_TRUE(fs::exists(root_ / "run/bundle.pt"));
+}
+
+TEST_F(SignalTest, SigtermStopsARunWithoutMpirunToo) {
+  const auto data = make_data();
+  Process process(command("fit", data, root_ / "run", {"--set", "training.epochs=500"}));
+  wait_for(process, [&] { return count_of(process.err(), "epoch done") >= 1; });
+  process.signal(SIGTERM);
+  EXPECT_EQ(process.wait().exit_code, 75);
+}
+
+TEST_F(SignalTest, OneRankThatFailsEndsTheJobWithItsMessage) {
+  const auto data = make_data();
+  const Manifest manifest = read_manifest(data);
+  // Damage the pixels of one training image only: only the rank that is to read it meets it.
+  const fs::path shard = data / manifest.split(Split::kTrain).shards.front().file;
+  const std::string damage =
+      "import h5py, sys\nf = h5py.File(sys.argv[1]); at = f['images'].id.get_chunk_info(0).byte_offset; f.close()\n"
+      "b = bytearray(open(sys.argv[1], 'rb').read()); b[at + 20] ^= 64; open(sys.argv[1], 'wb').write(b)";
+  ASSERT_EQ(run({pulmo::testing::python(), "-c", damage, shard}).exit_code, 0);
+  const ProcessResult result = pulmo::testing::run_process(
+      on_ranks(2, command("fit", data, root_ / "run", {"--set", "evaluation.verify_shards=false"})), {},
+      std::chrono::seconds(60));
+  EXPECT_NE(result.exit_code, 0);
+  EXPECT_THAT(result.err, HasSubstr("train-00000.h5"));
+  EXPECT_EQ(count_of(result.err, "pulmo-train: "), 1U) << result.err;
+}
+
+}  // namespace
+}  // namespace pulmo::training
