@@ -130,8 +130,11 @@ void answer_predict(Service& service, HttpRequest request, const Responder& resp
     const auto preview = request.head.query.find("preview");
     options.preview = preview != request.head.query.end() && preview->second == "1";
     service.predict(std::move(uploads.files), options,
-                    [&service, respond, lease = request.lease, declared = std::move(uploads.declared)](
-                        const Answer& answer) { respond(reply(service, answer, declared, respond.request_id())); });
+                    [&service, respond, lease = std::move(request.lease),
+                     declared = std::move(uploads.declared)](const Answer& answer) mutable {
+                      lease.reset();  // the bytes are gone; the budget is free before the client hears of it
+                      respond(reply(service, answer, declared, respond.request_id()));
+                    });
   } catch (const HttpRefusal& refusal) {
     respond(error_response(refusal.status(), refusal.code(), refusal.what(), request.id));
   }

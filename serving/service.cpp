@@ -136,16 +136,31 @@ struct Service::Slice {
   }
   ~Slice() {
     if (announced) service.batcher_.expect(-1);
-    --service.in_progress_;
+    give_room_back();
   }
   Slice(const Slice&) = delete;
   Slice& operator=(const Slice&) = delete;
+
+  // The room is free before the client hears of it: its next request must find it.
+  void settle(SliceOutcome outcome) {
+    give_room_back();
+    request->settle(index, std::move(outcome));
+  }
+  void fail(std::string code, std::string message) {
+    give_room_back();
+    request->fail(std::move(code), std::move(message));
+  }
+  void give_room_back() {
+    if (holds_room) --service.in_progress_;
+    holds_room = false;
+  }
 
   Service& service;
   std::shared_ptr<Request> request;
   std::size_t index;
   Upload upload;
-  bool announced = true;  ///< the batcher waits for it
+  bool announced = true;   ///< the batcher waits for it
+  bool holds_room = true;  ///< it counts in in_progress_
   bool lossy = false;
   Prediction prediction;
 };
@@ -196,7 +211,7 @@ void Service::predict(std::vector<Upload> uploads, const PredictOptions& options
   for (std::size_t i = 0; i < uploads.size(); ++i) {
     auto slice = std::make_shared<Slice>(*this, request, i, std::move(uploads[i]));
     if (!pool_.submit([this, slice] { prepare(slice); })) {
-      request->fail("shutting_down", "the server is shutting down");
+      slice->fail("shutting_down", "the server is shutting down");
     }
   }
 }
@@ -204,7 +219,7 @@ void Service::predict(std::vector<Upload> uploads, const PredictOptions& options
 void Service::prepare(const std::shared_ptr<Slice>& slice) {
   try {
     if (Clock::now() > slice->request->deadline) {
-      slice->request->fail("deadline", "the server is busy: the slice waited too long; try again");
+      slice->fail("deadline", "the server is busy: the slice waited too long; try again");
       return;
     }
     submit(slice, decode_and_preprocess(*slice));
@@ -212,7 +227,7 @@ void Service::prepare(const std::shared_ptr<Slice>& slice) {
     refuse(*slice, std::string(slice_code(error.reason())), error.what());
   } catch (const std::exception& error) {
     log_error("a slice could not be prepared", {{"error", error.what()}});
-    slice->request->fail("internal", "internal error: see the server's log");
+    slice->fail("internal", "internal error: see the server's log");
   }
 }
 
@@ -240,8 +255,8 @@ void Service::submit(const std::shared_ptr<Slice>& slice, std::vector<std::uint1
   slice->announced = false;  // submit() takes the announcement back, whatever it answers
   const auto answer = batcher_.submit(std::move(pixels), slice->request->deadline,
                                       [this, slice](const BatchOutcome& outcome) { finish(slice, outcome); });
-  if (answer == Batcher::Submitted::kFull) slice->request->fail("queue_full", "the server is busy: try again");
-  if (answer == Batcher::Submitted::kClosed) slice->request->fail("shutting_down", "the server is shutting down");
+  if (answer == Batcher::Submitted::kFull) slice->fail("queue_full", "the server is busy: try again");
+  if (answer == Batcher::Submitted::kClosed) slice->fail("shutting_down", "the server is shutting down");
 }
 
 void Service::finish(const std::shared_ptr<Slice>& slice, const BatchOutcome& outcome) {
@@ -251,10 +266,10 @@ void Service::finish(const std::shared_ptr<Slice>& slice, const BatchOutcome& ou
   }
   switch (std::get<BatchFailure>(outcome)) {
     case BatchFailure::kDeadline:
-      slice->request->fail("deadline", "the server is busy: the slice waited too long; try again");
+      slice->fail("deadline", "the server is busy: the slice waited too long; try again");
       break;
-    case BatchFailure::kClosed: slice->request->fail("shutting_down", "the server is shutting down"); break;
-    case BatchFailure::kModel: slice->request->fail("model_failed", "the model failed: see the server's log"); break;
+    case BatchFailure::kClosed: slice->fail("shutting_down", "the server is shutting down"); break;
+    case BatchFailure::kModel: slice->fail("model_failed", "the model failed: see the server's log"); break;
   }
 }
 
@@ -272,12 +287,12 @@ void Service::succeed(Slice& slice, const BatchResult& result) {
   if (positive < result.probabilities.size()) {
     metrics_.observe_slice(result.probabilities[positive], prediction.lung_fraction);
   }
-  slice.request->settle(slice.index, std::move(prediction));
+  slice.settle(std::move(prediction));
 }
 
 void Service::refuse(Slice& slice, const std::string& code, const std::string& message) {
   metrics_.count_rejection(code);
-  slice.request->settle(slice.index, SliceFailure{slice.upload.name, code, message});
+  slice.settle(SliceFailure{slice.upload.name, code, message});
 }
 
 }  // namespace pulmo::serving

@@ -235,6 +235,11 @@ ParameterisedValue parse_parameters(std::string_view text) {
   return result;
 }
 
+void check_request_line(std::string_view line, const HttpLimits& limits) {
+  RequestHead ignored;
+  parse_request_line(line, limits, ignored);
+}
+
 RequestHead parse_request_head(std::string_view head_text, const HttpLimits& limits) {
   RequestHead head;
   bool first = true;

@@ -24,6 +24,9 @@ struct HttpLimits {
 /// Headers that the server does not need (Cookie, Date, Accept ...) are kept as text and never interpreted. Pure.
 RequestHead parse_request_head(std::string_view head, const HttpLimits& limits);
 
+/// The same checks on the request line alone (without its CRLF), so that what is no HTTP is refused at its first line.
+void check_request_line(std::string_view line, const HttpLimits& limits);
+
 /// Decodes %XX; with `plus_is_space` also '+'. Throws HttpRefusal 400 for a bad escape or an escaped NUL.
 std::string percent_decode(std::string_view text, bool plus_is_space);
 

@@ -26,9 +26,14 @@ std::size_t RequestReader::feed_head(std::string_view data) {
     if (status_ == Status::kIdle && (c == '\r' || c == '\n')) continue;
     check_head_byte(c);
     head_text_ += c;
+    if (c == '\n' && !line_checked_) {
+      check_request_line(std::string_view(head_text_).substr(0, head_text_.size() - 2), limits_);
+      line_checked_ = true;
+    }
     if (head_text_.ends_with("\r\n\r\n")) {
       request_.head = parse_request_head(head_text_, limits_);
       head_text_.clear();
+      line_checked_ = false;
       status_ = Status::kHeadComplete;
       break;
     }
@@ -50,8 +55,7 @@ void RequestReader::check_head_byte(char c) {
   }
   if (c == '\0') throw HttpRefusal(400, "malformed_request", "NUL byte in a header");
   if (head_text_.size() >= limits_.head_bytes) {
-    const bool in_target = head_text_.find("\r\n") == std::string::npos;
-    throw HttpRefusal(in_target ? 414 : 431, in_target ? "target_too_long" : "headers_too_large",
+    throw HttpRefusal(line_checked_ ? 431 : 414, line_checked_ ? "headers_too_large" : "target_too_long",
                       "the request line and headers are over " + std::to_string(limits_.head_bytes) + " bytes");
   }
 }

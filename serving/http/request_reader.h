@@ -46,6 +46,7 @@ class RequestReader {
   HttpLimits limits_;
   Status status_ = Status::kIdle;
   std::string head_text_;
+  bool line_checked_ = false;  ///< the request line in head_text_ is complete and good
   std::uint64_t remaining_bytes_ = 0;
   HttpRequest request_;
   std::optional<MultipartParser> multipart_;

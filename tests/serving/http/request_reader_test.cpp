@@ -53,7 +53,7 @@ TEST(RequestReader, SkipsEmptyLinesBeforeARequest) {
 }
 
 TEST(RequestReader, RefusesAtTheFirstWrongByte) {
-  const std::string bad[] = {"\x16\x03\x01", "GET / HTTP/1.1\n", "GET / HTTP/1.1\r\nA: b\rc",
+  const std::string bad[] = {"SSH-2.0-OpenSSH_9.2\r\n", "\x16\x03\x01", "GET / HTTP/1.1\n", "GET / HTTP/1.1\r\nA: b\rc",
                              std::string("GET /\0", 6)};
   for (const std::string& bytes : bad) {
     RequestReader reader{HttpLimits{}};
