@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <memory>
@@ -36,31 +37,46 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
   return spdlog::level::info;
 }
 
-// A control character in a value would let one event look like two lines.
+bool is_control(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
+void append_code(std::string& out, char c) {
+  char code[5];
+  std::snprintf(code, sizeof code, "\\x%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+  out += code;
+}
+
+// A control character would let one event look like two lines.
 std::string escape_controls(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) {
+    if (is_control(c)) {
+      append_code(out, c);
+    } else {
       out += c;
-      continue;
     }
-    char code[5];
-    std::snprintf(code, sizeof code, "\\x%02x", static_cast<unsigned>(static_cast<unsigned char>(c)));
-    out += code;
   }
   return out;
 }
 
+// Quoted as soon as the end of the value, or what it was before escaping, could be in doubt.
 void append_field(std::string& line, const LogField& field) {
-  const std::string value = escape_controls(field.value);
+  const std::string& value = field.value;
   line.append(" ").append(field.key).append("=");
-  if (!value.empty() && value.find_first_of(" \"=") == std::string::npos) {
+  const bool plain = !value.empty() && value.find_first_of(" \"=\\") == std::string::npos &&
+                     std::none_of(value.begin(), value.end(), is_control);
+  if (plain) {
     line += value;
     return;
   }
   line += '"';
   for (const char c : value) {
-    if (c == '"') line += '\\';
+    if (is_control(c)) {
+      append_code(line, c);
+      continue;
+    }
+    if (c == '"' || c == '\\') line += '\\';
     line += c;
   }
   line += '"';

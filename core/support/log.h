@@ -14,7 +14,7 @@ struct LogField {
 };
 
 /// Writes one line to standard error: `2026-01-31T12:00:00.123Z info [rank=R] message key=value ...`. Values with
-/// spaces are quoted, control characters escaped. Thread-safe.
+/// spaces, quotes, backslashes or `=` are quoted, control characters escaped as \xNN. Thread-safe.
 void log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {});
 
 inline void log_info(std::string_view message, std::initializer_list<LogField> fields = {}) {

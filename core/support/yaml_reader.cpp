@@ -57,6 +57,12 @@ YamlReader::YamlReader(YAML::Node node, std::string source, std::string path)
     throw InvalidInput("configuration",
                        source_ + ": " + (path_.empty() ? "the document" : path_) + ": expected a mapping");
   }
+  if (!node_.IsMap()) return;
+  std::set<std::string> seen;
+  for (const auto& entry : node_) {
+    if (!entry.first.IsScalar()) refuse("?", "a key must be a single word");
+    if (!seen.insert(entry.first.Scalar()).second) refuse(entry.first.Scalar(), "this key is given twice");
+  }
 }
 
 bool YamlReader::has(const std::string& key) const {
@@ -167,15 +173,18 @@ void YamlReader::refuse(const std::string& key, const std::string& problem) cons
 }
 
 YAML::Node load_yaml(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
-  YAML::Node root;
+  std::vector<YAML::Node> documents;
   if (!file.empty()) {
     try {
-      root = YAML::Load(read_text_file(file));
+      documents = YAML::LoadAll(read_text_file(file));
     } catch (const YAML::Exception& error) {
       throw InvalidInput("configuration", file.string() + ": not valid YAML: " + error.what());
     }
   }
+  if (documents.size() > 1) throw InvalidInput("configuration", file.string() + ": it holds more than one document");
+  YAML::Node root = documents.empty() ? YAML::Node() : documents.front();
   if (!root.IsDefined() || root.IsNull()) root = YAML::Node(YAML::NodeType::Map);
+  if (!root.IsMap()) throw InvalidInput("configuration", file.string() + ": the document: expected a mapping");
   for (const std::string& setting : overrides) apply_override(root, setting);
   return root;
 }

@@ -23,7 +23,7 @@ namespace pulmo {
 ///   root.finish();
 class YamlReader {
  public:
-  /// `node` must be a mapping or empty (null).
+  /// `node` must be a mapping without repeated keys, or empty (null).
   YamlReader(YAML::Node node, std::string source, std::string path = "");
 
   bool has(const std::string& key) const;
