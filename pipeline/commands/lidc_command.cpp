@@ -35,13 +35,4 @@ std::function<void()> add_lidc_command(CLI::App& program) {
   };
 }
 
-std::function<void()> add_merge_command(CLI::App& program) {
-  const auto options = std::make_shared<PrepareOptions>();
-  CLI::App* command = program.add_subcommand("merge", "Finish a folder whose parts (--part I/N) are all made");
-  command->add_option("directory", options->output, "The folder that the parts were written to")
-      ->type_name("DIR")
-      ->required();
-  return [options] { print_summary(*options, merge_parts(options->output)); };
-}
-
 }  // namespace pulmo::pipeline

@@ -38,6 +38,7 @@ Ledger whole_ledger(const RunDraft& draft, const std::vector<ShardResult>& shard
   for (const ShardResult& result : shards) {
     ledger.left_out(draft.job_scope, result.left_out);
     ledger.merge_problems(result.problems);
+    ledger.merge_notes(result.notes);
   }
   return ledger;
 }

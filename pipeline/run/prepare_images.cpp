@@ -83,7 +83,7 @@ PlannedRun plan_run(const std::shared_ptr<ImagesRun>& run, const PrepareOptions&
   manifest.spec = run->config.preprocess;
   manifest.shape = {1, 0, manifest.spec.size_px, manifest.spec.size_px};
   manifest.seed = run->config.seed;
-  manifest.provenance = flattened(draft.configuration);
+  manifest.provenance = provenance_of(draft.configuration);
   manifest.provenance["manifest_sha256"] = sha256_hex(run->manifest_text);
 
   planned.shard_samples = static_cast<std::size_t>(run->config.store.shard_samples);

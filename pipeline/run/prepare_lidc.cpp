@@ -78,7 +78,7 @@ PlannedRun plan_run(const std::shared_ptr<LidcRun>& run, const PrepareOptions& o
   manifest.shape = {1, 0, manifest.spec.size_px, manifest.spec.size_px};
   manifest.seed = run->config.seed;
   manifest.phantom = all_phantom(run->archive);
-  manifest.provenance = flattened(draft.configuration);
+  manifest.provenance = provenance_of(draft.configuration);
 
   planned.shard_samples = static_cast<std::size_t>(run->config.store.shard_samples);
   planned.jobs_of_split = run->plan.jobs_of_split;

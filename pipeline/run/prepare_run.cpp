@@ -12,7 +12,7 @@ namespace {
 
 void flatten(const YAML::Node& node, const std::string& path, std::map<std::string, std::string>& values) {
   for (const auto& item : node) {
-    const std::string key = (path.empty() ? "" : path + ".") + item.first.as<std::string>();
+    const std::string key = path + "." + item.first.as<std::string>();
     if (item.second.IsMap()) {
       flatten(item.second, key, values);
     } else {
@@ -55,9 +55,12 @@ std::string fingerprint_of(const YAML::Node& configuration, const std::vector<co
   return digest.hex();
 }
 
-std::map<std::string, std::string> flattened(const YAML::Node& configuration) {
+std::map<std::string, std::string> provenance_of(const YAML::Node& configuration) {
   std::map<std::string, std::string> values;
-  flatten(configuration, "", values);
+  for (const auto& item : configuration) {
+    const auto key = item.first.as<std::string>();
+    if (item.second.IsMap() && key != "preprocess" && key != "store") flatten(item.second, key, values);
+  }
   return values;
 }
 

@@ -34,8 +34,9 @@ struct PlannedRun {
 /// SHA-256 over a configuration and the names and sizes of the input files: equal for equal runs.
 std::string fingerprint_of(const YAML::Node& configuration, const std::vector<const ByteSource*>& sources);
 
-/// `section.key` -> value for all values of a configuration, for the manifest's provenance.
-std::map<std::string, std::string> flattened(const YAML::Node& configuration);
+/// `section.key` -> value for the values of a configuration that the manifest does not say elsewhere: how labels and
+/// split came about. For its provenance.
+std::map<std::string, std::string> provenance_of(const YAML::Node& configuration);
 
 /// The run of all prepare commands: claims the output folder for `fingerprint`, and unless it is finished already
 /// plans, makes the shards of this part, and (when there is only one part) finishes. nullopt: parts of a job array are

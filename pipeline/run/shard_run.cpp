@@ -31,6 +31,7 @@ class ShardInProgress {
     if (options_.strict) refuse_first_problem(outcome.problems);
     result_.left_out.merge(outcome.left_out);
     result_.problems.merge(outcome.problems);
+    result_.notes.merge(outcome.notes);
     if (!outcome.sample) return;
     if (!writer_) writer_ = std::make_unique<ShardWriter>(options_.directory / result_.shard.file, info_);
     writer_->append(*outcome.sample);

@@ -28,6 +28,7 @@ struct JobOutcome {
   std::optional<Sample> sample;
   Tally left_out;  ///< of the run's scope
   Tally problems;
+  Tally notes;
 };
 
 /// Does one job; called from one thread only.
@@ -41,6 +42,7 @@ struct ShardResult {
   std::set<std::string> patients;
   Tally left_out;
   Tally problems;
+  Tally notes;
 };
 
 struct ShardRunOptions {

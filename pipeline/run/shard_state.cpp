@@ -49,6 +49,7 @@ void write_shard_state(const std::filesystem::path& state, const ShardResult& re
   node["patients"] = std::vector<std::string>(result.patients.begin(), result.patients.end());
   node["left_out"] = to_yaml(result.left_out);
   node["problems"] = to_yaml(result.problems);
+  node["notes"] = to_yaml(result.notes);
   YAML::Emitter text;
   text << node;
   write_file_atomically(state_file(state, result.shard.file), std::string(text.c_str()) + "\n");
@@ -67,6 +68,7 @@ std::optional<ShardResult> read_shard_state(const std::filesystem::path& state, 
     for (const auto& patient : node["patients"]) result.patients.insert(patient.as<std::string>());
     result.left_out = tally_from_yaml(node["left_out"]);
     result.problems = tally_from_yaml(node["problems"]);
+    result.notes = tally_from_yaml(node["notes"]);
     return result;
   } catch (const YAML::Exception&) {
     log_warning("a state file cannot be read; its shard is made again", {{"file", path.filename().string()}});

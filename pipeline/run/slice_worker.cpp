@@ -1,6 +1,7 @@
 #include "pipeline/run/slice_worker.h"
 
 #include <memory>
+#include <opencv2/core.hpp>
 #include <string>
 #include <utility>
 
@@ -40,8 +41,7 @@ class SliceWorker {
       return false;
     };
     try {
-      outcome.sample = make_sample(series, slice);
-      outcome.sample->label = job.label;
+      outcome.sample = make_sample(job, series, slice, outcome.notes);
       return true;
     } catch (const InvalidInput& error) {
       return refuse(error.reason(), error.what());
@@ -50,7 +50,7 @@ class SliceWorker {
     }
   }
 
-  Sample make_sample(std::size_t series_index, std::size_t slice_index) {
+  Sample make_sample(const SliceJob& job, std::size_t series_index, std::size_t slice_index, Tally& notes) {
     const ReadSeries& read = task_.archive[series_index];
     const SeriesSlice& slice = read.series.slices[slice_index];
     const SourceEntry& entry = task_.source.entries()[slice.entry];
@@ -59,10 +59,11 @@ class SliceWorker {
     Sample sample;
     sample.image = image_values(done.image);
     if (task_.stores_lungs()) sample.lungs = mask_values(done.lungs);
-    if (task_.stores_nodules()) {
-      const cv::Mat counts = nodule_counts(read.marks, slice_index, pixels.pixels.size());
-      sample.nodules = mask_values(preprocess_counts(counts, task_.config.preprocess));
-    }
+    const cv::Mat nodules =
+        preprocess_counts(nodule_counts(read.marks, slice_index, pixels.pixels.size()), task_.config.preprocess);
+    if (task_.stores_nodules()) sample.nodules = mask_values(nodules);
+    if (job.label > 0 && mostly_outside(nodules, done.lungs)) notes.add("nodule_outside_lungs", entry.name);
+    sample.label = job.label;
     sample.patient = read.series.patient;
     sample.series = read.series.series_uid;
     sample.group = read.series.series_uid;
@@ -79,6 +80,11 @@ class SliceWorker {
       if (!part.box.empty()) counts(part.box) = cv::max(counts(part.box), part.mask);
     }
     return counts;
+  }
+
+  static bool mostly_outside(const cv::Mat& nodules, const cv::Mat& lungs) {
+    const cv::Mat outlined = nodules > 0;
+    return 2 * cv::countNonZero(outlined & (lungs > 0)) < cv::countNonZero(outlined);
   }
 
   const SliceTask& task_;

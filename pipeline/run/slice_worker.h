@@ -23,7 +23,8 @@ struct SliceTask {
 
 /// A worker that reads, decodes and preprocesses the slice of a job. Left out (slices): no_lung_<class> and the other
 /// reasons of preprocess() and decode_dicom(); a normal slice is then replaced by its next alternate, which counts -1
-/// for not_drawn. Problems: what decode_dicom() and reading bytes refuse.
+/// for not_drawn. Problems: what decode_dicom() and reading bytes refuse. Notes: nodule_outside_lungs, a slice of a
+/// nodule whose consensus lies mostly outside of the lung mask: its label is right, yet the picture hides the reason.
 JobWorker make_slice_worker(const SliceTask& task);
 
 }  // namespace pulmo::pipeline

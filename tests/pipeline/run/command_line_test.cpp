@@ -5,9 +5,12 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "core/store/manifest.h"
+#include "core/support/bytes.h"
+#include "pipeline/input/csv.h"
 #include "tests/pipeline/support/lidc_files.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
@@ -49,12 +52,49 @@ TEST_F(PrepareProgram, PreparesAndSaysWhatItMade) {
 }
 
 TEST_F(PrepareProgram, ExplainsEachCommand) {
-  for (const char* command : {"lidc", "images", "phantom", "merge"}) {
+  for (const char* command : {"lidc", "images", "phantom", "annotations", "inspect", "verify", "merge"}) {
     const ProcessResult result = testing::run_process({program(), command, "--help"});
     EXPECT_EQ(result.exit_code, 0) << command;
     EXPECT_THAT(result.out, HasSubstr("Usage: pulmo-prepare " + std::string(command)));
   }
   EXPECT_EQ(testing::run_process({program(), "--version"}).exit_code, 0);
+}
+
+TEST_F(PrepareProgram, InspectsAndVerifiesWhatItMade) {
+  ASSERT_EQ(testing::run_process(lidc()).exit_code, 0);
+  const std::string out = (dir_ / "out").string();
+  const std::string png = (dir_ / "montage.png").string();
+  const ProcessResult text = testing::run_process({program(), "inspect", out, "--montage", png});
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("malignant"));
+  EXPECT_GT(fs::file_size(png), 1000U);
+  const ProcessResult json = testing::run_process({program(), "inspect", out, "--json"});
+  EXPECT_EQ(nlohmann::json::parse(json.out)["total"]["samples"], 24);
+  EXPECT_EQ(testing::run_process({program(), "verify", out}).exit_code, 0);
+  std::string bytes = read_text_file(dir_ / "out/test-00000.h5");
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  testing::write_text(dir_ / "out/test-00000.h5", bytes);
+  const ProcessResult damaged = testing::run_process({program(), "verify", out});
+  EXPECT_EQ(damaged.exit_code, 1);
+  EXPECT_THAT(damaged.err, HasSubstr("must not be used"));
+  EXPECT_EQ(testing::run_process({program(), "inspect", (dir_ / "archive").string()}).exit_code, 1);
+}
+
+TEST_F(PrepareProgram, ListsTheNodulesOfReadings) {
+  const std::string table = (dir_ / "nodules.csv").string();
+  const ProcessResult result = testing::run_process(
+      {program(), "annotations", "--annotations", (dir_ / "archive/annotations").string(), "--output", table});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const CsvTable csv(read_text_file(table), "nodules.csv");
+  ASSERT_EQ(csv.rows().size(), 8U);
+  const auto& row = csv.rows()[0].fields;
+  EXPECT_EQ(row[csv.require("series_uid")], "2.25.1000");
+  EXPECT_EQ(row[csv.require("readers")], "2");
+  EXPECT_EQ(row[csv.require("malignancies")], "5;5");
+  EXPECT_EQ(row[csv.require("slices")], "3");
+  EXPECT_EQ(row[csv.require("consensus_voxels")], "75");           // the diamond of radius 4 encloses 25 pixels
+  EXPECT_EQ(row[csv.require("diameter_mm")], "5.600");             // 8 pixels of 0.7 mm
+  EXPECT_EQ(row[csv.require("consensus_volume_mm3")], "147.000");  // 75 x 0.7 x 0.7 x 4 mm
 }
 
 TEST_F(PrepareProgram, ExitsWithTwoForWrongUsage) {
