@@ -22,6 +22,7 @@ namespace pulmo {
 namespace {
 
 constexpr const char* kMetadataName = "pulmo.json";
+constexpr const char* kDamaged = "not a TorchScript file, or damaged; export it again or copy it anew";
 
 /// Lets LibTorch read the bytes that the digest was made of, without a copy.
 class BytesAdapter final : public caffe2::serialize::ReadAdapterInterface {
@@ -54,7 +55,6 @@ std::string utc_now() {
 }
 
 torch::jit::Module load_module(const std::filesystem::path& path, ByteView bytes, std::string& metadata_json) {
-  constexpr const char* kDamaged = "not a TorchScript file, or damaged; export it again or copy it anew";
   if (!is_intact_archive(bytes)) refuse(path, kDamaged);
   torch::jit::ExtraFilesMap extra{{kMetadataName, ""}};
   try {

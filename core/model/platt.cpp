@@ -60,6 +60,26 @@ Derivatives derive(const Problem& problem, const PlattScaling& at) {
   return d;
 }
 
+/// One Newton step, halved until the cost falls enough; false when it never does.
+bool descend(const Problem& problem, const Derivatives& d, PlattScaling& scaling, double& value) {
+  const double determinant = d.h_slope * d.h_offset - d.h_mixed * d.h_mixed;
+  const double to_slope = -(d.h_offset * d.g_slope - d.h_mixed * d.g_offset) / determinant;
+  const double to_offset = -(d.h_slope * d.g_offset - d.h_mixed * d.g_slope) / determinant;
+  const double descent = d.g_slope * to_slope + d.g_offset * to_offset;
+  double step = 1.0;
+  while (step >= kMinStep) {
+    const PlattScaling tried{scaling.slope + step * to_slope, scaling.offset + step * to_offset};
+    const double tried_value = cost(problem, tried.slope, tried.offset);
+    if (tried_value < value + kDecrease * step * descent) {
+      scaling = tried;
+      value = tried_value;
+      return true;
+    }
+    step /= 2.0;
+  }
+  return false;
+}
+
 }  // namespace
 
 double PlattScaling::probability(double decision) const {
@@ -76,21 +96,7 @@ PlattScaling fit_platt(const std::vector<double>& decisions, const std::vector<b
   for (int iteration = 0; iteration < kMaxIterations; ++iteration) {
     const Derivatives d = derive(problem, scaling);
     if (std::abs(d.g_slope) < kSmallGradient && std::abs(d.g_offset) < kSmallGradient) break;
-    const double determinant = d.h_slope * d.h_offset - d.h_mixed * d.h_mixed;
-    const double to_slope = -(d.h_offset * d.g_slope - d.h_mixed * d.g_offset) / determinant;
-    const double to_offset = -(d.h_slope * d.g_offset - d.h_mixed * d.g_slope) / determinant;
-    const double descent = d.g_slope * to_slope + d.g_offset * to_offset;
-    double step = 1.0;
-    for (; step >= kMinStep; step /= 2.0) {
-      const PlattScaling tried{scaling.slope + step * to_slope, scaling.offset + step * to_offset};
-      const double tried_value = cost(problem, tried.slope, tried.offset);
-      if (tried_value < value + kDecrease * step * descent) {
-        scaling = tried;
-        value = tried_value;
-        break;
-      }
-    }
-    if (step < kMinStep) break;  // no way down from here: it is the minimum to rounding
+    if (!descend(problem, d, scaling, value)) break;  // no way down from here: it is the minimum to rounding
   }
   return scaling;
 }

@@ -10,6 +10,7 @@ namespace pulmo::features {
 namespace {
 
 constexpr std::size_t kBins = 16;
+constexpr std::size_t kBinWidth = 65536 / kBins;
 constexpr double kTruncate = 4.0;  // kernels reach four standard deviations
 constexpr int kHogSide = 64;
 
@@ -68,7 +69,7 @@ struct Kernels {
 };
 
 Kernels kernels_of(double sigma) {
-  const int radius = static_cast<int>(kTruncate * sigma + 0.5);
+  const int radius = static_cast<int>(std::lround(kTruncate * sigma));
   Kernels kernels{cv::Mat(1, 2 * radius + 1, CV_32F), cv::Mat(1, 2 * radius + 1, CV_32F)};
   double sum = 0.0;
   for (int x = -radius; x <= radius; ++x) sum += std::exp(-0.5 * x * x / (sigma * sigma));
@@ -104,10 +105,9 @@ void add_histogram(FeatureList& list, const cv::Mat& image, const cv::Mat& lungs
   for (const int percent : {5, 25, 50, 75, 95}) {
     list.add("grey.percentile" + std::to_string(percent), percentile(counts, total, percent));
   }
-  constexpr std::size_t kWidth = 65536 / kBins;
   for (std::size_t bin = 0; bin < kBins; ++bin) {
     double sum = 0.0;
-    for (std::size_t value = bin * kWidth; value < (bin + 1) * kWidth; ++value) sum += counts[value];
+    for (std::size_t value = bin * kBinWidth; value < (bin + 1) * kBinWidth; ++value) sum += counts[value];
     list.add("grey.bin" + std::to_string(bin), sum / std::max(1.0, total));
   }
 }

@@ -13,8 +13,8 @@
 namespace pulmo::features {
 namespace {
 
-constexpr int kLevels = 32;
-constexpr int kTable = kLevels + 1;  // level 0 is "outside the lungs"
+constexpr std::size_t kLevels = 32;
+constexpr std::size_t kTable = kLevels + 1;  // level 0 is "outside the lungs"
 constexpr std::array<const char*, 6> kProperties = {"contrast", "dissimilarity", "homogeneity",
                                                     "energy",   "correlation",   "entropy"};
 using Properties = std::array<double, kProperties.size()>;
@@ -46,44 +46,50 @@ Counts count_pairs(const cv::Mat& levels, int dy, int dx) {
   for (int y = 0; y + dy < levels.rows; ++y) {
     const auto* here = levels.ptr<unsigned char>(y);
     const auto* there = levels.ptr<unsigned char>(y + dy) + dx;
-    for (int x = from; x < to; ++x) ++counts[static_cast<std::size_t>(here[x] * kTable + there[x])];
+    for (int x = from; x < to; ++x) ++counts[here[x] * kTable + there[x]];
   }
   return counts;
 }
 
-/// Properties of the symmetric, normalised matrix; all 0 without a pair.
-Properties properties_of(const Counts& counts) {
-  std::array<double, kLevels * kLevels> p{};
+/// The counts both ways, summing to 1; all 0 without a pair.
+std::array<double, kLevels * kLevels> symmetric_shares(const Counts& counts) {
+  std::array<double, kLevels * kLevels> shares{};
   double total = 0.0;
-  for (int i = 0; i < kLevels; ++i) {
-    for (int j = 0; j < kLevels; ++j) {
-      const auto at = [&](int a, int b) {
-        return static_cast<double>(counts[static_cast<std::size_t>((a + 1) * kTable + b + 1)]);
-      };
-      total += p[static_cast<std::size_t>(i * kLevels + j)] = at(i, j) + at(j, i);
+  for (std::size_t i = 0; i < kLevels; ++i) {
+    for (std::size_t j = 0; j < kLevels; ++j) {
+      const double both = counts[(i + 1) * kTable + j + 1] + counts[(j + 1) * kTable + i + 1];
+      shares[i * kLevels + j] = both;
+      total += both;
     }
   }
-  if (total == 0.0) return {};
+  for (double& share : shares) share /= std::max(1.0, total);
+  return shares;
+}
+
+/// In the order of kProperties; all 0 without a pair.
+Properties properties_of(const Counts& counts) {
+  const auto shares = symmetric_shares(counts);
   Properties result{};
   double mean = 0.0;
   double square = 0.0;
   double product = 0.0;
   double energy = 0.0;
-  for (int i = 0; i < kLevels; ++i) {
-    for (int j = 0; j < kLevels; ++j) {
-      const double share = p[static_cast<std::size_t>(i * kLevels + j)] / total;
-      if (share == 0.0) continue;
-      const double gap = i - j;
-      result[0] += share * gap * gap;
-      result[1] += share * std::abs(gap);
-      result[2] += share / (1.0 + gap * gap);
-      energy += share * share;
-      mean += share * i;
-      square += share * i * i;
-      product += share * i * j;
-      result[5] -= share * std::log2(share);
-    }
+  for (std::size_t cell = 0; cell < shares.size(); ++cell) {
+    const double share = shares[cell];
+    if (share == 0.0) continue;
+    const auto i = static_cast<double>(cell / kLevels);
+    const auto j = static_cast<double>(cell % kLevels);
+    const double gap = i - j;
+    result[0] += share * gap * gap;
+    result[1] += share * std::abs(gap);
+    result[2] += share / (1.0 + gap * gap);
+    energy += share * share;
+    mean += share * i;
+    square += share * i * i;
+    product += share * i * j;
+    result[5] -= share * std::log2(share);
   }
+  if (energy == 0.0) return result;
   const double variance = square - mean * mean;
   result[3] = std::sqrt(energy);
   result[4] = variance < 1e-12 ? 1.0 : (product - mean * mean) / variance;  // one level only correlates with itself
