@@ -66,15 +66,14 @@ cv::Mat windowed(const Slice& slice, const PreprocessSpec& spec) {
   return image;
 }
 
-cv::Mat smoothed(const cv::Mat& image, double sigma_px) {
+// In place: the filter reads rows ahead of those it writes.
+void smooth(cv::Mat& image, double sigma_px) {
   if (sigma_px <= 0.0) {
-    return image;
+    return;
   }
   const int reach = static_cast<int>(kKernelReach * sigma_px + 0.5);
   const cv::Mat kernel = cv::getGaussianKernel(2 * reach + 1, sigma_px, CV_32F);
-  cv::Mat result;
-  cv::sepFilter2D(image, result, CV_32F, kernel, kernel, cv::Point(-1, -1), 0.0, cv::BORDER_REFLECT);
-  return result;
+  cv::sepFilter2D(image, image, CV_32F, kernel, kernel, cv::Point(-1, -1), 0.0, cv::BORDER_REFLECT);
 }
 
 // The picture under the square, with `beyond` where the square reaches over its edge.
@@ -116,7 +115,8 @@ cv::Mat normalised_square(const cv::Mat& image, const cv::Rect& square, int size
 PreprocessedSlice preprocess(const Slice& slice, const PreprocessSpec& spec) {
   check_size(slice.pixels.rows, slice.pixels.cols);
   const cv::Rect square = source_square(slice.pixels.rows, slice.pixels.cols, spec.crop_px);
-  const cv::Mat filtered = smoothed(windowed(slice, spec), spec.gaussian_sigma_px);
+  cv::Mat filtered = windowed(slice, spec);
+  smooth(filtered, spec.gaussian_sigma_px);
   cv::Mat image = normalised_square(filtered, square, spec.size_px);
   PreprocessedSlice result;
   result.kind = slice.kind;

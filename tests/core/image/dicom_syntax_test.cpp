@@ -113,10 +113,9 @@ TEST_P(DicomSyntax, DecodesEveryFrame) {
 TEST_P(DicomSyntax, IsRefusedOrDecodedWhenCutOrMutated) {
   const std::vector<std::int16_t> values = smooth(1, 4000);
   const Bytes whole = converted(picture(values), GetParam().command);
-  const auto half = static_cast<std::ptrdiff_t>(whole.size() / 2);
-  for (const std::ptrdiff_t length : {half, static_cast<std::ptrdiff_t>(whole.size()) - 40}) {
-    const Bytes cut(whole.begin(), whole.begin() + length);
-    EXPECT_EQ(testing::refusal_of([&] { decode_dicom(cut, "test.dcm"); }), "truncated_dicom") << length;
+  for (const std::ptrdiff_t missing : {10, 40, 80}) {
+    const Bytes cut(whole.begin(), whole.end() - missing);
+    EXPECT_EQ(testing::refusal_of([&] { decode_dicom(cut, "test.dcm"); }), "truncated_dicom") << missing;
   }
   Random random(derive_seed(2, GetParam().name));
   for (int round = 0; round < 300; ++round) {
