@@ -48,6 +48,7 @@ Json result_of(const Prediction& prediction, const BundleMetadata& metadata) {
                           {"queue", milliseconds(prediction.times.queue_s)},
                           {"infer", milliseconds(prediction.times.infer_s)}};
   if (!prediction.preview_png.empty()) result["preview"] = "data:image/png;base64," + base64(prediction.preview_png);
+  if (!prediction.picture_png.empty()) result["picture"] = "data:image/png;base64," + base64(prediction.picture_png);
   return result;
 }
 

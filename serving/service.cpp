@@ -5,6 +5,7 @@
 #include <exception>
 #include <mutex>
 #include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
 #include <thread>
 
 #include "core/image/preprocess.h"
@@ -17,6 +18,7 @@ namespace pulmo::serving {
 namespace {
 
 constexpr double kLittleLung = 0.05;  // of the picture: the slice lies at an end of the lungs, or is no axial chest CT
+constexpr double kPictureSide = 512;  // pixels of a picture for people
 constexpr double kNearThreshold = 0.05;  // probabilities so close to the operating point could go either way
 
 double seconds_since(Clock::time_point begin) {
@@ -44,13 +46,26 @@ std::vector<std::uint16_t> to_sample(const cv::Mat& image, std::int64_t channels
   return sample;
 }
 
-Bytes to_png(const cv::Mat& image) {
+/// Values in [low, high] as 8-bit grey.
+Bytes to_png(const cv::Mat& image, double low, double high) {
   cv::Mat grey;
-  image.convertTo(grey, CV_8U, 255.0 / 65535.0);
+  const double scale = 255.0 / (high - low);
+  image.convertTo(grey, CV_8U, scale, -low * scale);
+  const double shrink = kPictureSide / std::max(grey.rows, grey.cols);
+  if (shrink < 1.0) cv::resize(grey, grey, {}, shrink, shrink, cv::INTER_AREA);
   std::vector<unsigned char> encoded;
   cv::imencode(".png", grey, encoded);
   const ByteView bytes = std::as_bytes(std::span(encoded));
   return {bytes.begin(), bytes.end()};
+}
+
+void draw(const pulmo::Slice& slice, const PreprocessedSlice& ready, const PreprocessSpec& spec,
+          Prediction& prediction) {
+  prediction.preview_png = to_png(ready.image, 0.0, 65535.0);
+  // A browser shows PNG and JPEG by itself.
+  if (slice.kind == PixelKind::kHounsfield) {
+    prediction.picture_png = to_png(slice.pixels, spec.window_low_hu, spec.window_high_hu);
+  }
 }
 
 std::size_t positive_index(const BundleMetadata& metadata) {
@@ -247,7 +262,7 @@ std::vector<std::uint16_t> Service::decode_and_preprocess(Slice& slice) {
   metrics_.observe_stage(Stage::kPreprocess, prediction.times.preprocess_s);
   prediction.kind = ready.kind;
   prediction.lung_fraction = ready.lung_fraction;
-  if (slice.request->options.preview) prediction.preview_png = to_png(ready.image);
+  if (slice.request->options.preview) draw(decoded, ready, predictor_->metadata().spec, prediction);
   return to_sample(ready.image, predictor_->metadata().channels);
 }
 

@@ -50,7 +50,8 @@ struct Prediction {
   double lung_fraction = 0.0;
   std::vector<std::string> warnings;  ///< for people
   SliceTimes times;
-  Bytes preview_png;  ///< the preprocessed picture, when asked for
+  Bytes preview_png;  ///< when asked for: the preprocessed picture, as the model sees it
+  Bytes picture_png;  ///< when asked for, of DICOM: the slice in the model's window, 512 pixels a side at most
 };
 
 /// The file is at fault.

@@ -137,6 +137,7 @@ async function showModel() {
   byId("model-name").textContent = model.name;
   byId("model-version").textContent = `version ${model.versions[0]}`;
   byId("build").textContent = `pulmo ${server.version}`;
+  if (model.parameters.preprocess.mask === "none") byId("mask-note").textContent = "This model sees the whole picture.";
   byId("phantom").hidden = !model.parameters.phantom;
   byId("served").hidden = false;
 }

@@ -81,6 +81,7 @@ export class ResultCard {
     this.listFacts(answer, result);
     if (result.preview) {
       this.pictures.model = result.preview;
+      this.pictures.upload ??= result.picture;
       this.show(this.pictures.upload ? "upload" : "model");
       this.find(".views").hidden = !this.pictures.upload;
     }
@@ -115,12 +116,12 @@ export class ResultCard {
     addFact(more, "Model file (SHA-256)", answer.model.sha256);
     addFact(more, "Request", answer.request_id);
     addFact(more, "Stages", ...Object.entries(times).map(([stage, ms]) => `${stage} ${milliseconds(ms)}`));
-    const { preview, ...shown } = result;
+    const { preview, picture, ...shown } = result;
     this.find("pre").textContent = JSON.stringify({ ...answer, results: [shown] }, null, 2);
     this.answer = { ...answer, results: [shown] };
   }
 
   release() {
-    if (this.pictures.upload) URL.revokeObjectURL(this.pictures.upload);
+    if (this.pictures.upload?.startsWith("blob:")) URL.revokeObjectURL(this.pictures.upload);
   }
 }

@@ -197,7 +197,7 @@ class PredictTest(unittest.TestCase):
 
     def test_replies_match_the_openapi_document(self):
         schemas = self.server.get("/openapi.json").json()["components"]["schemas"]
-        answer = self.predict(self.png, "image/png", "/v1/predict?preview=1")
+        answer = self.predict(self.dicom, "application/dicom", "/v1/predict?preview=1")
         self.assertEqual(set(schemas["Prediction"]["required"]), set(answer))
         result = schemas["Result"]
         self.assertEqual(set(result["required"]), KEYS)

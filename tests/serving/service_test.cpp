@@ -143,6 +143,7 @@ TEST_F(ServiceTest, GivesAPreviewWhenAsked) {
   options.preview = true;
   const auto shown = std::get<Prediction>(outcomes({{"a", encoded(chest_picture())}}, options).front());
   EXPECT_EQ(decode_slice(shown.preview_png, "preview").pixels.rows, 64);
+  EXPECT_TRUE(shown.picture_png.empty());  // of a PNG the browser has its own
 }
 
 TEST_F(ServiceTest, WarnsOfWhatThePersonShouldKnow) {
