@@ -50,7 +50,7 @@ void initialise(torch::nn::Module& module, std::uint64_t seed) {
       continue;
     }
     const double fan_in = static_cast<double>(tensor.numel() / tensor.size(0));
-    const double bound = std::sqrt(6.0 / fan_in);
+    const double bound = 1.0 / std::sqrt(fan_in);
     Random random(derive_seed(seed, "init." + parameter.key()));
     torch::Tensor values = at::empty(tensor.sizes(), at::kFloat);
     float* data = values.data_ptr<float>();
