@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # From nothing to a served prediction: installs, builds, makes a phantom archive, prepares it, trains on two MPI ranks,
 # prints the comparison table, serves the best model and posts a held-out slice to it.
-#   scripts/demo.sh [--exit] [--port 8080] [--output runs/demo] [--patients 48] [--epochs 8]
-# --exit: end after the answer instead of serving on. Every figure it prints is from the synthetic phantom.
+#   scripts/demo.sh [--exit] [--port 8080] [--output runs/demo] [--patients 64] [--epochs 30]
+# --exit: end after the answer instead of serving on. Every figure it prints is from the synthetic phantom. Slices are
+# prepared at 112 x 112 so that two cores see enough epochs within minutes; real runs use the default of 224 x 224.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-exit_after=0 port=8080 output=runs/demo patients=48 epochs=8
+exit_after=0 port=8080 output=runs/demo patients=64 epochs=30
 while (($#)); do
   case "$1" in
     --exit) exit_after=1; shift ;;
@@ -34,16 +35,17 @@ export OMPI_MCA_rmaps_base_oversubscribe=1  # two ranks, even on one core
 step "Making a phantom archive of $patients patients"
 rm -rf "$output"
 mkdir -p "$output"
-"$bin/pulmo-prepare" phantom --output "$output/archive" --patients "$patients" --seed 7
+"$bin/pulmo-prepare" phantom --output "$output/archive" --patients "$patients" --slices 60 --seed 7
 
 step "Preparing shards"
 "$bin/pulmo-prepare" lidc --input "$output/archive/images" --annotations "$output/archive/annotations" \
-  --config configs/prepare.yaml --output "$output/data"
+  --config configs/prepare.yaml --set preprocess.size_px=112 --output "$output/data"
 "$bin/pulmo-prepare" verify "$output/data"
 "$bin/pulmo-prepare" inspect "$output/data" --montage "$output/montage.png"
 
 step "Training the rows of the comparison table on 2 ranks"
-mpirun -n 2 "$bin/pulmo-train" compare --config configs/compare.yaml --set training.epochs="$epochs" \
+mpirun -n 2 "$bin/pulmo-train" compare --config configs/compare.yaml --set 'rows=[majority, svm, proposed_cnn]' \
+  --set training.epochs="$epochs" --set augmentation.flips=true --set augmentation.shift_px=4 \
   --data "$output/data" --output "$output/run"
 
 step "Serving the proposed CNN"
