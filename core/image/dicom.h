@@ -50,14 +50,16 @@ struct DecodeLimits {
 /// True when the bytes look like a DICOM Part 10 file (or a bare data set), by their first bytes.
 bool looks_like_dicom(ByteView bytes);
 
-/// Reads the header only; pixel data need not be there. `name` stands for the file in messages.
-/// Throws InvalidInput: not_dicom, truncated_dicom. Thread-safe.
+/// Reads the header only; pixel data need not be there. `name` stands for the file in messages. Of an Enhanced CT,
+/// position, orientation, spacing and rescale are those of the first frame. A rescale value that is there but no number
+/// is NaN. Throws InvalidInput: not_dicom, truncated_dicom, too_large. Thread-safe.
 DicomHeader read_dicom_header(ByteView bytes, std::string_view name);
 
 /// Decodes frame `frame` (0-based) of a CT image to HU with its own rescale slope and intercept. Pixels of the padding
 /// value become -1000 HU (air) at most. MONOCHROME1 is inverted back.
+/// Transfer syntaxes: implicit, explicit and big endian, deflated, RLE, JPEG, JPEG-LS, JPEG 2000.
 /// Throws InvalidInput: not_dicom, truncated_dicom, wrong_modality, no_pixel_data, too_large, bad_pixel_format,
-/// unsupported_transfer_syntax. Thread-safe.
+/// unsupported_transfer_syntax, no_such_frame. Thread-safe.
 Slice decode_dicom(ByteView bytes, std::string_view name, const DecodeLimits& limits = {}, std::int64_t frame = 0);
 
 }  // namespace pulmo

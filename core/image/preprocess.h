@@ -48,7 +48,9 @@ struct PreprocessedSlice {
 
 /// The one preprocessing of pulmo (SPEC section 1): window, Gaussian filter, central crop, min-max normalisation,
 /// resize, lung mask, rounding to the 1/65535 grid. Used by prepare and by serve.
-/// Throws InvalidInput: constant_image, no_lung, too_small. Pure function, thread-safe.
+/// docs/preprocessing.md has every number. Pictures that are not square are padded with black, never stretched.
+/// Throws InvalidInput: constant_image, no_lung, not_finite, too_small. `spec` must be valid. Pure function,
+/// thread-safe.
 PreprocessedSlice preprocess(const Slice& slice, const PreprocessSpec& spec);
 
 /// Where a point of the original slice lies in the preprocessed one, pixel centres at whole numbers in both.
