@@ -74,10 +74,11 @@ class FirstLight(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory(prefix="pulmo-e2e-")
         root = pathlib.Path(cls.folder.name)
         cls.archive, cls.data, cls.run_dir = root / "archive", root / "data", root / "run"
-        run(BIN / "pulmo-prepare", "phantom", "--output", cls.archive, "--patients", 10, "--seed", 3)
+        run(BIN / "pulmo-prepare", "phantom", "--output", cls.archive, "--patients", 18, "--slices",
+            30, "--seed", 3)
         cls.prepared = run(BIN / "pulmo-prepare", "lidc", "--input", cls.archive / "images", "--annotations",
                            cls.archive / "annotations", "--config", CONFIGS / "prepare.yaml", "--set",
-                           f"preprocess.size_px={SIZE}", "--output", cls.data)
+                           f"preprocess.size_px={SIZE}", "--set", "split.validation_fraction=0.25", "--output", cls.data)
         cls.trained = run("mpirun", "-n", 2, BIN / "pulmo-train", "fit", "--config", CONFIGS / "train/proposed_cnn.yaml",
                           "--set", "training.epochs=2", "--set", "training.precision=fp32", "--data", cls.data,
                           "--output", cls.run_dir)

@@ -47,7 +47,7 @@ TEST(Network, StartsFromWeightsThatOnlyTheSeedDecides) {
   }
 }
 
-TEST(Network, StartsFromHeUniformWeightsAndZeroBiases) {
+TEST(Network, StartsFromPyTorchsUniformWeightsAndZeroBiases) {
   const auto network = make_network({.name = "proposed_cnn", .size_px = 64, .seed = 5});
   for (const auto& item : network->named_parameters()) {
     const torch::Tensor& values = item.value();
@@ -55,7 +55,7 @@ TEST(Network, StartsFromHeUniformWeightsAndZeroBiases) {
       EXPECT_EQ(values.abs().max().item<float>(), 0.0F) << item.key();
       continue;
     }
-    const double variance = 2.0 / static_cast<double>(values.numel() / values.size(0));
+    const double variance = 1.0 / (3.0 * static_cast<double>(values.numel() / values.size(0)));
     EXPECT_LE(values.abs().max().item<double>(), std::sqrt(3.0 * variance) * 1.000001) << item.key();
     const double tolerance = 4.0 / std::sqrt(static_cast<double>(values.numel()));
     EXPECT_NEAR(values.to(torch::kDouble).pow(2).mean().item<double>() / variance, 1.0, tolerance) << item.key();
