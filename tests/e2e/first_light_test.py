@@ -139,7 +139,7 @@ class FirstLight(unittest.TestCase):
             with torch.no_grad():
                 logits = module(torch.from_numpy(images[row["instance"]])[None]) / metadata["temperature"]
             twin = torch.softmax(logits.double(), 1)[0].tolist()
-            for name, expected in zip(metadata["class_names"], twin):
+            for name, expected in zip(metadata["classes"], twin):
                 served = answer["results"][0]["probabilities"][name]
                 self.assertAlmostEqual(served, expected, delta=1e-5)
                 self.assertAlmostEqual(served, float(row[f"p_{name}"]), delta=1e-6)
