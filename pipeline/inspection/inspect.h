@@ -10,7 +10,7 @@ namespace pulmo::pipeline {
 /// InvalidInput("manifest", "shard") when the folder does not fit together.
 std::string describe(const std::filesystem::path& directory);
 
-/// The same for programs: one JSON object (docs/prepare.md lists the keys).
+/// The same for programs: one JSON object (docs/formats.md lists the keys).
 std::string describe_json(const std::filesystem::path& directory);
 
 }  // namespace pulmo::pipeline

@@ -219,7 +219,7 @@ void check(const MontageOptions& options) {
     throw InvalidInput("montage", std::string("montage: ") + name + " is " + std::to_string(value) + ", must be in [" +
                                       std::to_string(low) + ", " + std::to_string(high) + "]");
   };
-  within("columns", options.columns, 1, 64);
+  within("columns", options.columns, 1, 100);
   within("samples_per_class", options.samples_per_class, 1, 1000);
   within("tile_px", options.tile_px, 64, 1024);
 }
