@@ -1,12 +1,17 @@
 #include "training/classical_rows.h"
 
+#include <torch/script.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <mutex>
 #include <thread>
 
 #include "core/model/features.h"
+#include "core/model/forest.h"
 #include "core/model/majority.h"
+#include "core/model/svm.h"
 #include "core/support/log.h"
 #include "training/sampler.h"
 
@@ -71,38 +76,77 @@ cv::Mat gather_features(const PreparedData& data, int threads, const Communicato
 
 }  // namespace
 
-TrainedModel train_majority(const PreparedData& data, const Communicator& communicator) {
+ClassicalRows::ClassicalRows(const CompareOptions& options, const PreparedData& data, int threads,
+                             const Communicator& communicator)
+    : options_(options), data_(data), threads_(threads), communicator_(communicator) {}
+
+const std::vector<std::string>& ClassicalRows::names() {
+  static const std::vector<std::string> names = {"majority", "svm", "forest"};
+  return names;
+}
+
+TrainedModel ClassicalRows::train(const std::string& row) {
+  if (row == "svm") return train_on_features(row, [this](const FeatureRows& rows) { return fit_svm(rows); });
+  if (row == "forest") return train_on_features(row, [this](const FeatureRows& rows) { return fit_forest(rows); });
   TrainedModel model;
-  model.row = "majority";
-  if (communicator.is_root()) {
-    model.module = majority_to_torchscript(data.train.class_counts(data.classes.names.size()));
+  model.row = row;
+  if (communicator_.is_root()) {
+    model.module = majority_to_torchscript(data_.train.class_counts(data_.classes.names.size()));
   }
   return model;
 }
 
-TrainedModel train_svm_row(const PreparedData& data, const SvmOptions& options, int threads,
-                           const Communicator& communicator) {
+const FeatureRows& ClassicalRows::features() {
+  if (features_) return *features_;
+  FeatureRows& rows = features_.emplace();
+  rows.features = gather_features(data_, threads_, communicator_);
+  rows.classes = data_.classes.size();
+  for (std::int64_t i = 0; communicator_.is_root() && i < data_.train.size(); ++i) {
+    rows.labels.push_back(data_.train.label(i));
+    rows.patients.push_back(data_.train.patient(i));
+  }
+  return rows;
+}
+
+TrainedModel ClassicalRows::train_on_features(const std::string& row,
+                                              const std::function<torch::jit::Module(const FeatureRows&)>& fit) {
   const auto start = Clock::now();
   TrainedModel model;
-  model.row = "svm";
+  model.row = row;
   model.input = BundleInput::kFeatures;
-  FeatureRows rows;
-  rows.features = gather_features(data, threads, communicator);
-  communicator.together([&] {
-    if (!communicator.is_root()) return;
-    rows.classes = data.classes.size();
-    for (std::int64_t i = 0; i < data.train.size(); ++i) {
-      rows.labels.push_back(data.train.label(i));
-      rows.patients.push_back(data.train.patient(i));
-    }
-    const SvmModel svm = train_svm(rows, options);
-    log_info("svm trained", {{"c", std::to_string(svm.c)},
-                             {"gamma", std::to_string(svm.gamma)},
-                             {"cross_validated_roc_auc", std::to_string(svm.validation_auc)}});
-    model.module = svm_to_torchscript(svm);
+  const FeatureRows& rows = features();
+  communicator_.together([&] {
+    if (communicator_.is_root()) model.module = fit(rows);
   });
   model.seconds = seconds_since(start);
   return model;
+}
+
+torch::jit::Module ClassicalRows::fit_svm(const FeatureRows& rows) const {
+  SvmOptions options = options_.svm;
+  options.seed = options_.fit.training.seed;
+  options.threads = all_threads();
+  const SvmModel svm = train_svm(rows, options);
+  log_info("svm trained", {{"c", std::to_string(svm.c)},
+                           {"gamma", std::to_string(svm.gamma)},
+                           {"cross_validated_roc_auc", std::to_string(svm.validation_auc)}});
+  return svm_to_torchscript(svm);
+}
+
+torch::jit::Module ClassicalRows::fit_forest(const FeatureRows& rows) const {
+  ForestOptions options = options_.forest;
+  options.seed = options_.fit.training.seed;
+  options.threads = all_threads();
+  const ForestModel forest = train_forest(rows, options);
+  log_info("forest trained", {{"depth", std::to_string(forest.depth)},
+                              {"feature_share", std::to_string(forest.feature_share)},
+                              {"cross_validated_roc_auc", std::to_string(forest.validation_auc)}});
+  return forest_to_torchscript(forest);
+}
+
+// The other ranks of this machine wait meanwhile: rank 0 may use their processors.
+int ClassicalRows::all_threads() const {
+  return threads_ * communicator_.local_size();
 }
 
 }  // namespace pulmo::training

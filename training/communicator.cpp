@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <set>
+#include <sstream>
 
 #include "training/launch.h"
 
@@ -35,6 +37,12 @@ int count_local_ranks() {
   MPI_Comm_size(local, &size);
   MPI_Comm_free(&local);
   return size;
+}
+
+std::string as_text(const std::vector<int>& numbers) {
+  std::string text;
+  for (const int number : numbers) text.append(std::to_string(number)).append(" ");
+  return text;
 }
 
 std::string machine_name() {
@@ -151,11 +159,29 @@ void Communicator::together(const std::function<void()>& work) const {
   throw PeerFailed();
 }
 
+std::vector<std::string> Communicator::local_gather(const std::string& text) const {
+  const std::vector<std::string> machines = all_gather(mpi_ ? machine_name() : std::string());
+  const std::vector<std::string> texts = all_gather(text);
+  std::vector<std::string> local;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (machines[i] == machines[static_cast<std::size_t>(rank_)]) local.push_back(texts[i]);
+  }
+  return local;
+}
+
 std::size_t Communicator::ranks_sharing_processors(const std::vector<int>& processors) const {
-  std::string mine = mpi_ ? machine_name() : std::string();
-  for (const int processor : processors) mine.append(" ").append(std::to_string(processor));
-  const std::vector<std::string> all = all_gather(mine);
+  const std::string mine = as_text(processors);
+  const std::vector<std::string> all = local_gather(mine);
   return static_cast<std::size_t>(std::count(all.begin(), all.end(), mine));
+}
+
+std::size_t Communicator::processors_of_machine(const std::vector<int>& processors) const {
+  std::set<int> used;
+  for (const std::string& text : local_gather(as_text(processors))) {
+    std::istringstream numbers(text);
+    for (int processor = 0; numbers >> processor;) used.insert(processor);
+  }
+  return used.size();
 }
 
 void Communicator::finalize() {

@@ -56,6 +56,8 @@ class Communicator {
   int local_size() const { return local_size_; }
   /// Ranks of this machine that may run on exactly the same processors, this one included.
   std::size_t ranks_sharing_processors(const std::vector<int>& processors) const;
+  /// How many processors the ranks of this machine may run on, all together.
+  std::size_t processors_of_machine(const std::vector<int>& processors) const;
 
   /// Leaves MPI in good order. Only on the way of success, or of a failure that all ranks know of: a rank waiting here
   /// for a dead one would hang. Not in a destructor for the same reason.
@@ -65,6 +67,8 @@ class Communicator {
 
  private:
   Communicator() = default;
+  /// What every rank of this machine says of itself.
+  std::vector<std::string> local_gather(const std::string& text) const;
 
   bool mpi_ = false;    ///< whether MPI is up
   bool owner_ = false;  ///< whether this object initialised it

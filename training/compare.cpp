@@ -15,6 +15,11 @@
 namespace pulmo::training {
 namespace {
 
+bool is_classical(const std::string& row) {
+  const auto& names = ClassicalRows::names();
+  return std::find(names.begin(), names.end(), row) != names.end();
+}
+
 bool is_network(const std::string& row) {
   const auto names = network_names();
   return std::find(names.begin(), names.end(), row) != names.end();
@@ -22,9 +27,11 @@ bool is_network(const std::string& row) {
 
 void check_rows(const CompareOptions& options) {
   for (const std::string& row : options.rows) {
-    if (row == "majority" || row == "svm" || is_network(row)) continue;
-    std::string known = "majority, svm";
-    for (const std::string& name : network_names()) known.append(", ").append(name);
+    if (is_classical(row) || is_network(row)) continue;
+    std::string known;
+    for (const auto& names : {ClassicalRows::names(), network_names()}) {
+      for (const std::string& name : names) known.append(known.empty() ? "" : ", ").append(name);
+    }
     throw InvalidInput("configuration", "rows: unknown row '" + row + "'; known: " + known);
   }
   if (std::find(options.rows.begin(), options.rows.end(), options.reference) == options.rows.end()) {
@@ -42,11 +49,7 @@ struct Workshop {
   const CompareJob& job;
   const PreparedData& data;
   const Communicator& communicator;
-
-  int all_threads() const {
-    // The other ranks of this machine wait while rank 0 trains the machine: it may use their processors.
-    return at::get_num_threads() * communicator.local_size();
-  }
+  ClassicalRows& classical;
 };
 
 FitJob network_job(const Workshop& shop, const std::string& row) {
@@ -63,15 +66,7 @@ FitJob network_job(const Workshop& shop, const std::string& row) {
 RowResult make_classical(const Workshop& shop, const std::string& row, const std::string& identity) {
   const FitOptions& options = shop.job.options.fit;
   open_run_folder(shop.job.folder / row, shop.job.fresh, shop.communicator);
-  TrainedModel model;
-  if (row == "majority") {
-    model = train_majority(shop.data, shop.communicator);
-  } else {
-    SvmOptions svm = shop.job.options.svm;
-    svm.seed = options.training.seed;
-    svm.threads = shop.all_threads();
-    model = train_svm_row(shop.data, svm, at::get_num_threads(), shop.communicator);
-  }
+  TrainedModel model = shop.classical.train(row);
   model.identity = identity;
   const Judging judging{options.evaluation, options.training.seed, at::get_num_threads(), shop.job.interrupted};
   return finish_model(model, shop.data, shop.job.folder / row, judging, shop.communicator);
@@ -130,7 +125,8 @@ void write_comparison(const Comparison& comparison, const std::filesystem::path&
 }  // namespace
 
 std::string compare(const CompareJob& job, const PreparedData& data, const Communicator& communicator) {
-  const Workshop shop{job, data, communicator};
+  ClassicalRows classical(job.options, data, at::get_num_threads(), communicator);
+  const Workshop shop{job, data, communicator, classical};
   communicator.together([&] {
     check_rows(job.options);
     check_trainable(data, communicator.size());

@@ -25,11 +25,11 @@ NetworkOptions network_options(const FitOptions& options, const PreparedData& da
   return network;
 }
 
-// auto: a checkpoint's precision, so that a resumed run goes on as it began; else what all processors do well.
+// auto: a checkpoint's precision, so that a resumed run goes on as it began; else what all processors do best.
 Precision choose_precision(Precision asked, const std::optional<Checkpoint>& checkpoint, const Communicator& ranks) {
-  const bool lacks_bf16 = ranks.max(std::uint64_t{processor_has_bf16() ? 0U : 1U}) != 0;
+  const bool some_prefer_fp32 = ranks.max(std::uint64_t{processor_prefers_bf16() ? 0U : 1U}) != 0;
   if (asked != Precision::kAuto) return asked;
-  if (!checkpoint) return lacks_bf16 ? Precision::kFp32 : Precision::kBf16;
+  if (!checkpoint) return some_prefer_fp32 ? Precision::kFp32 : Precision::kBf16;
   return checkpoint->precision == to_string(Precision::kBf16) ? Precision::kBf16 : Precision::kFp32;
 }
 
@@ -70,6 +70,9 @@ int set_up_compute(const ComputeOptions& options, const Communicator& communicat
   const int threads =
       threads_for_rank(static_cast<int>(options.threads), processors.size(), sharing, process_environment());
   at::set_num_threads(threads);
+  const auto hint =
+      binding_hint(communicator.processors_of_machine(processors), machine_processors(), process_environment());
+  if (hint && communicator.is_root()) log_warning(*hint);
   // Each step frees and asks for the same large blocks: without this the kernel would map and clear them every time.
   ::mallopt(M_MMAP_MAX, 0);
   ::mallopt(M_TRIM_THRESHOLD, -1);

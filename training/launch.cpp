@@ -1,6 +1,7 @@
 #include "training/launch.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -71,9 +72,20 @@ int threads_for_rank(int requested, std::size_t processors, std::size_t sharing_
   return static_cast<int>(std::max<std::size_t>(1, processors / std::max<std::size_t>(1, sharing_ranks)));
 }
 
-bool processor_has_bf16() {
+std::optional<std::string> binding_hint(std::size_t used, std::size_t machine, const Environment& environment) {
+  const bool by_mpirun = environment("OMPI_MCA_orte_bound_at_launch").has_value();
+  if (!by_mpirun || used >= machine) return std::nullopt;
+  return "mpirun bound the ranks to " + std::to_string(used) + " of " + std::to_string(machine) +
+         " processors: add --bind-to none, or --map-by slot:PE=N, to use the rest";
+}
+
+std::size_t machine_processors() {
+  return static_cast<std::size_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
+}
+
+bool processor_prefers_bf16() {
 #if defined(__x86_64__) && defined(__GNUC__)
-  return __builtin_cpu_supports("avx512bf16") != 0 || __builtin_cpu_supports("amx-bf16") != 0;
+  return __builtin_cpu_supports("amx-bf16") != 0;
 #else
   return false;
 #endif

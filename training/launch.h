@@ -31,7 +31,14 @@ std::vector<int> allowed_processors();
 /// the allowed processors divided by the number of ranks of this machine that share them (at least 1).
 int threads_for_rank(int requested, std::size_t processors, std::size_t sharing_ranks, const Environment& environment);
 
-/// Whether the processor multiplies bf16 in hardware (AVX512-BF16 or AMX-BF16): otherwise bf16 is slower than fp32.
-bool processor_has_bf16();
+/// What to tell a user whose mpirun bound the ranks to part of the machine (its default: one core each); nothing when
+/// all `machine` processors are used, or another launcher decided.
+std::optional<std::string> binding_hint(std::size_t used, std::size_t machine, const Environment& environment);
+/// Processors of this machine that are switched on.
+std::size_t machine_processors();
+
+/// Whether bf16 is the quicker precision: the processor has matrix units for it (AMX-BF16). With AVX512-BF16 alone
+/// oneDNN's convolutions are slower than in fp32 (docs/train.md has the figures).
+bool processor_prefers_bf16();
 
 }  // namespace pulmo::training

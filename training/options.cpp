@@ -83,6 +83,16 @@ void visit(Visitor& v, SvmOptions& o) {
   v.integer("search_samples", o.search_samples, 10, kMany);
 }
 
+template <typename Visitor>
+void visit(Visitor& v, ForestOptions& o) {
+  v.integer("trees", o.trees, 1, 100'000);
+  v.integers("depth", o.depth_grid, 1, 30);
+  v.reals("feature_share", o.feature_share_grid);
+  v.integer("min_samples", o.min_samples, 1, kMany);
+  v.integer("folds", o.folds, 2, 100);
+  v.integer("search_samples", o.search_samples, 10, kMany);
+}
+
 // What decides the trained weights, beside the data.
 template <typename Visitor>
 void visit_recipe(Visitor& v, FitOptions& o) {
@@ -119,6 +129,7 @@ void visit(Visitor& v, CompareOptions& o) {
   v.texts("rows", o.rows);
   v.text("reference", o.reference);
   v.section("svm", [&](auto& inner) { visit(inner, o.svm); });
+  v.section("forest", [&](auto& inner) { visit(inner, o.forest); });
   visit_model(v, o.fit.model, false);
   visit_recipe(v, o.fit);
   visit_running(v, o.fit);
@@ -186,7 +197,8 @@ std::string classical_identity(const std::string& row, const CompareOptions& opt
   OptionsWriter visitor;
   visitor.text("row", row);
   visitor.seed("seed", copy.fit.training.seed);
-  if (row == "svm") visitor.section("svm", [&](auto& inner) { visit(inner, copy.svm); });
+  if (row == "svm") visitor.section(row.c_str(), [&](auto& inner) { visit(inner, copy.svm); });
+  if (row == "forest") visitor.section(row.c_str(), [&](auto& inner) { visit(inner, copy.forest); });
   return sha256_hex(visitor.text() + "data: " + data_digest + "\n");
 }
 

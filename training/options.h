@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/model/forest.h"
 #include "core/model/svm.h"
 #include "training/augment.h"
 #include "training/schedule.h"
@@ -12,7 +13,7 @@
 namespace pulmo::training {
 
 enum class Precision {
-  kAuto,  ///< bf16 where every rank's processor multiplies it in hardware, else fp32
+  kAuto,  ///< bf16 where every rank's processor has matrix units for it (AMX), else fp32
   kFp32,
   kBf16,  ///< activations and gradients in bf16, weights kept and updated in fp32
   kFp64,  ///< to check the others against
@@ -78,9 +79,10 @@ struct FitOptions {
 };
 
 struct CompareOptions {
-  std::vector<std::string> rows = {"majority", "svm", "conventional_cnn", "proposed_cnn"};
+  std::vector<std::string> rows = {"majority", "svm", "forest", "conventional_cnn", "proposed_cnn"};
   std::string reference = "proposed_cnn";  ///< what the other rows are tested against
-  SvmOptions svm;                          ///< seed and threads come from the run
+  SvmOptions svm;        ///< seed and threads come from the run
+  ForestOptions forest;  ///< likewise
   FitOptions fit;                          ///< of every network row; fit.model.name is the row
 };
 
@@ -105,7 +107,7 @@ std::string to_yaml(const EvaluateOptions& options);
 /// SHA-256 over the settings that decide the result (model, training, schedule, optimizer, augmentation) and the data:
 /// two runs with the same identity on the same processor train the same weights, up to the rounding of sums.
 std::string run_identity(const FitOptions& options, const std::string& data_digest);
-/// The same of a row that is no network: its name and the seed, for "svm" also the grid.
+/// The same of a row that is no network: its name and the seed, for "svm" and "forest" also their search.
 std::string classical_identity(const std::string& row, const CompareOptions& options, const std::string& data_digest);
 
 }  // namespace pulmo::training

@@ -3,6 +3,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -36,6 +37,17 @@ class OptionsReader {
     value = reader_.reals(key, value);
     const bool good = !value.empty() && std::all_of(value.begin(), value.end(), [](double x) { return x > 0.0; });
     if (!good) reader_.refuse(key, "expected a list of positive numbers");
+  }
+  /// Whole numbers in a range, at least one.
+  void integers(const char* key, std::vector<int>& value, int low, int high) {
+    std::vector<double> reals(value.begin(), value.end());
+    reals = reader_.reals(key, reals);
+    const auto good = [&](double x) { return x >= low && x <= high && x == std::floor(x); };
+    if (reals.empty() || !std::all_of(reals.begin(), reals.end(), good)) {
+      reader_.refuse(key, "expected a list of whole numbers from " + std::to_string(low) + " to " + std::to_string(high));
+    }
+    value.clear();
+    for (const double x : reals) value.push_back(static_cast<int>(x));
   }
   template <typename Enum>
   void choice(const char* key, Enum& value, const Choices<Enum>& choices) {
@@ -85,6 +97,9 @@ class OptionsWriter {
     out_ << YAML::Key << key << YAML::Value << YAML::Flow << YAML::BeginSeq;
     for (const double one : value) out_ << shortest(one);
     out_ << YAML::EndSeq;
+  }
+  void integers(const char* key, const std::vector<int>& value, int, int) {
+    out_ << YAML::Key << key << YAML::Value << YAML::Flow << value;
   }
   template <typename Enum>
   void choice(const char* key, Enum value, const Choices<Enum>& choices) {

@@ -52,8 +52,16 @@ TEST(Launch, ThreadsFollowTheRequestThenTheEnvironmentThenTheProcessors) {
   EXPECT_EQ(threads_for_rank(0, 8, 1, with({{"OMP_NUM_THREADS", "nonsense"}})), 8);
 }
 
+TEST(Launch, HintsAtProcessorsThatMpirunLeavesIdle) {
+  const Environment bound = with({{"OMPI_MCA_orte_bound_at_launch", "1"}});
+  EXPECT_NE(binding_hint(2, 16, bound).value_or("").find("--bind-to none"), std::string::npos);
+  EXPECT_FALSE(binding_hint(16, 16, bound).has_value());
+  EXPECT_FALSE(binding_hint(2, 16, with({})).has_value());
+}
+
 TEST(Launch, ThisProcessMayRunSomewhere) {
   EXPECT_FALSE(allowed_processors().empty());
+  EXPECT_GE(machine_processors(), allowed_processors().size());
 }
 
 }  // namespace

@@ -97,6 +97,8 @@ TEST(Options, RefusesWhatItDoesNotKnowNamingTheKey) {
   EXPECT_THROW(read_compare_options({}, {"svm.c=[]"}), InvalidInput);
   EXPECT_THROW(read_compare_options({}, {"svm.gamma=[-1]"}), InvalidInput);
   EXPECT_THROW(read_compare_options({}, {"model.name=proposed_cnn"}), InvalidInput);
+  EXPECT_THROW(read_compare_options({}, {"forest.depth=[2.5]"}), InvalidInput);
+  EXPECT_THROW(read_compare_options({}, {"forest.depth=[31]"}), InvalidInput);
 }
 
 TEST(Options, IdentityFollowsWhatDecidesTheResultAndNothingElse) {
@@ -115,11 +117,13 @@ TEST(Options, IdentityFollowsWhatDecidesTheResultAndNothingElse) {
   EXPECT_NE(identity({}, "other data"), base);
 }
 
-TEST(Options, IdentityOfClassicalRowsFollowsTheGridOfTheSvmOnly) {
+TEST(Options, IdentityOfAClassicalRowFollowsItsOwnSearchOnly) {
   const auto identity = [](const std::string& row, const std::vector<std::string>& overrides) {
     return classical_identity(row, read_compare_options({}, overrides), "d");
   };
   EXPECT_NE(identity("svm", {"svm.c=[1, 2]"}), identity("svm", {}));
+  EXPECT_NE(identity("forest", {"forest.trees=7"}), identity("forest", {}));
+  EXPECT_EQ(identity("forest", {"svm.c=[1, 2]"}), identity("forest", {}));
   EXPECT_EQ(identity("majority", {"svm.c=[1, 2]"}), identity("majority", {}));
   EXPECT_NE(identity("majority", {"training.seed=4"}), identity("majority", {}));
   EXPECT_NE(identity("majority", {}), identity("svm", {}));

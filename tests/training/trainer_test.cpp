@@ -146,23 +146,20 @@ TEST_F(TrainerTest, CacheMakesNoDifference) {
   EXPECT_EQ(largest_difference(cached, train_straight(Precision::kFp32, "uncached")), 0.0);
 }
 
-TEST_F(TrainerTest, BalancedClassWeightsChangeTheTraining) {
-  options_.training.epochs = 1;
-  const SmallRun uneven(alone_, {.size_px = 16, .patients = 12, .classes = {"a", "b", "malignant"}});
-  const auto weights = [&](ClassWeights kind, const std::string& name) {
-    FitOptions options = options_;
-    options.training.class_weights = kind;
-    TrainerInput input = uneven.input(options, Precision::kFp32, uneven.folder(name), alone_);
-    input.network.classes = 3;
-    Trainer trainer(input);
-    trainer.run();
-    return trainer.weights();
+TEST_F(TrainerTest, ClassWeightsScaleTheLossOfTheirClass) {
+  const TrainerInput input = run_.input(options_, Precision::kFp64, run_.folder("step"), alone_);
+  Weights weights(make_network(input.network), Precision::kFp64);
+  Adam adam(weights, options_.adam);
+  const auto sync = make_local_sync();
+  ImageCache cache(run_.data().train, 0);
+  const auto loss = [&](double first, double second) {
+    TrainingStep step({weights, adam, *sync, run_.data().manifest.shape, {first, second}});
+    BatchLoader loader(cache, run_.data().train, {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17}}, {});
+    return step.backward(*loader.next(), 18).loss;
   };
-  const auto counts = uneven.data().train.class_counts(3);
-  const bool even = counts[0] == counts[1] && counts[1] == counts[2];
-  EXPECT_EQ(
-      largest_difference(weights(ClassWeights::kNone, "none"), weights(ClassWeights::kBalanced, "balanced")) == 0.0,
-      even);
+  EXPECT_GT(loss(1.0, 0.0), 0.0);
+  EXPECT_GT(loss(0.0, 1.0), 0.0);
+  EXPECT_NEAR(loss(3.0, 0.5), 3.0 * loss(1.0, 0.0) + 0.5 * loss(0.0, 1.0), 1e-12);
 }
 
 }  // namespace
