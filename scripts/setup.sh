@@ -9,8 +9,8 @@ build_packages=(
   libtorch-dev libopenblas0-openmp                     # tensors, training, TorchScript; a real BLAS beside it
   libopenmpi-dev openmpi-bin openssh-client            # ranks; mpirun looks for ssh even on one machine
   libhdf5-dev                                          # shards (serial flavour)
-  libdcmtk-dev libopenjp2-7-dev                        # DICOM and its JPEG 2000 frames
-  libopencv-dev                                        # filters, resize, morphology, PNG, JPEG, SVM, HOG
+  libdcmtk-dev libopenjp2-7-dev zlib1g-dev             # DICOM, its JPEG 2000 frames and deflated data sets
+  libopencv-dev libjpeg-dev                            # filters, resize, morphology, PNG, SVM, HOG; JPEG
   libpugixml-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libzip-dev libyaml-cpp-dev libssl-dev
   libpistache-dev prometheus-cpp-dev                   # HTTP and metrics
 )

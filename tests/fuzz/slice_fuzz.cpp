@@ -9,7 +9,7 @@
 namespace {
 
 // Small, so that the fuzzer spends its time on parsing and not on filling pixels.
-constexpr pulmo::DecodeLimits kLimits{.max_side_px = 512, .max_pixels = 1 << 16, .max_frames = 8};
+constexpr pulmo::DecodeLimits kLimits{.max_side_px = 512, .max_pixels = 512 * 512, .max_frames = 8};
 
 }  // namespace
 
