@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
@@ -130,6 +131,12 @@ ServeConfig configuration(const ServeArguments& arguments) {
   return config;
 }
 
+/// LibTorch's own default is one thread on some virtual machines, whatever their cores.
+int model_threads(const ServeConfig& config) {
+  return config.model_threads > 0 ? config.model_threads
+                                  : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
 void wait_for(const sigset_t& signals) {
   int received = 0;
   sigwait(&signals, &received);
@@ -149,7 +156,7 @@ void serve(const ServeArguments& arguments) {
   const ServeConfig config = configuration(arguments);
   const sigset_t signals = block_signals();  // before any thread starts: all inherit it
   cv::setNumThreads(1);                      // slices are prepared side by side; threads inside one only add waiting
-  std::shared_ptr<const Predictor> predictor = load_predictor(arguments.bundle, config.model_threads);
+  std::shared_ptr<const Predictor> predictor = load_predictor(arguments.bundle, model_threads(config));
   warm_up(*predictor, config.service.batch.max_batch);
   const BundleMetadata& metadata = predictor->metadata();
   log_info("model", {{"name", metadata.row},

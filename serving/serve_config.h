@@ -14,7 +14,7 @@ namespace pulmo::serving {
 struct ServeConfig {
   HttpServerOptions http;
   ServiceOptions service;
-  int model_threads = 0;                             ///< LibTorch threads in one run of the model; 0 leaves its default
+  int model_threads = 0;                             ///< LibTorch threads in one run of the model; 0: one a core
   std::chrono::milliseconds shutdown_grace{30'000};  ///< for requests in flight at SIGTERM
 };
 

@@ -90,6 +90,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool closed() const;
   /// Part of a request is here, or a reply is not out yet.
   bool busy() const;
+  /// Opened after the server began to shut down.
+  bool late() const { return late_; }
   /// The descriptor to poll for writing, or -1.
   int awaiting_write() const;
 

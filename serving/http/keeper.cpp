@@ -54,7 +54,7 @@ std::size_t ConnectionKeeper::count() const {
 bool ConnectionKeeper::quiet() const {
   const auto connections = snapshot();
   return std::none_of(connections.begin(), connections.end(),
-                      [](const auto& connection) { return connection->busy(); });
+                      [](const auto& connection) { return !connection->late() && connection->busy(); });
 }
 
 void ConnectionKeeper::close_idle() const {

@@ -24,7 +24,7 @@ class ConnectionKeeper {
   void wake() const;
   /// Connections that are not closed.
   std::size_t count() const;
-  /// True when no connection has a request or a reply under way.
+  /// True when no connection has a request or a reply under way; late ones, which are only told to go away, aside.
   bool quiet() const;
   void close_idle() const;
 

@@ -17,8 +17,8 @@ GET = request("GET", "/v2/health/live")
 class HostileClientTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server("limits.head_timeout_s=1", "limits.body_timeout_s=1.5", "limits.idle_timeout_s=2",
-                            "limits.write_timeout_s=2", "limits.connections=60", "limits.body_bytes=4194304",
+        cls.server = Server("limits.head_timeout_s=1.5", "limits.body_timeout_s=4", "limits.idle_timeout_s=2.5",
+                            "limits.write_timeout_s=3", "limits.connections=60", "limits.body_bytes=4194304",
                             "limits.upload_bytes=8388608")
 
     @classmethod
@@ -65,7 +65,7 @@ class HostileClientTest(unittest.TestCase):
         time.sleep(1)
         self.assertLess(self.server.cpu_seconds() - before, 0.5)
         self.server.check_healthy(self)
-        time.sleep(2)  # write_timeout_s passes
+        time.sleep(3.5)  # write_timeout_s passes
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         with self.assertRaises((ConnectionResetError, EOFError)):
             while slow.recv(1 << 16):
