@@ -1,9 +1,11 @@
 #include "training/command.h"
 
+#include <chrono>
 #include <iostream>
 #include <map>
 #include <optional>
 #include <sstream>
+#include <thread>
 #include <utility>
 
 #include "core/support/command_line.h"
@@ -21,6 +23,8 @@
 
 namespace pulmo::training {
 namespace {
+
+constexpr std::chrono::seconds kHeadStart{3};
 
 struct Arguments {
   CommonOptions common;
@@ -195,7 +199,11 @@ int run_train(int argc, char** argv) {
     if (communicator->size() > 1) set_log_rank(communicator->rank());
     silent_code = run_on_rank(body, *communicator);
   });
-  if (!communicator) return code;
+  if (!communicator) {
+    // The launcher ends all ranks when the first one fails: leave the one that talks the time to do so.
+    if (code != kExitDone && launched_rank(process_environment()) > 0) std::this_thread::sleep_for(kHeadStart);
+    return code;
+  }
   // A failure that only this rank knows of must end the others too; they may be waiting for it.
   if (code != kExitDone && code != kExitRunAgain && !communicator->failed_together()) communicator->abort(code);
   communicator->finalize();

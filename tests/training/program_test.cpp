@@ -169,9 +169,12 @@ TEST_F(ProgramTest, EvaluateRefusesABundleOfOtherClasses) {
 
 TEST_F(ProgramTest, CompareWritesTheTableAndTakesFinishedRowsOver) {
   const auto data = make_data({.size_px = 32, .patients = 20});
-  const std::vector<std::string> more = {
-      "--set",        "rows=[majority, svm, forest, proposed_cnn]", "--set", "svm.folds=2", "--set", "forest.trees=20", "--set", "forest.folds=2", "--set", "svm.c=[1]", "--set",
-      "svm.gamma=[1]"};
+  const std::vector<std::string> more = {"--set", "rows=[majority, svm, forest, proposed_cnn]",
+                                         "--set", "svm.folds=2",
+                                         "--set", "forest.trees=20",
+                                         "--set", "forest.folds=2",
+                                         "--set", "svm.c=[1]",
+                                         "--set", "svm.gamma=[1]"};
   const ProcessResult first = run(on_ranks(2, command("compare", data, root_ / "run", more)));
   ASSERT_EQ(first.exit_code, 0) << first.err;
   EXPECT_THAT(first.out, HasSubstr("| SVM-based CAD"));
