@@ -81,8 +81,8 @@ struct FitOptions {
 struct CompareOptions {
   std::vector<std::string> rows = {"majority", "svm", "forest", "conventional_cnn", "proposed_cnn"};
   std::string reference = "proposed_cnn";  ///< what the other rows are tested against
-  SvmOptions svm;        ///< seed and threads come from the run
-  ForestOptions forest;  ///< likewise
+  SvmOptions svm;                          ///< seed and threads come from the run
+  ForestOptions forest;                    ///< likewise
   FitOptions fit;                          ///< of every network row; fit.model.name is the row
 };
 

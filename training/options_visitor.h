@@ -44,7 +44,8 @@ class OptionsReader {
     reals = reader_.reals(key, reals);
     const auto good = [&](double x) { return x >= low && x <= high && x == std::floor(x); };
     if (reals.empty() || !std::all_of(reals.begin(), reals.end(), good)) {
-      reader_.refuse(key, "expected a list of whole numbers from " + std::to_string(low) + " to " + std::to_string(high));
+      reader_.refuse(key,
+                     "expected a list of whole numbers from " + std::to_string(low) + " to " + std::to_string(high));
     }
     value.clear();
     for (const double x : reals) value.push_back(static_cast<int>(x));
