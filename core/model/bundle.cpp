@@ -9,9 +9,9 @@
 #include <ctime>
 #include <fstream>
 
-#include "core/model/archive_check.h"
 #include "core/model/metadata_json.h"
 #include "core/model/script_module.h"
+#include "core/model/zip_archive.h"
 #include "core/support/atomic_file.h"
 #include "core/support/bytes.h"
 #include "core/support/digest.h"

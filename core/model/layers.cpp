@@ -49,7 +49,7 @@ void initialise(torch::nn::Module& module, std::uint64_t seed) {
       tensor.zero_();
       continue;
     }
-    const double fan_in = static_cast<double>(tensor.numel() / tensor.size(0));
+    const double fan_in = static_cast<double>(tensor.numel()) / static_cast<double>(tensor.size(0));
     const double bound = 1.0 / std::sqrt(fan_in);
     Random random(derive_seed(seed, "init." + parameter.key()));
     torch::Tensor values = at::empty(tensor.sizes(), at::kFloat);
