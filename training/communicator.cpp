@@ -3,10 +3,12 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "training/launch.h"
 
@@ -37,6 +39,21 @@ int count_local_ranks() {
   MPI_Comm_size(local, &size);
   MPI_Comm_free(&local);
   return size;
+}
+
+// The largest value of all ranks, waiting without using up the processor: one rank's work may take minutes.
+std::uint64_t patient_max(std::uint64_t mine) {
+  std::uint64_t largest = 0;
+  MPI_Request request = MPI_REQUEST_NULL;
+  MPI_Iallreduce(&mine, &largest, 1, MPI_UINT64_T, MPI_MAX, MPI_COMM_WORLD, &request);
+  auto pause = std::chrono::microseconds(10);
+  for (int done = 0; done == 0;) {
+    MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+    if (done != 0) break;
+    std::this_thread::sleep_for(pause);
+    pause = std::min(2 * pause, std::chrono::microseconds(5000));
+  }
+  return largest;
 }
 
 std::string as_text(const std::vector<int>& numbers) {
@@ -152,7 +169,7 @@ void Communicator::together(const std::function<void()>& work) const {
   }
   // The largest of (size - rank) is the lowest failing rank; 0 when nobody failed.
   const auto mine = static_cast<std::uint64_t>(failure ? size_ - rank_ : 0);
-  const std::uint64_t first = max(mine);
+  const std::uint64_t first = mpi_ ? patient_max(mine) : mine;
   if (first == 0) return;
   failed_together_ = true;
   if (failure && mine == first) std::rethrow_exception(failure);
