@@ -28,6 +28,11 @@ std::size_t raise_descriptor_limit() {
   return limit.rlim_cur;
 }
 
+/// An IPv6 address as URLs (and Pistache) write it; anything else as it is.
+std::string bracketed(const std::string& host) {
+  return host.find(':') == std::string::npos ? host : "[" + host + "]";
+}
+
 /// Request ids need to be unique among servers and restarts, not secret.
 std::function<std::string()> make_request_ids() {
   const std::uint64_t process = (std::uint64_t{std::random_device{}()} << 32U) ^ std::random_device{}();
@@ -86,7 +91,8 @@ void HttpServer::start() {
   const std::string place = options.host + ":" + std::to_string(options.port);
   try {
     namespace Http = Pistache::Http;
-    impl_->endpoint = std::make_unique<Http::Endpoint>(Pistache::Address(options.host, Pistache::Port(options.port)));
+    impl_->endpoint =
+        std::make_unique<Http::Endpoint>(Pistache::Address(bracketed(options.host), Pistache::Port(options.port)));
     auto settings = Http::Endpoint::options();
     settings.threads(options.io_threads).flags(Pistache::Tcp::Options::ReuseAddr | Pistache::Tcp::Options::CloseOnExec);
     settings.headerTimeout(kNever).bodyTimeout(kNever).keepaliveTimeout(kNever);
@@ -108,8 +114,7 @@ std::uint16_t HttpServer::port() const {
 std::string HttpServer::address() const {
   std::string host = impl_->options.host;
   if (host == "0.0.0.0" || host == "::") host = host == "::" ? "::1" : "127.0.0.1";
-  if (host.find(':') != std::string::npos) host = "[" + host + "]";
-  return "http://" + host + ":" + std::to_string(impl_->port);
+  return "http://" + bracketed(host) + ":" + std::to_string(impl_->port);
 }
 
 void HttpServer::drain() {

@@ -81,6 +81,17 @@ class StartTest(unittest.TestCase):
         self.assertRegex(serve("--version").stdout, r"\d+\.\d+\.\d+")
 
 
+class AddressTest(unittest.TestCase):
+    def test_listens_on_ipv6_where_the_machine_has_it(self):
+        if not pathlib.Path("/proc/net/if_inet6").exists():  # nothing to listen on
+            return
+        server = Server("serve.host='::1'", size_px=32, host="[::1]")
+        with socket.create_connection(("::1", server.port), 20) as client:
+            client.sendall(request("GET", "/v2/health/ready", headers="Connection: close\r\n"))
+            self.assertTrue(client.recv(100).startswith(b"HTTP/1.1 200"))
+        self.assertEqual(server.stop(), 0)
+
+
 class EndTest(unittest.TestCase):
     def test_sigterm_while_idle_ends_with_0(self):
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -93,7 +104,7 @@ class EndTest(unittest.TestCase):
             server.stop()
 
     def test_sigterm_under_load_loses_no_request(self):
-        server = Server(size_px=224)
+        server = Server(size_px=96)
         lock = threading.Lock()
         outcomes = {"answered": 0, "refused": 0, "lost": []}
         stopping = threading.Event()
@@ -188,7 +199,7 @@ class EndTest(unittest.TestCase):
 
 class OverloadTest(unittest.TestCase):
     def test_what_does_not_fit_is_refused_and_the_rest_is_answered(self):
-        server = Server("batch.queue=4", "limits.files=4", size_px=224)
+        server = Server("batch.queue=4", "limits.files=4", size_px=96)
         replies = []
         lock = threading.Lock()
 

@@ -19,7 +19,8 @@ SOURCE = pathlib.Path(os.environ["PULMO_SOURCE_DIR"])
 class Server:
     """One process on a free port, with a bundle of its own unless one is given."""
 
-    def __init__(self, *settings, bundle=None, size_px=64, mask="lungs", phantom=False):
+    def __init__(self, *settings, bundle=None, size_px=64, mask="lungs", phantom=False,
+                 host="127.0.0.1"):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pulmo-serve-"))
         self.bundle = bundle or self.folder / "bundle.pt"
         if bundle is None:
@@ -35,13 +36,13 @@ class Server:
         with open(self.log_path, "w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=self.work,
                                             env=environment)
-        self.port = self._wait_for_port()
+        self.port = self._wait_for_port(host)
         self.address = f"http://127.0.0.1:{self.port}"
 
-    def _wait_for_port(self):
+    def _wait_for_port(self, host):
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
-            found = re.search(r"listening address=http://127\.0\.0\.1:(\d+)", self.log())
+            found = re.search(rf"listening address=http://{re.escape(host)}:(\d+)", self.log())
             if found:
                 return int(found.group(1))
             time.sleep(0.02)
