@@ -100,7 +100,7 @@ void draw_position(Anatomy& anatomy, Random& random) {
 }
 
 void draw_densities(Anatomy& anatomy, Random& random) {
-  const double contrast = random.uniform() < 0.45 ? random.uniform(90, 260) : 0.0;
+  const double contrast = random.uniform() < 0.45 ? random.uniform(80, 200) : 0.0;
   anatomy.hu = make_tissue_table(random, contrast);
   anatomy.posterior_gain_hu = random.uniform(8, 38);
   anatomy.emphysema = random.uniform() < 0.3 ? random.uniform(0.3, 1.0) : 0.0;

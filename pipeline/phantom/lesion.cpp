@@ -46,7 +46,7 @@ Lesion make_benign(Random& random) {
 
 Lesion make_malignant(Random& random) {
   Lesion lesion;
-  lesion.radius_mm = 0.5 * std::clamp(18.0 * std::exp(random.normal(0.0, 0.27)), 10.5, 27.5);
+  lesion.radius_mm = 0.5 * std::clamp(19.0 * std::exp(random.normal(0.0, 0.24)), 10.5, 27.5);
   lesion.hu = random.uniform(18, 60);
   lesion.edge_mm = random.uniform(0.4, 1.6);
   stretch(lesion, random, 0.18);

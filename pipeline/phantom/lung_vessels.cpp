@@ -10,7 +10,7 @@ namespace {
 constexpr int kArteryEnds = 520;  // per lung
 constexpr int kVeinEnds = 420;
 constexpr double kEndRadius = 0.46;  // mm
-constexpr double kGrowthExponent = 0.4;
+constexpr double kGrowthExponent = 0.36;
 
 Point3 unit(const Point3& vector) {
   const double length = cv::norm(vector);

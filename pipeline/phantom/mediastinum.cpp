@@ -49,8 +49,10 @@ void paint_septum(cv::Mat& tissues, const View& view, const Anatomy& anatomy, do
     const double y = front + share * (back - front);
     const double half = anatomy.width * septum_half_width(t, share);
     const double middle = shift * std::sin(std::numbers::pi * share);
+    // On the left the descending aorta fills the corner between heart and spine.
+    const double aorta = t > 0.22 ? interpolate({{0.45, 0.0}, {0.7, 40.0}, {0.92, 40.0}, {1.0, 30.0}}, share) : 0.0;
     right.emplace_back(middle - half, y);
-    left.emplace_back(middle + half, y);
+    left.emplace_back(std::max(middle + half, aorta * anatomy.width), y);
   }
   right.insert(right.end(), left.rbegin(), left.rend());
   fill(tissues, view, right, Tissue::kMediastinalFat);

@@ -37,7 +37,7 @@ std::vector<LesionKind> kinds_of(const Findings& findings, Random& random) {
   const auto add = [&](LesionKind kind, int count) {
     kinds.insert(kinds.end(), static_cast<std::size_t>(count), kind);
   };
-  if (findings.malignant) add(LesionKind::kMalignant, 2 + count_of(random, {0.4, 0.35}));
+  if (findings.malignant) add(LesionKind::kMalignant, 3 + count_of(random, {0.4, 0.35}));
   if (findings.benign) add(LesionKind::kBenign, 1 + count_of(random, {0.4, 0.35}));
   if (findings.benign) add(LesionKind::kIndeterminate, count_of(random, {0.6}));
   add(LesionKind::kSmall, count_of(random, {0.45, 0.35}));

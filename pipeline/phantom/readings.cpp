@@ -12,7 +12,7 @@
 namespace pulmo::pipeline::phantom {
 namespace {
 
-constexpr std::size_t kMinPixels = 4;  ///< smaller cross-sections go unnoticed
+constexpr double kFaintShare = 0.2;  ///< a cross-section below this share of the largest goes unnoticed
 
 cv::Mat lung_mask(const Patient& patient, std::size_t slice) {
   const View view = view_of(patient.anatomy, patient.scan, slice);
@@ -59,7 +59,7 @@ cv::Mat drawn_mask(const Patient& patient, const cv::Mat& lung, const Lesion& le
   return mask;
 }
 
-/// The largest part of a mask, outlined by the pixels just outside of it; empty when it is too small.
+/// The largest part of a mask, outlined by the pixels just outside of it; empty for an empty mask.
 std::vector<cv::Point> outline_of(const cv::Mat& mask) {
   const cv::Mat cross = cv::getStructuringElement(cv::MORPH_CROSS, {3, 3});
   cv::Mat grown;
@@ -69,7 +69,7 @@ std::vector<cv::Point> outline_of(const cv::Mat& mask) {
   const auto largest = std::max_element(contours.begin(), contours.end(), [](const auto& a, const auto& b) {
     return cv::contourArea(a) < cv::contourArea(b);
   });
-  if (largest == contours.end() || static_cast<std::size_t>(cv::countNonZero(mask)) < kMinPixels) return {};
+  if (largest == contours.end()) return {};
   std::vector<cv::Point> points = *largest;
   points.push_back(points.front());
   return points;
@@ -90,10 +90,16 @@ std::size_t middle_slice(const Patient& patient, const Lesion& lesion) {
 }
 
 std::vector<Contour> contours_of(const Patient& patient, LungMasks& lungs, const Lesion& lesion, const Hand& hand) {
-  std::vector<Contour> contours;
+  std::map<std::size_t, cv::Mat> masks;
+  int largest = 0;
   for (std::size_t slice = 0; slice < patient.scan.z_mm.size(); ++slice) {
     if (std::abs(patient.scan.z_mm[slice] - lesion.centre.z) > 1.4 * lesion.reach_mm()) continue;
-    const cv::Mat mask = drawn_mask(patient, lungs.of(slice), lesion, slice, hand);
+    masks[slice] = drawn_mask(patient, lungs.of(slice), lesion, slice, hand);
+    largest = std::max(largest, cv::countNonZero(masks[slice]));
+  }
+  std::vector<Contour> contours;
+  for (const auto& [slice, mask] : masks) {
+    if (cv::countNonZero(mask) < std::max(2.0, kFaintShare * largest)) continue;
     std::vector<cv::Point> points = outline_of(mask);
     if (!points.empty()) contours.push_back({slice, std::move(points)});
   }

@@ -14,11 +14,13 @@ std::vector<Scanner> make_scanners() {
   a.kernel = "STANDARD";
   a.blur_mm = 0.62;
   a.noise_hu = 12.0;
+  a.step_mm = 4.0;
+  a.thickness_mm = 4.0;
   Scanner b;
   b.model = "B";
   b.fields_mm = {380, 410, 430};
-  b.step_mm = 6.0;
-  b.thickness_mm = 6.0;
+  b.step_mm = 5.0;
+  b.thickness_mm = 5.0;
   b.intercept_hu = 0;
   b.numbers_from_below = true;
   b.kernel = "B31f";
@@ -27,6 +29,7 @@ std::vector<Scanner> make_scanners() {
   Scanner c;
   c.model = "C";
   c.fields_mm = {315, 345, 375};
+  c.step_mm = 4.0;
   c.thickness_mm = 3.0;
   c.is_signed = false;
   c.bits_stored = 12;

@@ -33,6 +33,7 @@ class ReadingsTest : public ::testing::Test {
 
 TEST_F(ReadingsTest, ContoursSurroundTheNoduleAsDrawn) {
   int seen = 0;
+  double sum = 0.0;
   for (const Patient& patient : patients_) {
     for (const Reading& reading : read_scan(patient)) {
       for (const NoduleMark& mark : reading.nodules) {
@@ -41,13 +42,16 @@ TEST_F(ReadingsTest, ContoursSurroundTheNoduleAsDrawn) {
         for (const Contour& contour : mark.contours) {
           const cv::Mat drawn = lesion_mask(patient, lesion, contour.slice);
           if (cv::countNonZero(drawn) < 60) continue;
-          EXPECT_GT(overlap(inside(contour, 384), drawn), 0.6);
+          const double dice = overlap(inside(contour, 384), drawn);
+          EXPECT_GT(dice, 0.4);  // low only near the poles
+          sum += dice;
           ++seen;
         }
       }
     }
   }
-  EXPECT_GT(seen, 20);
+  ASSERT_GT(seen, 20);
+  EXPECT_GT(sum / seen, 0.85);
 }
 
 TEST_F(ReadingsTest, ReadersDisagreeOnBordersAndRatings) {
