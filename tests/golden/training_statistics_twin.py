@@ -230,7 +230,7 @@ def delong(first, second, truth):
     (a10, a01), (b10, b01) = placements(first), placements(second)
     variance = np.var(a10 - b10, ddof=1) / truth.sum() + np.var(a01 - b01, ddof=1) / (~truth).sum()
     if variance == 0:
-        return 0.0, 1.0
+        return (0.0, 1.0) if a10.mean() == b10.mean() else (math.nan, math.nan)
     z = (a10.mean() - b10.mean()) / math.sqrt(variance)
     return z, 2 * stats.norm.sf(abs(z))
 

@@ -103,9 +103,12 @@ DeLongResult delong(std::span<const double> first, std::span<const double> secon
   result.first_auc = a.auc;
   result.second_auc = b.auc;
   result.standard_error = std::sqrt(mean_variance(a.positives, b.positives) + mean_variance(a.negatives, b.negatives));
+  const double difference = a.auc - b.auc;
   if (result.standard_error > 0.0) {
-    result.z = (a.auc - b.auc) / result.standard_error;
+    result.z = difference / result.standard_error;
     result.p_value = std::erfc(std::abs(result.z) / std::sqrt(2.0));
+  } else if (difference != 0.0) {  // both curves without variance: the test has nothing to go by
+    result.z = result.p_value = std::numeric_limits<double>::quiet_NaN();
   }
   return result;
 }

@@ -25,7 +25,8 @@ struct DeLongResult {
 };
 
 /// DeLong, DeLong, Clarke-Pearson 1988: the difference of two correlated areas under the ROC curve, scores of the same
-/// subjects. NaN fields when a class is missing or has a single member.
+/// subjects. All NaN when a class is missing or has a single member; z and p NaN when two different areas have no
+/// variance (one row right everywhere, the other constant).
 DeLongResult delong(std::span<const double> first, std::span<const double> second, const std::vector<bool>& positive);
 
 }  // namespace pulmo::training
