@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -328,8 +329,10 @@ TEST_F(ConnectionTest, ReportsEveryExchange) {
 
 TEST_F(ConnectionTest, AnswersFromManyThreadsWhileTheClientKeepsSending) {
   host_->handlers.observe = [](const Exchange&) {};
+  std::mutex mutex;  // an answer may start the next request before the handler of its own has returned
   std::vector<std::thread> threads;
-  host_->handlers.handle = [&threads](const HttpRequest&, const Responder& respond) {
+  host_->handlers.handle = [&](const HttpRequest&, const Responder& respond) {
+    const std::lock_guard lock(mutex);
     threads.emplace_back([respond] { respond(HttpResponse{}); });
   };
   open();
