@@ -346,6 +346,7 @@ TEST_F(ConnectionTest, AnswersFromManyThreadsWhileTheClientKeepsSending) {
   }
   EXPECT_EQ(count(replies, "HTTP/1.1 200"), static_cast<std::size_t>(kRequests));
   while (connection_->busy()) std::this_thread::yield();
+  const std::lock_guard all_are_listed(mutex);
   for (std::thread& thread : threads) thread.join();
 }
 
