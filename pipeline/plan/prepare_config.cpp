@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <limits>
 
 #include "core/support/yaml_reader.h"
@@ -77,14 +78,27 @@ SplitOptions read_split(YamlReader reader, std::uint64_t seed) {
   return split;
 }
 
-PreprocessSpec read_spec(YamlReader reader) {
-  PreprocessSpec spec;
+NoduleOptions read_nodule(YamlReader reader) {
+  NoduleOptions nodule;
+  nodule.dimensions = whole(reader, "dimensions", nodule.dimensions, 2, 3);
+  nodule.extent_mm = reader.real("extent_mm", nodule.extent_mm, 1.0, 500.0);
+  nodule.voxel_mm = reader.real("voxel_mm", nodule.voxel_mm, 0.1, 10.0);
+  nodule.max_slices = whole(reader, "max_slices", nodule.max_slices, 0, 10000);
+  if (nodule.extent_mm / nodule.voxel_mm < 8.0 || nodule.extent_mm / nodule.voxel_mm > 256.0) {
+    reader.refuse("voxel_mm", "extent_mm / voxel_mm must be 8 to 256 voxels");
+  }
+  reader.finish();
+  return nodule;
+}
+
+PreprocessSpec read_spec(YamlReader reader, PreprocessSpec spec = {}) {
   spec.window_low_hu = reader.real("window_low_hu", spec.window_low_hu, -10000.0, 10000.0);
   spec.window_high_hu = reader.real("window_high_hu", spec.window_high_hu, -10000.0, 10000.0);
   spec.gaussian_sigma_px = reader.real("gaussian_sigma_px", spec.gaussian_sigma_px, 0.0, 100.0);
   spec.crop_px = whole(reader, "crop_px", spec.crop_px, 0, 1 << 16);
   spec.size_px = whole(reader, "size_px", spec.size_px, 1, 1 << 16);
-  const bool lungs = reader.choice("mask", "lungs", {"lungs", "none"}) == "lungs";
+  const bool lungs =
+      reader.choice("mask", spec.mask == LungMasking::kLungs ? "lungs" : "none", {"lungs", "none"}) == "lungs";
   spec.mask = lungs ? LungMasking::kLungs : LungMasking::kNone;
   if (reader.text("threshold", "auto") != "auto") spec.threshold = reader.real("threshold", 0.5, 0.0, 1.0);
   spec.min_lung_fraction = reader.real("min_lung_fraction", spec.min_lung_fraction, 0.0, 1.0);
@@ -111,6 +125,15 @@ YAML::Node to_yaml(const LabelOptions& labels) {
   node["min_nodule_px"] = labels.min_nodule_px;
   node["normals_per_malignant"] = shortest(labels.normals_per_malignant);
   node["axial_bins"] = labels.axial_bins;
+  return node;
+}
+
+YAML::Node to_yaml(const NoduleOptions& nodule) {
+  YAML::Node node;
+  node["dimensions"] = nodule.dimensions;
+  node["extent_mm"] = shortest(nodule.extent_mm);
+  node["voxel_mm"] = shortest(nodule.voxel_mm);
+  node["max_slices"] = nodule.max_slices;
   return node;
 }
 
@@ -147,11 +170,34 @@ YAML::Node to_yaml(const StoreOptions& store) {
   return node;
 }
 
+/// 3D nodule volumes have one size, which the extent gives.
+int volume_side(const NoduleOptions& nodule) {
+  return static_cast<int>(std::lround(nodule.extent_mm / nodule.voxel_mm));
+}
+
+void read_nodule_task(YamlReader& root, LidcConfig& config) {
+  config.nodule = read_nodule(root.section("nodule"));
+  YamlReader preprocess = root.section("preprocess");
+  if (config.preprocess.mask != LungMasking::kNone) {
+    preprocess.refuse("mask", "task nodule needs none: a patch shows no whole lung");
+  }
+  if (config.preprocess.crop_px != 0) preprocess.refuse("crop_px", "task nodule crops by nodule.extent_mm; set 0");
+  if (config.nodule.dimensions == 3) {
+    const int side = volume_side(config.nodule);
+    const int given = config.preprocess.size_px;
+    if (given != side && given != PreprocessSpec().size_px) {
+      preprocess.refuse("size_px", "a volume has nodule.extent_mm / voxel_mm = " + std::to_string(side) +
+                                       " voxels a side; leave this key out");
+    }
+    config.preprocess.size_px = side;
+  }
+}
+
 template <typename Config>
 void read_common(YamlReader& root, Config& config) {
   config.seed = static_cast<std::uint64_t>(root.integer("seed", 1, 0, kMaxSeed));
   config.split = read_split(root.section("split"), config.seed);
-  config.preprocess = read_spec(root.section("preprocess"));
+  config.preprocess = read_spec(root.section("preprocess"), config.preprocess);
   config.store = read_store(root.section("store"));
 }
 
@@ -167,9 +213,11 @@ void common_to_yaml(const Config& config, YAML::Node& node) {
 LidcConfig read_lidc_config(const YAML::Node& node, const std::string& source) {
   YamlReader root(node, source);
   LidcConfig config;
-  config.task = root.choice("task", config.task, {"slice"});
+  config.task = root.choice("task", config.task, {"slice", "nodule"});
+  if (config.task == "nodule") config.preprocess.mask = LungMasking::kNone;
   read_common(root, config);
   config.labels = read_labels(root.section("labels"), config.seed);
+  if (config.task == "nodule") read_nodule_task(root, config);
   root.finish();
   return config;
 }
@@ -193,6 +241,7 @@ YAML::Node to_yaml(const LidcConfig& config) {
   node["task"] = config.task;
   node["seed"] = config.seed;
   node["labels"] = to_yaml(config.labels);
+  if (config.task == "nodule") node["nodule"] = to_yaml(config.nodule);
   common_to_yaml(config, node);
   return node;
 }

@@ -20,11 +20,23 @@ struct StoreOptions {
   bool operator==(const StoreOptions&) const = default;
 };
 
-/// Configuration of `pulmo-prepare lidc`; configs/prepare.yaml explains every key.
+/// The nodule task: patches of a fixed extent around nodules.
+struct NoduleOptions {
+  int dimensions = 2;       ///< 2: a patch of each slice that cuts the nodule; 3: one volume a nodule
+  double extent_mm = 48.0;  ///< side of the patch, or of the cube
+  double voxel_mm = 1.0;    ///< 3D: side of a voxel after resampling
+  int max_slices = 0;       ///< 2D: at most this many slices a nodule, those nearest to its middle; 0: all
+
+  bool operator==(const NoduleOptions&) const = default;
+};
+
+/// Configuration of `pulmo-prepare lidc`; configs/prepare.yaml (task slice) and configs/prepare_nodules.yaml (task
+/// nodule) explain every key.
 struct LidcConfig {
   std::string task = "slice";
   std::uint64_t seed = 1;  ///< of the draws of labels and split, which do not keep their own
   LabelOptions labels;
+  NoduleOptions nodule;
   SplitOptions split;
   PreprocessSpec preprocess;
   StoreOptions store;
@@ -46,6 +58,7 @@ struct ImagesConfig {
 
 /// Strict: throws InvalidInput("configuration") for unknown keys and values out of range, InvalidInput("spec") for a
 /// PreprocessSpec that cannot be.
+/// With task nodule the default of preprocess.mask is none, and other values are refused: a patch shows no whole lung.
 LidcConfig read_lidc_config(const YAML::Node& node, const std::string& source);
 ImagesConfig read_images_config(const YAML::Node& node, const std::string& source);
 

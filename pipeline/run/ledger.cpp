@@ -38,6 +38,8 @@ std::string_view to_string(Scope scope) {
     case Scope::kReadings: return "readings";
     case Scope::kSeries: return "series";
     case Scope::kSlices: return "slices";
+    case Scope::kNodules: return "nodules";
+    case Scope::kPatches: return "patches";
     case Scope::kRows: break;
   }
   return "rows";

@@ -33,9 +33,9 @@ class Tally {
 };
 
 /// What a left-out thing is, so that each kind adds up.
-enum class Scope { kFiles, kReadings, kSeries, kSlices, kRows };
-inline constexpr std::array<Scope, 5> kScopes = {Scope::kFiles, Scope::kReadings, Scope::kSeries, Scope::kSlices,
-                                                 Scope::kRows};
+enum class Scope { kFiles, kReadings, kSeries, kSlices, kNodules, kPatches, kRows };
+inline constexpr std::array<Scope, 7> kScopes = {Scope::kFiles,   Scope::kReadings, Scope::kSeries, Scope::kSlices,
+                                                 Scope::kNodules, Scope::kPatches,  Scope::kRows};
 /// "files", "readings", ...
 std::string_view to_string(Scope scope);
 

@@ -6,7 +6,9 @@
 
 #include "core/support/error.h"
 #include "pipeline/lidc/catalogue.h"
+#include "pipeline/plan/nodule_plan.h"
 #include "pipeline/plan/slice_plan.h"
+#include "pipeline/run/nodule_worker.h"
 #include "pipeline/run/slice_worker.h"
 
 namespace pulmo::pipeline {
@@ -22,8 +24,10 @@ struct LidcRun {
   ByteSource annotations;
   LidcConfig config;
   std::vector<ReadSeries> archive;
-  SlicePlan plan;
-  std::unique_ptr<SliceTask> task;
+  SlicePlan slices;    // of task slice
+  NodulePlan nodules;  // of task nodule
+  std::unique_ptr<SliceTask> slice_task;
+  std::unique_ptr<NoduleTask> nodule_task;
 };
 
 [[noreturn]] void refuse_empty(const std::string& reason, const std::string& what, const Ledger& ledger) {
@@ -55,34 +59,51 @@ void read_archive(LidcRun& run, std::size_t threads, Ledger& ledger) {
   }
 }
 
+void plan_slice_task(const std::shared_ptr<LidcRun>& run, PlannedRun& planned) {
+  RunDraft& draft = planned.draft;
+  run->slices = plan_slices(run->archive, run->config, draft.ledger);
+  run->slice_task.reset(new SliceTask{run->images, run->archive, run->slices, run->config});
+  draft.job_scope = Scope::kSlices;
+  draft.has_lungs = run->slice_task->stores_lungs();
+  draft.has_nodules = run->slice_task->stores_nodules();
+  draft.split_csv = split_file_text(run->slices.split);
+  draft.manifest.class_names = run->slices.class_names;
+  planned.jobs_of_split = run->slices.jobs_of_split;
+  planned.make_worker = [run] { return make_slice_worker(*run->slice_task); };
+}
+
+void plan_nodule_task(const std::shared_ptr<LidcRun>& run, PlannedRun& planned) {
+  RunDraft& draft = planned.draft;
+  run->nodules = plan_nodules(run->archive, run->config, draft.ledger);
+  run->nodule_task.reset(new NoduleTask{run->images, run->archive, run->nodules, run->config});
+  const bool volumes = run->config.nodule.dimensions == 3;
+  draft.job_scope = volumes ? Scope::kNodules : Scope::kPatches;
+  draft.has_nodules = run->config.store.masks;
+  draft.split_csv = split_file_text(run->nodules.split);
+  draft.manifest.class_names = run->nodules.class_names;
+  if (volumes) draft.manifest.shape.depth = run->config.preprocess.size_px;
+  planned.jobs_of_split = run->nodules.jobs_of_split;
+  planned.make_worker = [run] { return make_nodule_worker(*run->nodule_task); };
+}
+
 PlannedRun plan_run(const std::shared_ptr<LidcRun>& run, const PrepareOptions& options) {
   PlannedRun planned;
   RunDraft& draft = planned.draft;
   draft.ledger = Ledger(options.strict);
   read_archive(*run, options.threads, draft.ledger);
-  run->plan = plan_slices(run->archive, run->config, draft.ledger);
-  run->task.reset(new SliceTask{run->images, run->archive, run->plan, run->config});
-
   draft.configuration = to_yaml(run->config);
-  draft.job_scope = Scope::kSlices;
   draft.deflate = run->config.store.deflate;
-  draft.has_lungs = run->task->stores_lungs();
-  draft.has_nodules = run->task->stores_nodules();
-  draft.split_csv = split_file_text(run->plan.split);
   Manifest& manifest = draft.manifest;
   manifest.task = run->config.task;
   manifest.source = "lidc";
-  manifest.class_names = run->plan.class_names;
-  manifest.positive_class = manifest.class_names.back();
   manifest.spec = run->config.preprocess;
   manifest.shape = {1, 0, manifest.spec.size_px, manifest.spec.size_px};
   manifest.seed = run->config.seed;
   manifest.phantom = all_phantom(run->archive);
   manifest.provenance = provenance_of(draft.configuration);
-
   planned.shard_samples = static_cast<std::size_t>(run->config.store.shard_samples);
-  planned.jobs_of_split = run->plan.jobs_of_split;
-  planned.make_worker = [run] { return make_slice_worker(*run->task); };
+  run->config.task == "nodule" ? plan_nodule_task(run, planned) : plan_slice_task(run, planned);
+  manifest.positive_class = manifest.class_names.back();
   return planned;
 }
 

@@ -15,6 +15,8 @@
 namespace pulmo::pipeline {
 namespace {
 
+using ::testing::HasSubstr;
+
 std::filesystem::path xml_zip() {
   return testing::real_data_dir() / "lidc-xml.zip";
 }
@@ -90,18 +92,40 @@ TEST(RealReadings, NodulesAndConsensusMasksEqualASecondImplementation) {
   EXPECT_GT(nodules, 60U);
 }
 
-TEST(RealSeries, SliceTaskEqualsAReferencePipeline) {
+/// Prepares LIDC-IDRI-0001 and runs a golden script on the result; what that prints.
+std::string compared(const std::string& script, const std::vector<std::string>& settings) {
   const testing::TempDir dir;
   const std::string images = (testing::real_data_dir() / "lidc-idri-0001.zip").string();
-  const auto prepared =
-      testing::run_process({(testing::bin_dir() / "pulmo-prepare").string(), "lidc", "--input", images, "--annotations",
-                            xml_zip().string(), "--output", (dir / "data").string(), "--set", "split.mode=none"});
-  ASSERT_EQ(prepared.exit_code, 0) << prepared.err;
-  const auto python = testing::run_process({testing::python().string(),
-                                            (testing::source_dir() / "tests/golden/lidc_slice_task.py").string(),
-                                            (dir / "data").string(), images, xml_zip().string()});
+  const std::string data = (dir / "data").string();
+  std::vector<std::string> argv{(testing::bin_dir() / "pulmo-prepare").string(),
+                                "lidc",
+                                "--input",
+                                images,
+                                "--annotations",
+                                xml_zip().string(),
+                                "--output",
+                                data,
+                                "--set",
+                                "split.mode=none"};
+  for (const std::string& setting : settings) argv.insert(argv.end(), {"--set", setting});
+  const auto prepared = testing::run_process(argv);
+  EXPECT_EQ(prepared.exit_code, 0) << prepared.err;
+  const auto golden = (testing::source_dir() / "tests/golden" / script).string();
+  const auto python = testing::run_process({testing::python().string(), golden, data, images, xml_zip().string()});
   EXPECT_EQ(python.exit_code, 0) << python.out << python.err;
-  EXPECT_THAT(python.out, ::testing::HasSubstr("8 malignant and 8 normal slices equal"));
+  return python.out;
+}
+
+TEST(RealSeries, SliceTaskEqualsAReferencePipeline) {
+  EXPECT_THAT(compared("lidc_slice_task.py", {}), HasSubstr("8 malignant and 8 normal slices equal"));
+}
+
+TEST(RealSeries, NodulePatchesEqualAReferencePipeline) {
+  EXPECT_THAT(compared("lidc_nodule_task.py", {"task=nodule"}), HasSubstr("8 samples equal"));
+}
+
+TEST(RealSeries, NoduleVolumeEqualsAReferencePipeline) {
+  EXPECT_THAT(compared("lidc_nodule_task.py", {"task=nodule", "nodule.dimensions=3"}), HasSubstr("1 samples equal"));
 }
 
 }  // namespace

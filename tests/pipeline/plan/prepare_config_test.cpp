@@ -55,6 +55,28 @@ TEST(PrepareConfig, FileForImagesHoldsEveryKeyWithItsDefault) {
   EXPECT_EQ(keys_of(file("prepare_images.yaml")), keys_of(to_yaml(ImagesConfig())));
 }
 
+TEST(PrepareConfig, FileForNodulesHoldsEveryKeyWithItsDefault) {
+  const LidcConfig defaults = lidc({"task=nodule"});
+  EXPECT_EQ(read_lidc_config(file("prepare_nodules.yaml"), "prepare_nodules.yaml"), defaults);
+  EXPECT_EQ(keys_of(file("prepare_nodules.yaml")), keys_of(to_yaml(defaults)));
+  EXPECT_EQ(defaults.nodule, NoduleOptions());
+  EXPECT_EQ(defaults.preprocess.mask, LungMasking::kNone);
+}
+
+TEST(PrepareConfig, GivesVolumesTheSizeOfTheirExtent) {
+  EXPECT_EQ(lidc({"task=nodule", "nodule.dimensions=3"}).preprocess.size_px, 48);
+  EXPECT_EQ(lidc({"task=nodule", "nodule.dimensions=3", "nodule.voxel_mm=1.5"}).preprocess.size_px, 32);
+  EXPECT_THAT(problem_of({"task=nodule", "nodule.dimensions=3", "preprocess.size_px=64"}), HasSubstr("= 48 voxels"));
+}
+
+TEST(PrepareConfig, RefusesWhatANodulePatchCannotHave) {
+  EXPECT_THAT(problem_of({"task=nodule", "preprocess.mask=lungs"}),
+              HasSubstr("preprocess.mask: task nodule needs none"));
+  EXPECT_THAT(problem_of({"task=nodule", "preprocess.crop_px=64"}), HasSubstr("nodule.extent_mm"));
+  EXPECT_THAT(problem_of({"nodule.dimensions=3"}), HasSubstr("nodule: unknown key"));
+  EXPECT_THAT(problem_of({"task=nodule", "nodule.voxel_mm=10"}), HasSubstr("8 to 256 voxels"));
+}
+
 TEST(PrepareConfig, ReadsBackWhatItWrites) {
   const LidcConfig config = lidc({"seed=7", "labels.malignancy=median_high", "labels.margin_mm=7.25", "split.mode=none",
                                   "preprocess.mask=none", "preprocess.threshold=0.4", "preprocess.crop_px=300",
