@@ -29,6 +29,7 @@ void check(const ForestOptions& options) {
   const auto bad_depth = [](int depth) { return depth < 1 || depth > 30; };
   const auto bad_share = [](double share) { return !(share > 0.0 && share <= 1.0); };
   if (options.trees < 1) refuse("trees must be positive");
+  if (options.search_trees < 1) refuse("search_trees must be positive");
   if (options.min_samples < 1) refuse("min_samples must be positive");
   if (depths.empty() || std::any_of(depths.begin(), depths.end(), bad_depth)) refuse("depth_grid must hold 1 to 30");
   if (shares.empty() || std::any_of(shares.begin(), shares.end(), bad_share)) {
@@ -64,14 +65,14 @@ ForestModel convert(const cv::ml::RTrees& forest, int classes) {
   return model;
 }
 
-ForestModel fit(const FeatureRows& rows, const ForestShape& shape, const ForestOptions& options) {
+ForestModel fit(const FeatureRows& rows, const ForestShape& shape, int trees, const ForestOptions& options) {
   cv::Mat responses(rows.features.rows, 1, CV_32S);
   for (int i = 0; i < rows.features.rows; ++i) responses.at<int>(i) = rows.labels[static_cast<std::size_t>(i)];
   const auto forest = cv::ml::RTrees::create();
   forest->setMaxDepth(shape.depth);
   forest->setActiveVarCount(std::max(1, static_cast<int>(std::lround(shape.feature_share * rows.features.cols))));
   forest->setMinSampleCount(options.min_samples);
-  forest->setTermCriteria({cv::TermCriteria::COUNT, options.trees, 0.0});
+  forest->setTermCriteria({cv::TermCriteria::COUNT, trees, 0.0});
   cv::theRNG().state = derive_seed(options.seed, "forest");  // OpenCV draws from this thread's generator
   forest->train(rows.features, cv::ml::ROW_SAMPLE, responses);
   return convert(*forest, rows.classes);
@@ -94,10 +95,11 @@ ForestModel train_forest(const FeatureRows& rows, const ForestOptions& options) 
     for (const double share : options.feature_share_grid) shapes.push_back({depth, share});
   }
   const auto fit_one = [&](std::size_t i, const FeatureRows& train, const cv::Mat& held_out) {
-    return forest_probabilities(fit(train, shapes[i], options), held_out);
+    return forest_probabilities(fit(train, shapes[i], std::min(options.trees, options.search_trees), options),
+                                held_out);
   };
   const SearchResult best = search_grid(rows, shapes.size(), search_of(options), fit_one);
-  ForestModel model = fit(rows, shapes[best.candidate], options);
+  ForestModel model = fit(rows, shapes[best.candidate], options.trees, options);
   model.feature_share = shapes[best.candidate].feature_share;
   model.validation_auc = best.auc;
   return model;

@@ -15,7 +15,8 @@ namespace pulmo {
 /// What is tried: the depth and the number of features tried at each split with the highest mean ROC-AUC over the
 /// folds are taken.
 struct ForestOptions {
-  int trees = 300;
+  int trees = 200;
+  int search_trees = 50;                                ///< of each forest that is only tried (at most `trees`)
   std::vector<int> depth_grid = {5, 10, 20};            ///< at most 30
   std::vector<double> feature_share_grid = {0.1, 0.3};  ///< of F
   int min_samples = 5;                                  ///< a node with fewer is not split

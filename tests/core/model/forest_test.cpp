@@ -91,6 +91,7 @@ TEST(Forest, IsTheSameOnAnyNumberOfThreadsAndFollowsItsSeed) {
 TEST(Forest, RefusesValuesOutOfRange) {
   const FeatureRows rows = checkers(40, 2, 1);
   EXPECT_THROW(train_forest(rows, {.trees = 0}), InvalidInput);
+  EXPECT_THROW(train_forest(rows, {.search_trees = 0}), InvalidInput);
   EXPECT_THROW(train_forest(rows, {.depth_grid = {}}), InvalidInput);
   EXPECT_THROW(train_forest(rows, {.depth_grid = {31}}), InvalidInput);
   EXPECT_THROW(train_forest(rows, {.feature_share_grid = {1.5}}), InvalidInput);
