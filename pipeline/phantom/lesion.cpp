@@ -46,7 +46,7 @@ Lesion make_benign(Random& random) {
 
 Lesion make_malignant(Random& random) {
   Lesion lesion;
-  lesion.radius_mm = 0.5 * std::clamp(19.0 * std::exp(random.normal(0.0, 0.24)), 10.5, 27.5);
+  lesion.radius_mm = 0.5 * std::clamp(20.0 * std::exp(random.normal(0.0, 0.22)), 10.5, 27.5);
   lesion.hu = random.uniform(18, 60);
   lesion.edge_mm = random.uniform(0.4, 1.6);
   stretch(lesion, random, 0.18);
@@ -58,7 +58,7 @@ Lesion make_malignant(Random& random) {
     lesion.rim_hu = random.uniform(-700, -480);
   }
   if (lesion.radius_mm > 9.0 && random.uniform() < 0.12) lesion.cavity_share = random.uniform(0.25, 0.45);
-  lesion.juxtapleural = random.uniform() < 0.3;
+  lesion.juxtapleural = random.uniform() < 0.22;
   return lesion;
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kArteryEnds = 520;  // per lung
 constexpr int kVeinEnds = 420;
-constexpr double kEndRadius = 0.46;  // mm
+constexpr double kEndRadius = 0.40;  // mm
 constexpr double kGrowthExponent = 0.36;
 
 Point3 unit(const Point3& vector) {

@@ -33,7 +33,7 @@ NoiseLevel noise_level(const cv::Mat& hu, double spacing_mm, double deviation_hu
   level.deviation = cv::repeat(rows, 1, hu.cols) + cv::repeat(columns, hu.rows, 1);
   cv::sqrt(level.deviation * 0.5, level.deviation);
   level.deviation *= deviation_hu;
-  level.streak = cv::max(along_rows - (kAverageAttenuation + 1.5), 0.0) * (0.4 * deviation_hu);
+  level.streak = cv::max(along_rows - (kAverageAttenuation + 1.8), 0.0) * (0.3 * deviation_hu);
   return level;
 }
 
