@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # From nothing to a served prediction: installs, builds, makes a phantom archive, prepares it, trains on two MPI ranks,
 # prints the comparison table, serves the best model and posts a held-out slice to it.
-#   scripts/demo.sh [--exit] [--port 8080] [--output runs/demo] [--patients 64] [--epochs 30]
+#   scripts/demo.sh [--exit] [--port 8080] [--output runs/demo] [--patients 64] [--epochs 20]
 # --exit: end after the answer instead of serving on. Every figure it prints is from the synthetic phantom. Slices are
 # prepared at 112 x 112 so that two cores see enough epochs within minutes; real runs use the default of 224 x 224.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-exit_after=0 port=8080 output=runs/demo patients=64 epochs=30
+exit_after=0 port=8080 output=runs/demo patients=64 epochs=20
 while (($#)); do
   case "$1" in
     --exit) exit_after=1; shift ;;

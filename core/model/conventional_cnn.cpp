@@ -36,8 +36,8 @@ class ConventionalCnn final : public Network {
         dropout_(options.dropout) {}
 
   torch::Tensor forward(const torch::Tensor& images, SampleSeeds dropout_seeds) override {
-    torch::Tensor x = pool_relu(conv1_->forward(to_channels_last(images)));
-    x = pool_relu(conv2_->forward(x));
+    torch::Tensor x = conv1_->forward_pool_relu(to_channels_last(images));
+    x = conv2_->forward_pool_relu(x);
     x = x.flatten(1);
     x = dropout(dense1_->forward(x).relu_(), dropout_seeds, 1, dropout_);
     x = dropout(dense2_->forward(x).relu_(), dropout_seeds, 2, dropout_);

@@ -1,14 +1,13 @@
 #include "core/model/layers.h"
 
-#include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/max_pool2d.h>
 #include <c10/core/GradMode.h>
 
 #include <cmath>
 #include <vector>
 
+#include "core/model/pool_relu.h"
 #include "core/support/seed.h"
 
 namespace pulmo {
@@ -18,8 +17,8 @@ ConvLayer::ConvLayer(std::int64_t in, std::int64_t out, std::int64_t kernel, std
       bias_(register_parameter("bias", at::empty({out}, at::kFloat))),
       padding_(padding) {}
 
-torch::Tensor ConvLayer::forward(const torch::Tensor& images) const {
-  return at::conv2d(images, weight_, bias_, 1, padding_);
+torch::Tensor ConvLayer::forward_pool_relu(const torch::Tensor& images) const {
+  return conv_pool_relu(images, weight_, bias_, padding_);
 }
 
 DenseLayer::DenseLayer(std::int64_t in, std::int64_t out)
@@ -28,10 +27,6 @@ DenseLayer::DenseLayer(std::int64_t in, std::int64_t out)
 
 torch::Tensor DenseLayer::forward(const torch::Tensor& values) const {
   return at::linear(values, weight_, bias_);
-}
-
-torch::Tensor pool_relu(const torch::Tensor& maps) {
-  return at::max_pool2d(maps, {2, 2}).relu_();
 }
 
 torch::Tensor to_channels_last(const torch::Tensor& images) {

@@ -11,8 +11,8 @@ namespace pulmo {
 class ConvLayer : public torch::nn::Module {
  public:
   ConvLayer(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t padding);
-  /// (N, in, H, W) to (N, out, H', W').
-  torch::Tensor forward(const torch::Tensor& images) const;
+  /// relu(maxpool2x2(convolution)): (N, in, H, W) to (N, out, H'/2, W'/2); see pool_relu.h.
+  torch::Tensor forward_pool_relu(const torch::Tensor& images) const;
 
  private:
   torch::Tensor weight_;
@@ -31,10 +31,6 @@ class DenseLayer : public torch::nn::Module {
   torch::Tensor weight_;
   torch::Tensor bias_;
 };
-
-/// Max-pool 2x2, then ReLU: the two commute, so this is ReLU then max-pool with a quarter of the ReLU's work and the
-/// same gradient.
-torch::Tensor pool_relu(const torch::Tensor& maps);
 
 /// The same images laid out channels-last, in which CPU convolutions are quickest. One channel costs no copy: its
 /// layout is both, and only the strides are told apart.

@@ -38,9 +38,9 @@ class ProposedCnn final : public Network {
         dropout_(options.dropout) {}
 
   torch::Tensor forward(const torch::Tensor& images, SampleSeeds dropout_seeds) override {
-    torch::Tensor x = pool_relu(conv1_->forward(to_channels_last(images)));
-    x = pool_relu(conv2_->forward(x));
-    x = pool_relu(conv3_->forward(x));
+    torch::Tensor x = conv1_->forward_pool_relu(to_channels_last(images));
+    x = conv2_->forward_pool_relu(x);
+    x = conv3_->forward_pool_relu(x);
     x = x.flatten(1);  // in the logical order C, H, W, whatever the layout in memory
     x = dropout(dense1_->forward(x).relu_(), dropout_seeds, 1, dropout_);
     x = dropout(dense2_->forward(x).relu_(), dropout_seeds, 2, dropout_);

@@ -12,14 +12,19 @@ int common_label(const std::vector<int>& counts, int positive) {
   return static_cast<int>(std::max_element(counts.begin(), counts.end()) - counts.begin());
 }
 
+/// Means are kept as the first sample's probabilities plus the mean difference from them, so that the mean of equal
+/// values is that value to the last bit: a row that answers the same for everything must tie everywhere.
 struct Pool {
-  Prediction sum;
+  Prediction mean;
+  std::vector<double> first;
   std::vector<int> label_counts;
   double samples = 0.0;
 };
 
 void add_sample(Pool& pool, const Prediction& sample) {
-  for (std::size_t k = 0; k < sample.probabilities.size(); ++k) pool.sum.probabilities[k] += sample.probabilities[k];
+  for (std::size_t k = 0; k < pool.first.size(); ++k) {
+    pool.mean.probabilities[k] += sample.probabilities[k] - pool.first[k];
+  }
   ++pool.label_counts[static_cast<std::size_t>(sample.label)];
   pool.samples += 1.0;
 }
@@ -27,9 +32,10 @@ void add_sample(Pool& pool, const Prediction& sample) {
 Pool empty_pool(const Prediction& sample, Level level) {
   const std::size_t classes = sample.probabilities.size();
   Pool pool;
-  pool.sum.patient = sample.patient;
-  if (level == Level::kGroup) pool.sum.group = sample.group;
-  pool.sum.probabilities.assign(classes, 0.0);
+  pool.mean.patient = sample.patient;
+  if (level == Level::kGroup) pool.mean.group = sample.group;
+  pool.mean.probabilities.assign(classes, 0.0);
+  pool.first = sample.probabilities;
   pool.label_counts.assign(classes, 0);
   return pool;
 }
@@ -57,9 +63,11 @@ std::vector<Prediction> aggregate(const std::vector<Prediction>& samples, Level 
   }
   std::vector<Prediction> result;
   for (Pool& pool : pools) {
-    for (double& value : pool.sum.probabilities) value /= pool.samples;
-    pool.sum.label = common_label(pool.label_counts, positive);
-    result.push_back(std::move(pool.sum));
+    for (std::size_t k = 0; k < pool.first.size(); ++k) {
+      pool.mean.probabilities[k] = pool.first[k] + pool.mean.probabilities[k] / pool.samples;
+    }
+    pool.mean.label = common_label(pool.label_counts, positive);
+    result.push_back(std::move(pool.mean));
   }
   return result;
 }

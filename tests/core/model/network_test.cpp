@@ -147,18 +147,6 @@ TEST(Network, RefusesOptionsThatMakeNoNetwork) {
   EXPECT_NO_THROW(make_network({.name = "proposed_cnn", .size_px = 8}));
 }
 
-TEST(PoolRelu, IsReluThenMaxPoolWithTheSameGradient) {
-  const torch::Tensor maps = torch::randn({2, 5, 9, 8}, torch::kDouble).requires_grad_();
-  const torch::Tensor twin = maps.detach().clone().requires_grad_();
-  const torch::Tensor pooled = pool_relu(maps);
-  const torch::Tensor expected = torch::max_pool2d(torch::relu(twin), {2, 2});
-  EXPECT_TRUE(torch::equal(pooled, expected));
-  const torch::Tensor weights = torch::rand_like(pooled);
-  (pooled * weights).sum().backward();
-  (expected * weights).sum().backward();
-  EXPECT_TRUE(torch::equal(maps.grad(), twin.grad()));
-}
-
 TEST(ToChannelsLast, ReadsAsChannelsLastWithTheSameValues) {
   for (const std::int64_t channels : {1, 3}) {
     const torch::Tensor images = torch::rand({2, channels, 5, 4});

@@ -135,5 +135,15 @@ TEST(Aggregate, OnePositiveSampleMakesAPatientPositive) {
   EXPECT_NEAR(patients[0].probabilities[1], 0.4, 1e-15);
 }
 
+TEST(Aggregate, KeepsEqualProbabilitiesEqualInGroupsOfAnySize) {
+  std::vector<Prediction> samples;
+  for (int group = 1; group <= 20; ++group) {
+    for (int i = 0; i < group; ++i) samples.push_back(one(0, 1.0 / 3.0, "A", std::to_string(group)));
+  }
+  for (const Prediction& group : aggregate(samples, Level::kGroup, 1)) {
+    EXPECT_EQ(group.probabilities[1], samples[0].probabilities[1]);
+  }
+}
+
 }  // namespace
 }  // namespace pulmo::training

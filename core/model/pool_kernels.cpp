@@ -1,0 +1,77 @@
+#include "core/model/pool_kernels.h"
+
+#include "core/model/pool_kernels_variant.h"
+
+namespace pulmo {
+namespace {
+
+enum class Level { kNone, kV3, kV4 };
+
+Level level_of_this_processor() {
+#ifdef PULMO_X86_VARIANTS
+  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (v3) return v4 ? Level::kV4 : Level::kV3;
+#endif
+  return Level::kNone;
+}
+
+PoolKernels kernels_of(Level level) {
+#ifdef PULMO_X86_VARIANTS
+  return level == Level::kV4 ? pool_kernels_v4() : pool_kernels_v3();
+#else
+  (void)level;
+  return {};
+#endif
+}
+
+const PoolKernels& kernels() {
+  static const PoolKernels best = kernels_of(level_of_this_processor());
+  return best;
+}
+
+}  // namespace
+
+bool have_pool_kernels() {
+  static const bool have = level_of_this_processor() != Level::kNone;
+  return have;
+}
+
+void pool_bias_relu(const float* maps, const float* bias, const PoolShape& shape, float* pooled,
+                    std::uint8_t* winners) {
+  kernels().fp32.pool(maps, bias, shape, pooled, winners);
+}
+void pool_bias_relu(const Bf16Bits* maps, const float* bias, const PoolShape& shape, Bf16Bits* pooled,
+                    std::uint8_t* winners) {
+  kernels().bf16.pool(maps, bias, shape, pooled, winners);
+}
+
+void pool_bias_relu_backward(const float* gradient, const std::uint8_t* winners, const PoolShape& shape,
+                             float* maps_gradient, float* bias_gradient) {
+  kernels().fp32.pool_backward(gradient, winners, shape, maps_gradient, bias_gradient);
+}
+void pool_bias_relu_backward(const Bf16Bits* gradient, const std::uint8_t* winners, const PoolShape& shape,
+                             Bf16Bits* maps_gradient, float* bias_gradient) {
+  kernels().bf16.pool_backward(gradient, winners, shape, maps_gradient, bias_gradient);
+}
+
+void conv3_pool_relu(const float* image, const float* weights, const float* bias, const PoolShape& shape, float* pooled,
+                     std::uint8_t* winners) {
+  kernels().fp32.conv3_pool(image, weights, bias, shape, pooled, winners);
+}
+void conv3_pool_relu(const float* image, const float* weights, const float* bias, const PoolShape& shape,
+                     Bf16Bits* pooled, std::uint8_t* winners) {
+  kernels().bf16.conv3_pool(image, weights, bias, shape, pooled, winners);
+}
+
+void conv3_pool_relu_backward(const float* image, const float* gradient, const std::uint8_t* winners,
+                              const PoolShape& shape, float* weights_gradient, float* bias_gradient) {
+  kernels().fp32.conv3_backward(image, gradient, winners, shape, weights_gradient, bias_gradient);
+}
+void conv3_pool_relu_backward(const float* image, const Bf16Bits* gradient, const std::uint8_t* winners,
+                              const PoolShape& shape, float* weights_gradient, float* bias_gradient) {
+  kernels().bf16.conv3_backward(image, gradient, winners, shape, weights_gradient, bias_gradient);
+}
+
+}  // namespace pulmo

@@ -1,0 +1,216 @@
+// Compiled once for each generation of processors (CMakeLists.txt names the flags and PULMO_VARIANT); pool_kernels.cpp
+// picks one at run time. Nothing inline from a header may be used here: the linker keeps one copy of an inline function
+// for the whole program, and that copy could hold instructions that an older processor lacks.
+#include <cstdint>
+#include <cstring>
+
+#include "core/model/pool_kernels.h"
+#include "core/model/pool_kernels_variant.h"
+
+namespace pulmo {
+namespace {
+
+// Sixteen lanes, whatever the processor's registers hold: the compiler splits them where it must.
+using Floats = float __attribute__((vector_size(64)));
+using Words = std::int32_t __attribute__((vector_size(64)));
+using Unsigned = std::uint32_t __attribute__((vector_size(64)));
+using Halves = std::uint16_t __attribute__((vector_size(32)));
+using Bytes = std::uint8_t __attribute__((vector_size(16)));
+
+#define PULMO_INLINE [[gnu::always_inline]] inline
+
+PULMO_INLINE Floats load(const float* from) {
+  Floats value;
+  std::memcpy(&value, from, sizeof(value));
+  return value;
+}
+PULMO_INLINE Floats load(const Bf16Bits* from) {
+  Halves halves;
+  std::memcpy(&halves, from, sizeof(halves));
+  return reinterpret_cast<Floats>(__builtin_convertvector(halves, Unsigned) << 16U);
+}
+PULMO_INLINE void store(float* to, const Floats& value) {
+  std::memcpy(to, &value, sizeof(value));
+}
+// Round to nearest, ties to even; a NaN keeps its quiet bit.
+PULMO_INLINE void store(Bf16Bits* to, const Floats& value) {
+  const Unsigned bits = reinterpret_cast<Unsigned>(value);
+  const Unsigned rounded = (bits + 0x7fffU + ((bits >> 16U) & 1U)) >> 16U;
+  const Unsigned quiet = (bits >> 16U) | 0x40U;
+  const Halves halves = __builtin_convertvector(value == value ? rounded : quiet, Halves);
+  std::memcpy(to, &halves, sizeof(halves));
+}
+
+/// The running winner of a window.
+struct Winner {
+  Floats value;
+  Words place;
+};
+
+// A NaN wins and stays.
+PULMO_INLINE void compete(Winner& winner, const Floats& value, std::int32_t place) {
+  const Words wins = ~(value <= winner.value) & (winner.value == winner.value);
+  winner.value = wins ? value : winner.value;
+  winner.place = wins ? Words{} + place : winner.place;
+}
+
+template <typename Real>
+PULMO_INLINE void finish(const Winner& winner, const Floats& bias, Real* pooled, std::uint8_t* winners) {
+  const Floats sum = winner.value + bias;
+  const Words stopped = sum <= 0.0F;
+  store(pooled, stopped ? Floats{} : sum);
+  const Bytes places = __builtin_convertvector(stopped ? Words{} + kNoWinner : winner.place, Bytes);
+  std::memcpy(winners, &places, sizeof(places));
+}
+
+PULMO_INLINE Words places_of(const std::uint8_t* winners) {
+  Bytes places;
+  std::memcpy(&places, winners, sizeof(places));
+  return __builtin_convertvector(places, Words);
+}
+
+template <typename Real>
+PULMO_INLINE void pool(const Real* maps, const float* bias, const PoolShape& shape, Real* pooled,
+                       std::uint8_t* winners) {
+  const std::int64_t c_count = shape.channels;
+  for (std::int64_t y = 0; y < shape.height / 2; ++y) {
+    for (std::int64_t x = 0; x < shape.width / 2; ++x) {
+      const Real* top = maps + (2 * y * shape.width + 2 * x) * c_count;
+      const Real* bottom = top + shape.width * c_count;
+      for (std::int64_t c = 0; c < c_count; c += kPoolLanes) {
+        Winner winner{load(top + c), Words{}};
+        compete(winner, load(top + c_count + c), 1);
+        compete(winner, load(bottom + c), 2);
+        compete(winner, load(bottom + c_count + c), 3);
+        finish(winner, load(bias + c), pooled + c, winners + c);
+      }
+      pooled += c_count;
+      winners += c_count;
+    }
+  }
+}
+
+template <typename Real>
+PULMO_INLINE void clear_odd_edges(const PoolShape& shape, Real* maps_gradient) {
+  const std::int64_t row = shape.width * shape.channels;
+  if (shape.width % 2 != 0) {
+    for (std::int64_t y = 0; y < shape.height; ++y) {
+      std::memset(maps_gradient + (y + 1) * row - shape.channels, 0,
+                  static_cast<std::size_t>(shape.channels) * sizeof(Real));
+    }
+  }
+  if (shape.height % 2 != 0) {
+    std::memset(maps_gradient + (shape.height - 1) * row, 0, static_cast<std::size_t>(row) * sizeof(Real));
+  }
+}
+
+// Sums of a row first, then of the rows: the rounding errors of long sums stay small.
+template <typename Real>
+PULMO_INLINE void pool_backward(const Real* gradient, const std::uint8_t* winners, const PoolShape& shape,
+                                Real* maps_gradient, float* bias_gradient) {
+  const std::int64_t c_count = shape.channels;
+  const std::int64_t width = shape.width / 2;
+  std::memset(bias_gradient, 0, static_cast<std::size_t>(c_count) * sizeof(float));
+  for (std::int64_t y = 0; y < shape.height / 2; ++y) {
+    Real* top = maps_gradient + 2 * y * shape.width * c_count;
+    Real* bottom = top + shape.width * c_count;
+    for (std::int64_t c = 0; c < c_count; c += kPoolLanes) {
+      Floats row_sum{};
+      for (std::int64_t x = 0; x < width; ++x) {
+        const std::int64_t from = (y * width + x) * c_count + c;
+        const std::int64_t to = 2 * x * c_count + c;
+        const Floats value = load(gradient + from);
+        const Words place = places_of(winners + from);
+        const Floats none{};
+        row_sum += place != kNoWinner ? value : none;
+        store(top + to, place == 0 ? value : none);
+        store(top + to + c_count, place == 1 ? value : none);
+        store(bottom + to, place == 2 ? value : none);
+        store(bottom + to + c_count, place == 3 ? value : none);
+      }
+      store(bias_gradient + c, load(bias_gradient + c) + row_sum);
+    }
+  }
+  clear_odd_edges(shape, maps_gradient);
+}
+
+// The four convolutions of one window share its 4x4 pixels.
+PULMO_INLINE Winner convolve_window(const float* corner, std::int64_t stride, const Floats (&weights)[9]) {
+  Winner winner{};
+  for (std::int32_t place = 0; place < 4; ++place) {
+    const float* from = corner + (place / 2) * stride + place % 2;
+    Floats sum{};
+    for (std::int64_t tap = 0; tap < 9; ++tap) sum += weights[tap] * from[(tap / 3) * stride + tap % 3];
+    if (place == 0) {
+      winner = {sum, Words{}};
+    } else {
+      compete(winner, sum, place);
+    }
+  }
+  return winner;
+}
+
+template <typename Real>
+PULMO_INLINE void conv3_pool(const float* image, const float* weights, const float* bias, const PoolShape& shape,
+                             Real* pooled, std::uint8_t* winners) {
+  const std::int64_t stride = shape.width + 2;
+  const std::int64_t width = shape.width / 2;
+  for (std::int64_t y = 0; y < shape.height / 2; ++y) {
+    for (std::int64_t c = 0; c < shape.channels; c += kPoolLanes) {
+      Floats block[9];
+      for (std::int64_t tap = 0; tap < 9; ++tap) block[tap] = load(weights + tap * shape.channels + c);
+      const Floats block_bias = load(bias + c);
+      for (std::int64_t x = 0; x < width; ++x) {
+        const std::int64_t to = (y * width + x) * shape.channels + c;
+        const Winner winner = convolve_window(image + 2 * y * stride + 2 * x, stride, block);
+        finish(winner, block_bias, pooled + to, winners + to);
+      }
+    }
+  }
+}
+
+template <typename Real>
+PULMO_INLINE void conv3_row_backward(const float* corner, const Real* gradient, const std::uint8_t* winners,
+                                     const PoolShape& shape, Floats (&sums)[10]) {
+  const std::int64_t stride = shape.width + 2;
+  for (std::int64_t x = 0; x < shape.width / 2; ++x) {
+    const Floats value = load(gradient + x * shape.channels);
+    const Words place = places_of(winners + x * shape.channels);
+    for (std::int32_t window = 0; window < 4; ++window) {
+      const Floats won = place == window ? value : Floats{};
+      const float* from = corner + 2 * x + (window / 2) * stride + window % 2;
+      sums[9] += won;
+      for (std::int64_t tap = 0; tap < 9; ++tap) sums[tap] += won * from[(tap / 3) * stride + tap % 3];
+    }
+  }
+}
+
+template <typename Real>
+PULMO_INLINE void conv3_backward(const float* image, const Real* gradient, const std::uint8_t* winners,
+                                 const PoolShape& shape, float* weights_gradient, float* bias_gradient) {
+  const std::int64_t row = shape.width / 2 * shape.channels;
+  for (std::int64_t c = 0; c < shape.channels; c += kPoolLanes) {
+    Floats totals[10] = {};
+    for (std::int64_t y = 0; y < shape.height / 2; ++y) {
+      Floats sums[10] = {};
+      conv3_row_backward(image + 2 * y * (shape.width + 2), gradient + y * row + c, winners + y * row + c, shape, sums);
+      for (int i = 0; i < 10; ++i) totals[i] += sums[i];
+    }
+    for (std::int64_t tap = 0; tap < 9; ++tap) {
+      store(weights_gradient + tap * shape.channels + c, totals[tap]);
+    }
+    store(bias_gradient + c, totals[9]);
+  }
+}
+
+}  // namespace
+
+#define PULMO_CONCATENATE(a, b) a##b
+#define PULMO_NAME(variant) PULMO_CONCATENATE(pool_kernels_, variant)
+
+PoolKernels PULMO_NAME(PULMO_VARIANT)() {
+  return {{pool<float>, pool_backward<float>, conv3_pool<float>, conv3_backward<float>},
+          {pool<Bf16Bits>, pool_backward<Bf16Bits>, conv3_pool<Bf16Bits>, conv3_backward<Bf16Bits>}};
+}
+
+}  // namespace pulmo
