@@ -235,6 +235,29 @@ def delong(first, second, truth):
     return z, 2 * stats.norm.sf(abs(z))
 
 
+def holm(p_values):
+    """From the definition: corrected_i = max over the hypotheses j with p_j <= p_i of min(1, (number with p >= p_j) p_j),
+    ties by their order."""
+    p = np.array(p_values, dtype=float)
+    defined = np.flatnonzero(~np.isnan(p))
+    order = defined[np.lexsort((defined, p[defined]))]
+    steps = np.minimum(1, (len(order) - np.arange(len(order))) * p[order])
+    corrected = np.full(len(p), math.nan)
+    corrected[order] = np.maximum.accumulate(steps)
+    return corrected
+
+
+def check_holm(ours):
+    """Each test's family is the rows at one level."""
+    tested = [row for row in ours["rows"] if row["row"] != ours["reference"]]
+    for level in ("sample", "group", "patient"):
+        for test in ("delong_p", "mcnemar_p"):
+            of_rows = [row["against_reference"][level] for row in tested]
+            raw = [math.nan if one[test] is None else one[test] for one in of_rows]
+            for row, one, expected in zip(tested, of_rows, holm(raw)):
+                check(f"{row['row']} {level} {test} holm", one[test + "_holm"], expected)
+
+
 def check_paired(folder):
     ours = json.loads((folder / "comparison.json").read_text())
     classes = ours["classes"]
@@ -277,6 +300,7 @@ def check_paired(folder):
                                   for r in range(options["resamples"])], options)
             check(name + " low", got["auc_difference_interval"][0], low)
             check(name + " high", got["auc_difference_interval"][1], high)
+    check_holm(ours)
 
 
 def main():

@@ -71,6 +71,19 @@ PairedResult compare_pair(const ComparedRow& row, const ComparedRow& reference, 
   return result;
 }
 
+// One family of tests: the rows of the table, at one level, by one test.
+void correct(Comparison& comparison, Level level, double (*read)(const PairedResult&), double PairedResult::*target) {
+  std::vector<double> p_values;
+  std::vector<PairedResult*> results;
+  for (ComparedRow& row : comparison.rows) {
+    if (!row.paired) continue;
+    results.push_back(&(*row.paired)[static_cast<std::size_t>(level)]);
+    p_values.push_back(read(*results.back()));
+  }
+  const std::vector<double> corrected = holm(p_values);
+  for (std::size_t i = 0; i < results.size(); ++i) results[i]->*target = corrected[i];
+}
+
 std::string paper_cell(const std::string& row) {
   const auto paper = paper_figures(row);
   if (!paper) return "-";
@@ -80,6 +93,11 @@ std::string paper_cell(const std::string& row) {
   return text;
 }
 
+std::string corrected_p(double corrected, double raw) {
+  if (std::isnan(raw)) return p_value(raw);
+  return p_value(corrected) + (corrected < kSignificance ? " *" : "") + " [" + p_value(raw) + "]";
+}
+
 void append_paired(std::vector<std::string>& cells, const ComparedRow& row, Level level) {
   if (!row.paired) {
     cells.insert(cells.end(), {"reference", "", ""});
@@ -87,8 +105,8 @@ void append_paired(std::vector<std::string>& cells, const ComparedRow& row, Leve
   }
   const PairedResult& paired = (*row.paired)[static_cast<std::size_t>(level)];
   cells.push_back(with_interval(paired.auc_difference, paired.interval));
-  cells.push_back(p_value(paired.delong.p_value));
-  cells.push_back(p_value(paired.mcnemar.p_value));
+  cells.push_back(corrected_p(paired.delong_holm, paired.delong.p_value));
+  cells.push_back(corrected_p(paired.mcnemar_holm, paired.mcnemar.p_value));
 }
 
 }  // namespace
@@ -130,6 +148,12 @@ void add_paired_tests(Comparison& comparison) {
       (*row.paired)[static_cast<std::size_t>(level)] = compare_pair(row, *reference, level, comparison);
     }
   }
+  for (const Level level : kLevels) {
+    correct(
+        comparison, level, [](const PairedResult& one) { return one.delong.p_value; }, &PairedResult::delong_holm);
+    correct(
+        comparison, level, [](const PairedResult& one) { return one.mcnemar.p_value; }, &PairedResult::mcnemar_holm);
+  }
 }
 
 std::vector<std::string> comparison_notes(const Comparison& comparison) {
@@ -146,6 +170,9 @@ std::vector<std::string> comparison_notes(const Comparison& comparison) {
       "AUC difference, DeLong and McNemar compare a row with " + row_title(comparison.reference) +
       ". DeLong and McNemar take rows as independent: slices of one patient are not, so at slice level their "
       "p-values are too small; judge by the group and patient levels and by the interval of the difference.");
+  notes.emplace_back(
+      "p-values are corrected by Holm's method for the rows tested at that level; * marks those below 0.05, brackets "
+      "hold the uncorrected ones.");
   notes.push_back(
       "Paper: accuracy / precision / recall / F1 in percent as published, on a split that was not ours; "
       "slices of one patient may stand on both sides of it.");
@@ -155,8 +182,8 @@ std::vector<std::string> comparison_notes(const Comparison& comparison) {
 
 std::vector<std::vector<std::string>> comparison_cells(const Comparison& comparison, Level level) {
   std::vector<std::vector<std::string>> cells = {{"row", "n", "accuracy", "precision", "recall", "specificity", "F1",
-                                                  "ROC-AUC", "PR-AUC", "Brier", "ECE", "AUC difference", "DeLong p",
-                                                  "McNemar p"}};
+                                                  "ROC-AUC", "PR-AUC", "Brier", "ECE", "AUC difference",
+                                                  "DeLong p (Holm) [raw]", "McNemar p (Holm) [raw]"}};
   if (level == Level::kSample) cells.front().emplace_back("paper");
   for (const ComparedRow& row : comparison.rows) {
     const LevelReport& at = row.test_report().at(level);

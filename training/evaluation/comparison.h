@@ -23,6 +23,8 @@ std::string row_title(const std::string& row);
 struct PairedResult {
   McNemarResult mcnemar;  ///< first = the row, second = the reference
   DeLongResult delong;
+  double delong_holm = 1.0;     ///< p of DeLong's test, corrected for all rows of the table at this level
+  double mcnemar_holm = 1.0;    ///< likewise of McNemar's
   double auc_difference = 0.0;  ///< row minus reference
   Interval interval{};          ///< of the difference, by bootstrap over patients
 };
@@ -46,6 +48,9 @@ struct Comparison {
   BootstrapOptions bootstrap;
   std::vector<ComparedRow> rows;
 };
+
+/// Corrected p-values below this are marked.
+inline constexpr double kSignificance = 0.05;
 
 /// Fills ComparedRow::paired from the predictions. Throws InvalidInput("comparison") when two rows were not scored on
 /// the same samples in the same order.

@@ -113,4 +113,20 @@ DeLongResult delong(std::span<const double> first, std::span<const double> secon
   return result;
 }
 
+std::vector<double> holm(std::span<const double> p_values) {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < p_values.size(); ++i) {
+    if (!std::isnan(p_values[i])) order.push_back(i);
+  }
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return p_values[a] < p_values[b]; });
+  std::vector<double> corrected(p_values.size(), std::numeric_limits<double>::quiet_NaN());
+  double largest = 0.0;
+  for (std::size_t rank = 0; rank < order.size(); ++rank) {
+    const double share = static_cast<double>(order.size() - rank) * p_values[order[rank]];
+    largest = std::max(largest, std::min(1.0, share));
+    corrected[order[rank]] = largest;
+  }
+  return corrected;
+}
+
 }  // namespace pulmo::training

@@ -29,4 +29,10 @@ struct DeLongResult {
 /// variance (one row right everywhere, the other constant).
 DeLongResult delong(std::span<const double> first, std::span<const double> second, const std::vector<bool>& positive);
 
+/// Holm's step-down correction (Holm 1979) of the p-values of one family of tests, in their order: the i-th smallest of
+/// m becomes min(1, (m - i + 1) p), and never less than a smaller one became. Rejecting what is below alpha keeps the
+/// chance of any false rejection at alpha, whatever the tests' dependence. An undefined p-value (NaN) stays so and does
+/// not count.
+std::vector<double> holm(std::span<const double> p_values);
+
 }  // namespace pulmo::training

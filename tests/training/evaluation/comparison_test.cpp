@@ -72,6 +72,16 @@ TEST(Comparison, PairedTestsAgreeWithScipy) {
   EXPECT_EQ(twin.exit_code, 0) << twin.out << twin.err;
 }
 
+TEST(Comparison, CorrectedValuesBelowTheLevelAreMarked) {
+  Comparison comparison = make_comparison();
+  PairedResult& patient = (*comparison.rows[0].paired)[static_cast<std::size_t>(Level::kPatient)];
+  patient.delong.p_value = 0.004;
+  patient.delong_holm = 0.008;
+  EXPECT_THAT(comparison_markdown(comparison), HasSubstr("0.008 * [0.004]"));
+  patient.delong_holm = 0.051;
+  EXPECT_THAT(comparison_markdown(comparison), HasSubstr("0.051 [0.004]"));
+}
+
 TEST(Comparison, RefusesRowsScoredOnOtherSamples) {
   Comparison comparison = make_comparison();
   std::swap(comparison.rows[1].test[0], comparison.rows[1].test[1]);

@@ -47,5 +47,25 @@ TEST(McNemar, StaysExactForManyPairs) {
   EXPECT_NEAR(mcnemar(first, second).p_value, 0.00028, 0.00001);  // binomtest(1400, 3000) of SciPy
 }
 
+TEST(Holm, IsWhatRsPAdjustGives) {
+  const std::vector<double> raw = {0.04, 0.01, 0.05, 0.02, 0.03};
+  const std::vector<double> expected = {0.09, 0.05, 0.09, 0.08, 0.09};  // p.adjust(raw, "holm")
+  const std::vector<double> corrected = holm(raw);
+  for (std::size_t i = 0; i < raw.size(); ++i) EXPECT_NEAR(corrected[i], expected[i], 1e-12) << i;
+}
+
+TEST(Holm, NeverExceedsOneAndLeavesASingleTestAlone) {
+  EXPECT_EQ(holm(std::vector<double>{0.7, 0.6}), (std::vector<double>{1.0, 1.0}));
+  EXPECT_EQ(holm(std::vector<double>{0.03}), (std::vector<double>{0.03}));
+  EXPECT_TRUE(holm({}).empty());
+}
+
+TEST(Holm, DoesNotCountWhatIsUndefined) {
+  const std::vector<double> corrected = holm(std::vector<double>{0.02, NAN, 0.01});
+  EXPECT_DOUBLE_EQ(corrected[0], 0.02);
+  EXPECT_TRUE(std::isnan(corrected[1]));
+  EXPECT_DOUBLE_EQ(corrected[2], 0.02);
+}
+
 }  // namespace
 }  // namespace pulmo::training
