@@ -17,10 +17,10 @@ build_packages=(
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
   clang-format clang-tidy clang libclang-rt-14-dev       # formatter, linter, fuzzers
-  python3 python3-numpy python3-scipy python3-skimage python3-sklearn python3-torch python3-h5py python3-pydicom python3-pil
+  python3 python3-numpy python3-scipy python3-skimage python3-sklearn python3-torch python3-torchvision python3-h5py python3-pydicom python3-pil
   python3-yaml python3-selenium                        # second implementations and the browser test
   chromium chromium-driver fonts-dejavu-core
-  dcmtk                                                # its tools make test images
+  dcmtk libopenjp2-tools                               # their tools make and decode test images
 )
 
 packages=("${build_packages[@]}")

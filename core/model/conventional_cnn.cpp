@@ -28,8 +28,8 @@ def forward(self, images: Tensor) -> Tensor:
 class ConventionalCnn final : public Network {
  public:
   explicit ConventionalCnn(const NetworkOptions& options)
-      : conv1_(register_module("conv1", std::make_shared<ConvLayer>(options.channels, 6, 5, 0))),
-        conv2_(register_module("conv2", std::make_shared<ConvLayer>(6, kMaps, 5, 0))),
+      : conv1_(register_module("conv1", std::make_shared<ConvLayer>(options.channels, 6, 5, ConvLayer::Options{}))),
+        conv2_(register_module("conv2", std::make_shared<ConvLayer>(6, kMaps, 5, ConvLayer::Options{}))),
         dense1_(register_module("dense1", std::make_shared<DenseLayer>(flat_size(options.size_px), kHidden1))),
         dense2_(register_module("dense2", std::make_shared<DenseLayer>(kHidden1, kHidden2))),
         dense3_(register_module("dense3", std::make_shared<DenseLayer>(kHidden2, options.classes))),

@@ -1,7 +1,11 @@
 #include "core/model/layers.h"
 
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include <cmath>
@@ -12,13 +16,33 @@
 
 namespace pulmo {
 
-ConvLayer::ConvLayer(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t padding)
+ConvLayer::ConvLayer(std::int64_t in, std::int64_t out, std::int64_t kernel, const Options& options)
     : weight_(register_parameter("weight", at::empty({out, in, kernel, kernel}, at::kFloat))),
-      bias_(register_parameter("bias", at::empty({out}, at::kFloat))),
-      padding_(padding) {}
+      bias_(options.bias ? register_parameter("bias", at::empty({out}, at::kFloat)) : torch::Tensor()),
+      options_(options) {}
+
+torch::Tensor ConvLayer::forward(const torch::Tensor& images) const {
+  return at::conv2d(images, weight_, bias_, options_.stride, options_.padding);
+}
 
 torch::Tensor ConvLayer::forward_pool_relu(const torch::Tensor& images) const {
-  return conv_pool_relu(images, weight_, bias_, padding_);
+  return conv_pool_relu(images, weight_, bias_, options_.padding);
+}
+
+FrozenNorm::FrozenNorm(std::int64_t channels)
+    : weight_(register_parameter("weight", at::empty({channels}, at::kFloat))),
+      bias_(register_parameter("bias", at::empty({channels}, at::kFloat))),
+      mean_(register_parameter("running_mean", at::zeros({channels}, at::kFloat), false)),
+      variance_(register_parameter("running_var", at::ones({channels}, at::kFloat), false)) {}
+
+torch::Tensor FrozenNorm::forward(const torch::Tensor& maps) const {
+  return at::batch_norm(maps, weight_, bias_, mean_, variance_, false, 0.0, kEpsilon, false);
+}
+
+void FrozenNorm::set_to_identity() {
+  const c10::AutoGradMode no_gradient(false);
+  weight_.fill_(1.0);
+  bias_.zero_();
 }
 
 DenseLayer::DenseLayer(std::int64_t in, std::int64_t out)
@@ -26,7 +50,12 @@ DenseLayer::DenseLayer(std::int64_t in, std::int64_t out)
       bias_(register_parameter("bias", at::empty({out}, at::kFloat))) {}
 
 torch::Tensor DenseLayer::forward(const torch::Tensor& values) const {
-  return at::linear(values, weight_, bias_);
+  if (!factors_ || !c10::GradMode::is_enabled()) return at::linear(values, weight_, bias_);
+  const torch::Tensor result = at::linear(values, weight_.detach(), bias_);
+  result.register_hook([kept = factors_, input = values.detach()](const torch::Tensor& gradient) {
+    *kept = {gradient.detach(), input};
+  });
+  return result;
 }
 
 torch::Tensor to_channels_last(const torch::Tensor& images) {
@@ -40,6 +69,7 @@ void initialise(torch::nn::Module& module, std::uint64_t seed) {
   const c10::AutoGradMode no_gradient(false);
   for (auto& parameter : module.named_parameters()) {
     torch::Tensor& tensor = parameter.value();
+    if (!tensor.requires_grad()) continue;
     if (tensor.dim() < 2) {
       tensor.zero_();
       continue;
@@ -51,6 +81,9 @@ void initialise(torch::nn::Module& module, std::uint64_t seed) {
     float* data = values.data_ptr<float>();
     for (std::int64_t i = 0; i < values.numel(); ++i) data[i] = static_cast<float>(random.uniform(-bound, bound));
     tensor.copy_(values);
+  }
+  for (const auto& part : module.modules()) {
+    if (auto* norm = part->as<FrozenNorm>()) norm->set_to_identity();
   }
 }
 

@@ -7,27 +7,63 @@
 
 namespace pulmo {
 
-/// A 2D convolution with stride 1: weight (out, in, kernel, kernel), bias (out).
+/// A 2D convolution: weight (out, in, kernel, kernel), bias (out) unless the options say otherwise.
 class ConvLayer : public torch::nn::Module {
  public:
-  ConvLayer(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t padding);
-  /// relu(maxpool2x2(convolution)): (N, in, H, W) to (N, out, H'/2, W'/2); see pool_relu.h.
+  struct Options {
+    std::int64_t padding = 0;
+    std::int64_t stride = 1;
+    bool bias = true;
+  };
+  ConvLayer(std::int64_t in, std::int64_t out, std::int64_t kernel, const Options& options);
+  /// (N, in, H, W) to (N, out, H', W').
+  torch::Tensor forward(const torch::Tensor& images) const;
+  /// relu(maxpool2x2(convolution)): (N, in, H, W) to (N, out, H'/2, W'/2); see pool_relu.h. Needs stride 1 and a bias.
   torch::Tensor forward_pool_relu(const torch::Tensor& images) const;
 
  private:
   torch::Tensor weight_;
   torch::Tensor bias_;
-  std::int64_t padding_;
+  Options options_;
+};
+
+/// Batch normalisation by the statistics of a pretrained network, which are not learnt any more: a sample's result does
+/// not depend on its batch, nor on how batches are cut among ranks. weight and bias (C) are.
+class FrozenNorm : public torch::nn::Module {
+ public:
+  explicit FrozenNorm(std::int64_t channels);
+  torch::Tensor forward(const torch::Tensor& maps) const;
+  /// Weight 1, bias 0.
+  void set_to_identity();
+
+  static constexpr double kEpsilon = 1e-5;  // torchvision's
+
+ private:
+  torch::Tensor weight_, bias_, mean_, variance_;
 };
 
 /// A dense layer: weight (out, in), bias (out).
 class DenseLayer : public torch::nn::Module {
  public:
+  /// What the weight's gradient is the product of: output_gradient (N, out) transposed times input (N, in).
+  struct Factors {
+    torch::Tensor output_gradient;
+    torch::Tensor input;
+  };
+
   DenseLayer(std::int64_t in, std::int64_t out);
   /// (N, in) to (N, out).
   torch::Tensor forward(const torch::Tensor& values) const;
 
+  const torch::Tensor& weight() const { return weight_; }
+  /// From now on backward leaves the factors of the weight's gradient here instead of the gradient itself.
+  void keep_factors() { factors_ = std::make_shared<Factors>(); }
+  /// Of the last backward; undefined tensors before it, or once forgotten.
+  const Factors& factors() const { return *factors_; }
+  void forget_factors() { *factors_ = {}; }
+
  private:
+  std::shared_ptr<Factors> factors_;  ///< null: the gradient is computed as usual
   torch::Tensor weight_;
   torch::Tensor bias_;
 };
@@ -39,7 +75,8 @@ torch::Tensor to_channels_last(const torch::Tensor& images);
 /// PyTorch's default for convolutions and dense layers (nn.Linear: He 2015 with a = sqrt(5)): every parameter of two or
 /// more dimensions uniform in +-1 / sqrt(fan_in), every other one 0. The wider +-sqrt(6 / fan_in) starts at a loss of 3
 /// and, at Adam's rate of 0.001, drives the 100,352 inputs of the first dense layer into dead ReLUs. A pure function of
-/// the seed and the parameter's name, the same on every platform and number of threads.
+/// the seed and the parameter's name, the same on every platform and number of threads. Normalisations start as
+/// identity; parameters that need no gradient keep their values.
 void initialise(torch::nn::Module& module, std::uint64_t seed);
 
 }  // namespace pulmo

@@ -18,6 +18,8 @@ struct Architecture {
 constexpr Architecture kArchitectures[] = {
     {"proposed_cnn", make_proposed_cnn},
     {"conventional_cnn", make_conventional_cnn},
+    {"squeezenet", make_squeezenet},
+    {"resnet18", make_resnet18},
 };
 
 [[noreturn]] void refuse(const NetworkOptions& options, const std::string& why) {

@@ -23,6 +23,13 @@ class Network : public torch::nn::Module {
   /// TorchScript source of `def forward(self, images: Tensor) -> Tensor` giving the same logits without dropout, using
   /// the parameters by the names they have here ("self.conv1.weight").
   virtual std::string script() const = 0;
+
+  /// Whether this parameter belongs to the part that is pretrained (backbone.h); false for all of a network that starts
+  /// from nothing.
+  virtual bool is_backbone(const std::string& parameter) const {
+    static_cast<void>(parameter);
+    return false;
+  }
 };
 
 struct NetworkOptions {

@@ -29,9 +29,10 @@ def forward(self, images: Tensor) -> Tensor:
 class ProposedCnn final : public Network {
  public:
   explicit ProposedCnn(const NetworkOptions& options)
-      : conv1_(register_module("conv1", std::make_shared<ConvLayer>(options.channels, 32, 3, 1))),
-        conv2_(register_module("conv2", std::make_shared<ConvLayer>(32, 64, 3, 1))),
-        conv3_(register_module("conv3", std::make_shared<ConvLayer>(64, kMaps, 3, 1))),
+      : conv1_(register_module("conv1",
+                               std::make_shared<ConvLayer>(options.channels, 32, 3, ConvLayer::Options{.padding = 1}))),
+        conv2_(register_module("conv2", std::make_shared<ConvLayer>(32, 64, 3, ConvLayer::Options{.padding = 1}))),
+        conv3_(register_module("conv3", std::make_shared<ConvLayer>(64, kMaps, 3, ConvLayer::Options{.padding = 1}))),
         dense1_(register_module("dense1", std::make_shared<DenseLayer>(flat_size(options.size_px), kHidden1))),
         dense2_(register_module("dense2", std::make_shared<DenseLayer>(kHidden1, kHidden2))),
         dense3_(register_module("dense3", std::make_shared<DenseLayer>(kHidden2, options.classes))),

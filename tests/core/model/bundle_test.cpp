@@ -98,11 +98,11 @@ TEST_F(BundleTest, TellsTheDigestOfItsFile) {
 
 TEST_F(BundleTest, ScriptGivesTheLogitsOfTheNetworkAtAnyBatchSize) {
   for (const std::string& name : network_names()) {
-    const auto network = make_network({.name = name, .channels = 3, .size_px = 20, .classes = 4, .seed = 9});
+    const auto network = make_network({.name = name, .channels = 3, .size_px = 36, .classes = 4, .seed = 9});
     torch::jit::Module script = to_torchscript(*network);
     torch::NoGradGuard no_gradient;
     for (const std::int64_t count : {1, 5}) {
-      const torch::Tensor images = torch::rand({count, 3, 20, 20});
+      const torch::Tensor images = torch::rand({count, 3, 36, 36});
       const torch::Tensor expected = network->forward(images, {});
       EXPECT_TRUE(torch::allclose(script.forward({images}).toTensor(), expected, 1e-5, 1e-5)) << name;
     }

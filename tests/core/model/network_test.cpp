@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "core/model/backbone.h"
 #include "core/model/layers.h"
 #include "core/support/error.h"
 #include "core/support/seed.h"
@@ -19,6 +20,21 @@ std::vector<std::uint64_t> seeds_from(std::uint64_t first, std::int64_t count) {
     seeds.push_back(derive_seed(1, "dropout", 0, 0, i));
   }
   return seeds;
+}
+
+std::vector<torch::Tensor> flat(const std::vector<torch::Tensor>& tensors) {
+  std::vector<torch::Tensor> flats;
+  for (const torch::Tensor& tensor : tensors) flats.push_back(tensor.flatten());
+  return flats;
+}
+
+/// The networks that start from nothing.
+std::vector<std::string> plain_networks() {
+  std::vector<std::string> names;
+  for (const std::string& name : network_names()) {
+    if (!has_backbone(*make_network({.name = name, .size_px = 32}))) names.push_back(name);
+  }
+  return names;
 }
 
 TEST(Network, HasTheShapeOfThePapersTable) {
@@ -43,7 +59,7 @@ TEST(Network, StartsFromWeightsThatOnlyTheSeedDecides) {
     const auto again = make_network({.name = name, .size_px = 32, .seed = 5})->parameters();
     const auto other = make_network({.name = name, .size_px = 32, .seed = 6})->parameters();
     for (std::size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(torch::equal(first[i], again[i]));
-    EXPECT_FALSE(torch::equal(first[0], other[0]));
+    EXPECT_FALSE(torch::equal(torch::cat(flat(first)), torch::cat(flat(other)))) << name;
   }
 }
 
@@ -65,7 +81,7 @@ TEST(Network, StartsFromPyTorchsUniformWeightsAndZeroBiases) {
 
 /// Gradient of a sum of logits against central differences, in double precision, dropout on.
 TEST(Network, GradientsAreThoseOfItsOutput) {
-  for (const std::string& name : network_names()) {
+  for (const std::string& name : plain_networks()) {
     const auto network = make_network({.name = name, .channels = 2, .size_px = 18, .classes = 3, .seed = 4});
     network->to(torch::kDouble);
     torch::manual_seed(0);
@@ -113,7 +129,7 @@ TEST(Network, DoesNotDependOnTheMemoryLayoutOfTheImages) {
 }
 
 TEST(Network, RunsInBfloat16) {
-  for (const std::string& name : network_names()) {
+  for (const std::string& name : plain_networks()) {
     const auto network = make_network({.name = name, .size_px = 32, .seed = 4});
     const torch::Tensor images = torch::rand({2, 1, 32, 32});
     torch::NoGradGuard no_gradient;

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "core/model/network.h"
+#include "core/model/weights.h"
+
+namespace pulmo {
+
+/// The base of the rows that begin with an ImageNet network. Its parameters are named as torchvision names them, but
+/// that a number is joined to what is before it ("features.3.squeeze" is features_3.squeeze), for TorchScript's sake;
+/// all but those of "classifier" are pretrained. A slice has one channel: it is given to the backbone three times.
+class BackboneNetwork : public Network {
+ public:
+  bool is_backbone(const std::string& parameter) const override;
+
+ protected:
+  /// Registers input.scale and input.shift (3), which load_backbone() sets. Throws InvalidInput("configuration") unless
+  /// there are 1 or 3 channels.
+  explicit BackboneNetwork(const NetworkOptions& options);
+
+  /// (N,1,H,W) or (N,3,H,W) in [0, 1] to what the backbone was trained on: three channels, scaled and shifted.
+  torch::Tensor normalised(const torch::Tensor& images) const;
+  /// The same as TorchScript, assigning x.
+  static std::string script_of_input();
+
+ private:
+  struct Input;
+  std::shared_ptr<Input> input_;
+};
+
+/// Whether the network has a pretrained part.
+bool has_backbone(const Network& network);
+
+/// torchvision's name of a parameter of a BackboneNetwork.
+std::string torchvision_name(const std::string& parameter);
+
+/// Copies a file's tensors into the backbone, whatever their floating type, and sets the input normalisation that they
+/// were trained with: what the file notes under "input" ("BGR, 0..255 minus (103.939, 116.779, 123.68)"), or
+/// torchvision's ImageNet means and deviations without such a note. Tensors of the file that the backbone lacks (its
+/// own classifier) are left. Throws InvalidInput("weights") naming the file, the tensor and both shapes; IoError.
+void load_backbone(Network& network, const std::filesystem::path& file);
+
+}  // namespace pulmo

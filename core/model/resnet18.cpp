@@ -1,0 +1,133 @@
+#include <ATen/ops/max_pool2d.h>
+
+#include "core/model/architectures.h"
+#include "core/model/backbone.h"
+#include "core/model/dropout.h"
+#include "core/model/layers.h"
+
+namespace pulmo {
+namespace {
+
+constexpr std::int64_t kStages = 4;
+constexpr std::int64_t kMaps = 512;
+constexpr std::int64_t kMinimumSize = 32;
+
+ConvLayer::Options conv_options(std::int64_t padding, std::int64_t stride) {
+  return {.padding = padding, .stride = stride, .bias = false};
+}
+
+/// Two 3x3 convolutions and a way around them; where the maps change, the way around is a 1x1 convolution.
+class Block : public torch::nn::Module {
+ public:
+  Block(std::int64_t in, std::int64_t out, std::int64_t stride)
+      : conv1_(register_module("conv1", std::make_shared<ConvLayer>(in, out, 3, conv_options(1, stride)))),
+        norm1_(register_module("bn1", std::make_shared<FrozenNorm>(out))),
+        conv2_(register_module("conv2", std::make_shared<ConvLayer>(out, out, 3, conv_options(1, 1)))),
+        norm2_(register_module("bn2", std::make_shared<FrozenNorm>(out))) {
+    if (stride == 1 && in == out) return;
+    around_ = register_module("downsample_0", std::make_shared<ConvLayer>(in, out, 1, conv_options(0, stride)));
+    norm_around_ = register_module("downsample_1", std::make_shared<FrozenNorm>(out));
+  }
+
+  torch::Tensor forward(const torch::Tensor& maps) const {
+    const torch::Tensor around = around_ ? norm_around_->forward(around_->forward(maps)) : maps;
+    const torch::Tensor x = norm1_->forward(conv1_->forward(maps)).relu_();
+    return (norm2_->forward(conv2_->forward(x)) + around).relu_();
+  }
+
+ private:
+  std::shared_ptr<ConvLayer> conv1_;
+  std::shared_ptr<FrozenNorm> norm1_;
+  std::shared_ptr<ConvLayer> conv2_;
+  std::shared_ptr<FrozenNorm> norm2_;
+  std::shared_ptr<ConvLayer> around_;
+  std::shared_ptr<FrozenNorm> norm_around_;
+};
+
+std::string script_of_conv(const std::string& name, const std::string& input, std::int64_t padding,
+                           std::int64_t stride) {
+  const auto pair = [](std::int64_t n) { return "[" + std::to_string(n) + ", " + std::to_string(n) + "]"; };
+  return "torch.conv2d(" + input + ", self." + name + ".weight, None, " + pair(stride) + ", " + pair(padding) + ")";
+}
+
+std::string script_of_norm(const std::string& name, const std::string& input) {
+  const std::string norm = "self." + name;
+  return "torch.batch_norm(" + input + ", " + norm + ".weight, " + norm + ".bias, " + norm + ".running_mean, " + norm +
+         ".running_var, False, 0., 1.0e-05, False)";
+}
+
+std::string script_of_block(const std::string& name, std::int64_t stride, bool around) {
+  std::string text;
+  text += "\n    y = " + script_of_conv(name + ".conv1", "x", 1, stride);
+  text += "\n    y = torch.relu(" + script_of_norm(name + ".bn1", "y") + ")";
+  text += "\n    y = " + script_of_norm(name + ".bn2", script_of_conv(name + ".conv2", "y", 1, 1));
+  if (around) {
+    const std::string conv = script_of_conv(name + ".downsample_0", "x", 0, stride);
+    text += "\n    x = " + script_of_norm(name + ".downsample_1", conv);
+  }
+  return text + "\n    x = torch.relu(x + y)";
+}
+
+/// ResNet-18 (He, Zhang, Ren, Sun 2016) up to its last maps, their means over the picture, dropout, one dense layer.
+class ResNet18 final : public BackboneNetwork {
+ public:
+  explicit ResNet18(const NetworkOptions& options)
+      : BackboneNetwork(options),
+        conv1_(register_module("conv1", std::make_shared<ConvLayer>(3, 64, 7, conv_options(3, 2)))),
+        norm1_(register_module("bn1", std::make_shared<FrozenNorm>(64))),
+        classifier_(register_module("classifier", std::make_shared<DenseLayer>(kMaps, options.classes))),
+        dropout_(options.dropout) {
+    std::int64_t in = 64;
+    for (std::int64_t stage = 1; stage <= kStages; ++stage) {
+      for (std::int64_t block = 0; block < 2; ++block) {
+        const std::int64_t out = 32 << stage;
+        blocks_.push_back(
+            register_module(name_of(stage, block), std::make_shared<Block>(in, out, stride_of(stage, block))));
+        in = out;
+      }
+    }
+  }
+
+  torch::Tensor forward(const torch::Tensor& images, SampleSeeds dropout_seeds) override {
+    torch::Tensor x = norm1_->forward(conv1_->forward(normalised(images))).relu_();
+    x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
+    for (const auto& block : blocks_) x = block->forward(x);
+    x = x.mean({2, 3});
+    return classifier_->forward(dropout(x, dropout_seeds, 1, dropout_));
+  }
+
+  std::string script() const override {
+    std::string text = "\ndef forward(self, images: Tensor) -> Tensor:" + script_of_input();
+    text += "\n    x = torch.relu(" + script_of_norm("bn1", script_of_conv("conv1", "x", 3, 2)) + ")";
+    text += "\n    x = torch.max_pool2d(x, [3, 3], [2, 2], [1, 1])";
+    for (std::int64_t stage = 1; stage <= kStages; ++stage) {
+      for (std::int64_t block = 0; block < 2; ++block) {
+        const bool around = stage > 1 && block == 0;
+        text += script_of_block(name_of(stage, block), stride_of(stage, block), around);
+      }
+    }
+    text += "\n    x = torch.mean(x, [2, 3])";
+    return text + "\n    return torch.linear(x, self.classifier.weight, self.classifier.bias)\n";
+  }
+
+ private:
+  static std::string name_of(std::int64_t stage, std::int64_t block) {
+    return "layer" + std::to_string(stage) + "_" + std::to_string(block);
+  }
+  static std::int64_t stride_of(std::int64_t stage, std::int64_t block) { return stage > 1 && block == 0 ? 2 : 1; }
+
+  std::shared_ptr<ConvLayer> conv1_;
+  std::shared_ptr<FrozenNorm> norm1_;
+  std::vector<std::shared_ptr<Block>> blocks_;
+  std::shared_ptr<DenseLayer> classifier_;
+  double dropout_;
+};
+
+}  // namespace
+
+std::shared_ptr<Network> make_resnet18(const NetworkOptions& options) {
+  require_size(options, kMinimumSize);
+  return std::make_shared<ResNet18>(options);
+}
+
+}  // namespace pulmo
