@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/image/slice.h"
 #include "core/support/bytes.h"
@@ -54,6 +55,11 @@ bool looks_like_dicom(ByteView bytes);
 /// position, orientation, spacing and rescale are those of the first frame. A rescale value that is there but no number
 /// is NaN. Throws InvalidInput: not_dicom, truncated_dicom, too_large. Thread-safe.
 DicomHeader read_dicom_header(ByteView bytes, std::string_view name);
+
+/// The same for every frame of an object, in the file's order: position, orientation, spacing and rescale are those
+/// that its functional groups say of it (PS3.3 C.7.6.16), else those of the whole object. One header for an object of a
+/// single frame. Throws as read_dicom_header(), and too_large for more frames than `limits` allow. Thread-safe.
+std::vector<DicomHeader> read_dicom_frames(ByteView bytes, std::string_view name, const DecodeLimits& limits = {});
 
 /// Decodes frame `frame` (0-based) of a CT image to HU with its own rescale slope and intercept. Pixels of the padding
 /// value become -1000 HU (air) at most. MONOCHROME1 is inverted back.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/image/dicom_object.h"
+#include "core/support/error.h"
 
 namespace pulmo {
 namespace {
@@ -139,6 +140,20 @@ DicomHeader read_dicom_header(ByteView bytes, std::string_view name) {
   with_dicom_object(bytes, name, DicomPart::kHeader, DecodeLimits{},
                     [&](DicomObject& object) { header = header_of(object, 0); });
   return header;
+}
+
+std::vector<DicomHeader> read_dicom_frames(ByteView bytes, std::string_view name, const DecodeLimits& limits) {
+  std::vector<DicomHeader> headers;
+  with_dicom_object(bytes, name, DicomPart::kHeader, limits, [&](DicomObject& object) {
+    headers.push_back(header_of(object, 0));
+    const std::int64_t frames = headers.front().frames;
+    if (frames > limits.max_frames) {
+      throw InvalidInput("too_large", std::string(name) + ": " + std::to_string(frames) + " frames, at most " +
+                                          std::to_string(limits.max_frames) + " are read");
+    }
+    for (std::int64_t frame = 1; frame < frames; ++frame) headers.push_back(header_of(object, frame));
+  });
+  return headers;
 }
 
 }  // namespace pulmo

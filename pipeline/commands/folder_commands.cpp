@@ -5,6 +5,7 @@
 #include "core/support/error.h"
 #include "pipeline/commands/prepare_options.h"
 #include "pipeline/commands/subcommands.h"
+#include "pipeline/inspection/collection_page.h"
 #include "pipeline/inspection/inspect.h"
 #include "pipeline/inspection/montage.h"
 #include "pipeline/inspection/verify.h"
@@ -14,7 +15,7 @@ namespace pulmo::pipeline {
 namespace {
 
 struct InspectArguments {
-  std::filesystem::path directory, montage;
+  std::filesystem::path directory, montage, html;
   bool json = false;
   MontageOptions options;
   std::string split;
@@ -26,6 +27,7 @@ void inspect(InspectArguments arguments) {
   }
   std::cout << (arguments.json ? describe_json(arguments.directory) : describe(arguments.directory));
   if (!arguments.montage.empty()) write_montage(arguments.directory, arguments.options, arguments.montage);
+  if (!arguments.html.empty()) write_collection_page(arguments.directory, arguments.html);
 }
 
 void verify_folder(const std::filesystem::path& directory) {
@@ -53,6 +55,12 @@ std::function<void()> add_inspect_command(CLI::App& program) {
   command->add_flag("--json", arguments->json, "One JSON object instead of text");
   command->add_option("--montage", arguments->montage, "Also draw samples of each class, with lung and nodule outlines")
       ->type_name("FILE.png");
+  command
+      ->add_option(
+          "--html", arguments->html,
+          "Also write the report of the collection, one page without outside parts; every prepare run leaves it "
+          "as report.html")
+      ->type_name("FILE.html");
   command->add_option("--samples", arguments->options.samples_per_class, "Samples of each class in the montage")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

@@ -1,5 +1,7 @@
 #include "pipeline/commands/prepare_options.h"
 
+#include <malloc.h>
+
 #include <charconv>
 #include <cstdio>
 #include <iostream>
@@ -21,6 +23,13 @@ std::size_t part_number(std::string_view text, const std::string& whole) {
     throw UsageError("--part " + whole + ": expected I/N with 1 <= I <= N");
   }
   return value;
+}
+
+/// Every slice takes the same few buffers of up to a megabyte. Returned to the system after each slice, they cost a
+/// tenth of the time in page faults.
+void keep_freed_memory() {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
 }
 
 }  // namespace
@@ -85,6 +94,7 @@ void print_summary(const PrepareOptions& options, const std::optional<RunSummary
 
 void begin_prepare() {
   cv::setNumThreads(1);
+  keep_freed_memory();
   watch_stop_signals();
 }
 

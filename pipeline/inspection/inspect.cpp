@@ -2,72 +2,14 @@
 
 #include <iomanip>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <sstream>
 #include <utility>
 
-#include "pipeline/inspection/prepared_data.h"
+#include "pipeline/inspection/run_report.h"
+#include "pipeline/inspection/summary.h"
 
 namespace pulmo::pipeline {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-// Distinct values are kept, so that counts of several shards can be joined.
-struct Tally {
-  std::int64_t samples = 0;
-  std::set<std::string> patients;
-  std::set<std::string> series;
-  std::set<std::string> groups;
-
-  void add(const ShardReader& shard, std::size_t index) {
-    ++samples;
-    patients.insert(shard.patients()[index]);
-    series.insert(shard.series()[index]);
-    groups.insert(shard.groups()[index]);
-  }
-};
-
-struct SplitSummary {
-  std::string name;
-  Tally all;
-  std::vector<Tally> classes;  // K
-  std::int64_t bytes = 0;
-};
-
-struct Summary {
-  PreparedData data;
-  std::vector<SplitSummary> splits;  // train, validation, test, total
-};
-
-void add(SplitSummary& summary, const std::vector<ShardReader>& shards) {
-  for (const ShardReader& shard : shards) {
-    for (std::size_t i = 0; i < shard.labels().size(); ++i) {
-      summary.all.add(shard, i);
-      summary.classes[shard.labels()[i]].add(shard, i);
-    }
-    summary.bytes += static_cast<std::int64_t>(std::filesystem::file_size(shard.path()));
-  }
-}
-
-Summary summarise(const std::filesystem::path& directory) {
-  Summary summary{open_prepared(directory), {}};
-  const std::vector<Tally> none(summary.data.manifest.class_names.size());
-  SplitSummary total{"total", {}, none, 0};
-  for (const Split which : kSplits) {
-    SplitSummary& split = summary.splits.emplace_back(SplitSummary{std::string(to_string(which)), {}, none, 0});
-    add(split, summary.data.split(which));
-    add(total, summary.data.split(which));
-  }
-  summary.splits.push_back(std::move(total));
-  return summary;
-}
-
-std::string shape_text(const SampleShape& shape) {
-  std::string text = std::to_string(shape.channels);
-  if (shape.depth > 0) text += " x " + std::to_string(shape.depth);
-  return text + " x " + std::to_string(shape.height) + " x " + std::to_string(shape.width);
-}
 
 std::string joined(const std::vector<std::string>& words) {
   std::string text;
@@ -80,12 +22,6 @@ std::string masks_text(const PreparedData& data) {
   if (data.has_lungs()) masks.emplace_back("lungs");
   if (data.has_nodules()) masks.emplace_back("nodules");
   return masks.empty() ? "no masks stored" : "masks stored: " + joined(masks);
-}
-
-std::string mebibytes(std::int64_t bytes) {
-  std::ostringstream text;
-  text << std::fixed << std::setprecision(1) << static_cast<double>(bytes) / (1024.0 * 1024.0) << " MiB";
-  return text.str();
 }
 
 // Every column as wide as its widest cell; numbers to the right.
@@ -117,7 +53,7 @@ void write_splits(std::ostream& out, const Summary& summary) {
   for (const SplitSummary& split : summary.splits) {
     std::vector<std::string>& row = rows.emplace_back();
     row.push_back(split.name);
-    for (const Tally& tally : split.classes) row.push_back(std::to_string(tally.samples));
+    for (const SampleCount& tally : split.classes) row.push_back(std::to_string(tally.samples));
     row.push_back(std::to_string(split.all.samples));
     row.push_back(std::to_string(split.all.patients.size()));
     row.push_back(std::to_string(split.all.series.size()));
@@ -130,9 +66,9 @@ void write_splits(std::ostream& out, const Summary& summary) {
 void write_classes(std::ostream& out, const Summary& summary) {
   const auto& names = summary.data.manifest.class_names;
   std::vector<std::vector<std::string>> rows = {{"class", "samples", "share", "patients", "groups"}};
-  const SplitSummary& total = summary.splits.back();
+  const SplitSummary& total = summary.total();
   for (std::size_t k = 0; k < names.size(); ++k) {
-    const Tally& tally = total.classes[k];
+    const SampleCount& tally = total.classes[k];
     std::ostringstream share;
     share << std::fixed << std::setprecision(1)
           << 100.0 * static_cast<double>(tally.samples) /
@@ -153,27 +89,19 @@ void write_spec(std::ostream& out, const PreprocessSpec& spec) {
   write_pairs(out, pairs);
 }
 
-Json tally_json(const Tally& tally) {
-  return {{"samples", tally.samples},
-          {"patients", tally.patients.size()},
-          {"series", tally.series.size()},
-          {"groups", tally.groups.size()}};
-}
-
-Json split_json(const SplitSummary& split, const std::vector<std::string>& names) {
-  Json json = tally_json(split.all);
-  json["bytes"] = split.bytes;
-  json["classes"] = Json::object();
-  for (std::size_t k = 0; k < names.size(); ++k) json["classes"][names[k]] = tally_json(split.classes[k]);
-  return json;
-}
-
-Json shards_json(const std::vector<ManifestShard>& shards) {
-  Json list = Json::array();
-  for (const ManifestShard& shard : shards) {
-    list.push_back({{"file", shard.file}, {"samples", shard.samples}, {"sha256", shard.sha256}});
+// What report.yaml counts, most frequent first: "slices  not_drawn  120".
+void write_reasons(std::ostream& out, const RunReport& report) {
+  std::vector<std::vector<std::string>> rows = {{"left out", "reason", "count"}};
+  for (const auto& [scope, reasons] : report.left_out) {
+    for (const CountedReason& entry : reasons) rows.push_back({scope, entry.reason, std::to_string(entry.count)});
   }
-  return list;
+  for (const CountedReason& entry : report.problems) {
+    rows.push_back({"problem", entry.reason, std::to_string(entry.count)});
+  }
+  for (const CountedReason& entry : report.notes) rows.push_back({"note", entry.reason, std::to_string(entry.count)});
+  if (rows.size() == 1) return;
+  out << "\nLeft out, problems and notes (report.html explains the reasons)\n";
+  write_table(out, rows);
 }
 
 }  // namespace
@@ -198,35 +126,8 @@ std::string describe(const std::filesystem::path& directory) {
   write_splits(out, summary);
   out << "\nClasses\n";
   write_classes(out, summary);
+  if (const auto report = read_run_report(directory)) write_reasons(out, *report);
   return out.str();
-}
-
-std::string describe_json(const std::filesystem::path& directory) {
-  const Summary summary = summarise(directory);
-  const Manifest& manifest = summary.data.manifest;
-  Json json;
-  json["task"] = manifest.task;
-  json["source"] = manifest.source;
-  json["phantom"] = manifest.phantom;
-  json["class_names"] = manifest.class_names;
-  json["positive_class"] = manifest.positive_class;
-  json["shape"] = {{"channels", manifest.shape.channels},
-                   {"depth", manifest.shape.depth},
-                   {"height", manifest.shape.height},
-                   {"width", manifest.shape.width}};
-  json["masks"] = {{"lungs", summary.data.has_lungs()}, {"nodules", summary.data.has_nodules()}};
-  json["seed"] = manifest.seed;
-  json["data_digest"] = manifest.data_digest();
-  json["spec_sha256"] = spec_digest(manifest.spec);
-  json["spec"] = Json::parse(spec_to_json(manifest.spec));
-  json["provenance"] = manifest.provenance;
-  for (std::size_t s = 0; s < kSplits.size(); ++s) {
-    Json split = split_json(summary.splits[s], manifest.class_names);
-    split["shards"] = shards_json(manifest.split(kSplits[s]).shards);
-    json["splits"][summary.splits[s].name] = std::move(split);
-  }
-  json["total"] = split_json(summary.splits.back(), manifest.class_names);
-  return json.dump(2) + "\n";
 }
 
 }  // namespace pulmo::pipeline

@@ -5,12 +5,10 @@
 #include <cstdio>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "core/support/atomic_file.h"
-#include "core/support/bytes.h"
 #include "core/support/error.h"
 #include "pipeline/inspection/outline.h"
 #include "pipeline/inspection/sample_choice.h"
@@ -122,7 +120,8 @@ cv::Mat draw_picture(const Planes& planes, int tile_px, bool outlines) {
 
 class Montage {
  public:
-  Montage(PreparedData data, const MontageOptions& options) : data_(std::move(data)), options_(options) {
+  /// `data` must outlive it.
+  Montage(const PreparedData& data, const MontageOptions& options) : data_(data), options_(options) {
     width_ = kGap + options.columns * (options.tile_px + kGap);
   }
 
@@ -136,13 +135,21 @@ class Montage {
     return canvas;
   }
 
+  /// The pictures of one class without any heading.
+  cv::Mat draw_grid(std::uint8_t label) const { return draw_tiles(chosen(label)); }
+
  private:
   cv::Mat strip(int height) const { return {height, width_, CV_8UC3, kBackground}; }
   cv::Mat draw_title() const;
   cv::Mat draw_class(std::uint8_t label) const;
+  cv::Mat draw_tiles(const std::vector<SampleAddress>& addresses) const;
+  std::vector<SampleAddress> chosen(std::uint8_t label) const {
+    return choose_samples(data_, label,
+                          {static_cast<std::size_t>(options_.samples_per_class), options_.seed, options_.split});
+  }
   void draw_tile(cv::Mat& canvas, const SampleAddress& address, cv::Point corner) const;
 
-  PreparedData data_;
+  const PreparedData& data_;
   MontageOptions options_;
   int width_ = 0;
 };
@@ -174,25 +181,33 @@ cv::Mat Montage::draw_title() const {
 }
 
 cv::Mat Montage::draw_class(std::uint8_t label) const {
-  const auto chosen = choose_samples(
-      data_, label, {static_cast<std::size_t>(options_.samples_per_class), options_.seed, options_.split});
+  const auto addresses = chosen(label);
   const std::string& name = data_.manifest.class_names[label];
   std::int64_t total = 0;
   for (const Split which : kSplits) {
     const auto& counts = data_.manifest.split(which).counts;
     if (const auto found = counts.find(name); found != counts.end()) total += found->second;
   }
-  const int rows = (static_cast<int>(chosen.size()) + options_.columns - 1) / options_.columns;
-  const int row_height = options_.tile_px + kCaptionHeight + kGap;
-  cv::Mat canvas = strip(kHeaderHeight + rows * row_height + kGap);
-  cv::line(canvas, {kGap, 4}, {width_ - kGap, 4}, kDimText, 1);
+  cv::Mat heading = strip(kHeaderHeight);
+  cv::line(heading, {kGap, 4}, {width_ - kGap, 4}, kDimText, 1);
   write_text(
-      canvas,
-      {name + ": " + std::to_string(chosen.size()) + " of " + std::to_string(total) + " samples", {kGap, 27}, 0.6});
-  for (std::size_t i = 0; i < chosen.size(); ++i) {
+      heading,
+      {name + ": " + std::to_string(addresses.size()) + " of " + std::to_string(total) + " samples", {kGap, 27}, 0.6});
+  cv::Mat canvas;
+  std::vector<cv::Mat> strips = {heading, strip(kGap)};
+  if (!addresses.empty()) strips.insert(strips.begin() + 1, draw_tiles(addresses));
+  cv::vconcat(strips, canvas);
+  return canvas;
+}
+
+cv::Mat Montage::draw_tiles(const std::vector<SampleAddress>& addresses) const {
+  const int rows = (static_cast<int>(addresses.size()) + options_.columns - 1) / options_.columns;
+  const int row_height = options_.tile_px + kCaptionHeight + kGap;
+  cv::Mat canvas = strip(rows * row_height);
+  for (std::size_t i = 0; i < addresses.size(); ++i) {
     const int column = static_cast<int>(i) % options_.columns;
     const int row = static_cast<int>(i) / options_.columns;
-    draw_tile(canvas, chosen[i], {kGap + column * (options_.tile_px + kGap), kHeaderHeight + row * row_height});
+    draw_tile(canvas, addresses[i], {kGap + column * (options_.tile_px + kGap), row * row_height});
   }
   return canvas;
 }
@@ -224,15 +239,27 @@ void check(const MontageOptions& options) {
   within("tile_px", options.tile_px, 64, 1024);
 }
 
+std::string encoded(const cv::Mat& picture) {
+  std::vector<unsigned char> bytes;
+  if (!cv::imencode(".png", picture, bytes)) throw IoError("cannot encode the montage as PNG");
+  return {bytes.begin(), bytes.end()};
+}
+
 }  // namespace
+
+std::string class_montage_png(const PreparedData& data, std::uint8_t label, const MontageOptions& options) {
+  check(options);
+  cv::Mat grid = Montage(data, options).draw_grid(label);
+  if (grid.empty()) throw InvalidInput("montage", "montage: there is no sample of class " + std::to_string(label));
+  cv::copyMakeBorder(grid, grid, kGap, 0, 0, 0, cv::BORDER_CONSTANT, kBackground);
+  return encoded(grid);
+}
 
 void write_montage(const std::filesystem::path& directory, const MontageOptions& options,
                    const std::filesystem::path& png) {
   check(options);
-  const cv::Mat canvas = Montage(open_prepared(directory), options).draw();
-  std::vector<unsigned char> encoded;
-  if (!cv::imencode(".png", canvas, encoded)) throw IoError("cannot encode the montage as PNG");
-  write_file_atomically(png, as_text(std::as_bytes(std::span(encoded))));
+  const PreparedData data = open_prepared(directory);
+  write_file_atomically(png, encoded(Montage(data, options).draw()));
 }
 
 }  // namespace pulmo::pipeline

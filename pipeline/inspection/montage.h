@@ -3,8 +3,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
-#include "core/store/manifest.h"
+#include "pipeline/inspection/prepared_data.h"
 
 namespace pulmo::pipeline {
 
@@ -25,5 +26,9 @@ struct MontageOptions {
 /// InvalidInput("manifest", "shard", "montage").
 void write_montage(const std::filesystem::path& directory, const MontageOptions& options,
                    const std::filesystem::path& png);
+
+/// The pictures of one class in such a grid, without heading and legend, as the bytes of a PNG. Throws
+/// InvalidInput("montage") also for a class without samples.
+std::string class_montage_png(const PreparedData& data, std::uint8_t label, const MontageOptions& options);
 
 }  // namespace pulmo::pipeline

@@ -1,6 +1,7 @@
 #include "pipeline/lidc/catalogue.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -15,11 +16,13 @@
 namespace pulmo::pipeline {
 namespace {
 
-constexpr std::uint64_t kHeaderBytes = 64 * 1024;  // more than a CT header takes; else the whole file is read
+/// How much of a file is read for its header, one after the other until it suffices; else the whole file is read. A CT
+/// slice's header takes less than the first, the functional groups of a thousand frames less than the second.
+constexpr std::array<std::uint64_t, 2> kHeaderBytes = {64 * 1024, 4 * 1024 * 1024};
 
-/// What one entry turned out to be: a CT slice, or the reason why not.
+/// What one entry turned out to be: CT slices (several when it has frames), or the reason why not.
 struct Scanned {
-  std::unique_ptr<DicomHeader> header;
+  std::vector<DicomHeader> headers;
   std::string left_out;
   std::string problem;
   std::string message;
@@ -29,32 +32,54 @@ bool has_dicom_name(std::string_view name) {
   return name.size() > 4 && (name.substr(name.size() - 4) == ".dcm" || name.substr(name.size() - 4) == ".DCM");
 }
 
-DicomHeader header_of(ByteReader& reader, const SourceEntry& entry, ByteView prefix) {
-  if (prefix.size() < entry.size_bytes) {
+bool is_whole(const DicomHeader& header) {
+  return header.rows > 0 || header.modality != "CT";
+}
+
+std::vector<DicomHeader> headers_of(ByteReader& reader, const SourceEntry& entry, Bytes prefix) {
+  for (const std::uint64_t more : {kHeaderBytes[1], entry.size_bytes}) {
+    if (prefix.size() >= entry.size_bytes) break;
     try {
-      DicomHeader header = read_dicom_header(prefix, entry.name);
-      if (header.rows > 0 || header.modality != "CT") return header;
+      std::vector<DicomHeader> headers = read_dicom_frames(prefix, entry.name);
+      if (is_whole(headers.front())) return headers;
     } catch (const InvalidInput&) {  // the header may go on beyond the prefix
     }
-    return read_dicom_header(reader.read(entry), entry.name);
+    prefix = reader.read(entry, more);
   }
-  return read_dicom_header(prefix, entry.name);
+  return read_dicom_frames(prefix, entry.name);
+}
+
+/// Frames are slices only where each has a place of its own.
+bool have_own_positions(const std::vector<DicomHeader>& frames) {
+  return std::any_of(frames.begin(), frames.end(), [&](const DicomHeader& frame) {
+    return frame.has_position && frame.position_mm != frames.front().position_mm;
+  });
+}
+
+Scanned slices_of(std::vector<DicomHeader> frames) {
+  if (const auto reason = skip_reason(frames.front())) return {{}, *reason, "", ""};
+  if (frames.size() > 1) {
+    if (!have_own_positions(frames)) return {{}, "multi_frame_without_positions", "", ""};
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+      frames[i].sop_instance_uid.append("#").append(std::to_string(i + 1));
+      frames[i].instance_number = static_cast<std::int64_t>(i + 1);
+    }
+  }
+  return {std::move(frames), "", "", ""};
 }
 
 Scanned scan(ByteReader& reader, const SourceEntry& entry) {
   try {
-    const Bytes prefix = reader.read(entry, kHeaderBytes);
+    Bytes prefix = reader.read(entry, kHeaderBytes[0]);
     if (!looks_like_dicom(prefix)) {
-      if (!has_dicom_name(entry.name)) return {nullptr, "other_file", "", ""};
-      return {nullptr, "", "not_dicom", entry.name + " is named like a DICOM file but is none"};
+      if (!has_dicom_name(entry.name)) return {{}, "other_file", "", ""};
+      return {{}, "", "not_dicom", entry.name + " is named like a DICOM file but is none"};
     }
-    auto header = std::make_unique<DicomHeader>(header_of(reader, entry, prefix));
-    if (const auto reason = skip_reason(*header)) return {nullptr, *reason, "", ""};
-    return {std::move(header), "", "", ""};
+    return slices_of(headers_of(reader, entry, std::move(prefix)));
   } catch (const InvalidInput& error) {
-    return {nullptr, "", error.reason(), error.what()};
+    return {{}, "", error.reason(), error.what()};
   } catch (const IoError& error) {
-    return {nullptr, "", "unreadable", error.what()};
+    return {{}, "", "unreadable", error.what()};
   }
 }
 
@@ -72,10 +97,12 @@ SeriesRecords scan_all(const ByteSource& source, std::size_t threads, Ledger& le
     progress.advance();
     if (!scanned.problem.empty()) ledger.problem(scanned.problem, scanned.message);
     if (!scanned.left_out.empty()) ledger.left_out(Scope::kFiles, scanned.left_out);
-    if (!scanned.header) return;
-    ledger.total("dicom_slices", 1);
-    auto& series = records[scanned.header->series_uid];
-    series.push_back({static_cast<std::uint32_t>(i), std::move(*scanned.header)});
+    ledger.total("dicom_slices", static_cast<std::int64_t>(scanned.headers.size()));
+    for (std::size_t frame = 0; frame < scanned.headers.size(); ++frame) {
+      DicomHeader& header = scanned.headers[frame];
+      auto& series = records[header.series_uid];
+      series.push_back({static_cast<std::uint32_t>(i), std::move(header), static_cast<std::int64_t>(frame)});
+    }
   });
   return records;
 }

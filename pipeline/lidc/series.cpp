@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::string_view kCtStorage = "1.2.840.10008.5.1.4.1.1.2";
 constexpr std::string_view kEnhancedCtStorage = "1.2.840.10008.5.1.4.1.1.2.1";
+constexpr std::string_view kLegacyConvertedCtStorage = "1.2.840.10008.5.1.4.1.1.2.2";
 constexpr std::string_view kSecondaryCapture = "1.2.840.10008.5.1.4.1.1.7";
 constexpr double kSamePlaceMm = 0.01;
 constexpr double kGapFactor = 1.5;
@@ -102,7 +103,7 @@ void order_slices(const std::vector<SliceRecord>& records, const std::string& wh
   for (const SliceRecord& record : records) {
     const Vector& p = record.header.position_mm;
     series.slices.push_back({record.entry, record.header.sop_instance_uid, record.header.instance_number,
-                             p[0] * normal[0] + p[1] * normal[1] + p[2] * normal[2], p[2]});
+                             p[0] * normal[0] + p[1] * normal[1] + p[2] * normal[2], p[2], record.frame});
   }
   std::sort(series.slices.begin(), series.slices.end(), [](const SeriesSlice& a, const SeriesSlice& b) {
     return std::tie(a.position_mm, a.instance_number, a.sop_uid) <
@@ -155,8 +156,8 @@ std::optional<std::string> skip_reason(const DicomHeader& header) {
   if (header.modality != "CT") return "modality_" + lower(header.modality);
   if (mentions(header.image_type, {"LOCALIZER", "SCOUT"})) return "localizer";
   if (mentions(header.image_type, {"MPR", "MIP", "REFORMAT", "PROJECTION", "VRT", "3D"})) return "derived_reformat";
-  if (sop_class != kCtStorage && sop_class != kEnhancedCtStorage) return "not_ct_storage";
-  if (header.frames > 1) return "multi_frame";
+  const bool ct = sop_class == kCtStorage || sop_class == kEnhancedCtStorage || sop_class == kLegacyConvertedCtStorage;
+  if (!ct) return "not_ct_storage";
   return std::nullopt;
 }
 

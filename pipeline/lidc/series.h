@@ -11,19 +11,21 @@
 
 namespace pulmo::pipeline {
 
-/// The header of one DICOM file and where its bytes are.
+/// The header of one CT slice and where its pixels are.
 struct SliceRecord {
   std::uint32_t entry = 0;  ///< index into the ByteSource's entries
   DicomHeader header;
+  std::int64_t frame = 0;  ///< of that file, 0-based
 };
 
 /// One slice of an assembled series.
 struct SeriesSlice {
   std::uint32_t entry = 0;
-  std::string sop_uid;
+  std::string sop_uid;  ///< with "#1", "#2", ... for the frames of an object of several
   std::int64_t instance_number = 0;
   double position_mm = 0.0;  ///< along the normal, growing towards the head
   double z_mm = 0.0;         ///< patient z of the image position, what LIDC calls imageZposition
+  std::int64_t frame = 0;    ///< of that file, 0-based
 };
 
 /// One CT series with one geometry, ordered along its normal.
@@ -46,8 +48,8 @@ struct CtSeries {
   double relative_height(std::size_t slice) const;
 };
 
-/// Why a DICOM object is no slice of a CT series, or nullopt when it is one: modality_<name>, secondary_capture,
-/// localizer, derived_reformat, not_ct_storage, multi_frame. Pure function.
+/// Why a DICOM object is no slice of a CT series, or nullopt when it is one (or several frames of one):
+/// modality_<name>, secondary_capture, localizer, derived_reformat, not_ct_storage. Pure function.
 std::optional<std::string> skip_reason(const DicomHeader& header);
 
 /// Makes one series of records that share a SeriesInstanceUID; `where` names it in messages. Left out as problems:

@@ -5,6 +5,7 @@
 #include "core/support/atomic_file.h"
 #include "core/support/error.h"
 #include "core/support/version.h"
+#include "pipeline/inspection/collection_page.h"
 #include "pipeline/run/shard_state.h"
 
 namespace pulmo::pipeline {
@@ -84,10 +85,17 @@ std::string report_text(const RunDraft& draft, const std::vector<ShardResult>& s
   }
   node["problems"] = to_yaml(ledger.problems());
   node["notes"] = to_yaml(ledger.notes());
+  Statistics statistics = draft.statistics;
+  for (const ShardResult& result : shards) statistics.merge(result.statistics);
+  node["statistics"] = to_yaml(statistics);
   YAML::Emitter text;
   text << node;
   return "# What pulmo-prepare made of its input; left_out and problems are counted by reason (docs/prepare.md).\n" +
          std::string(text.c_str()) + "\n";
+}
+
+void write_report_page(const std::filesystem::path& directory) {
+  write_collection_page(directory, directory / "report.html");
 }
 
 RunSummary finish_run(OutputFolder& folder, const RunDraft& draft, const std::vector<ShardResult>& shards) {
@@ -103,6 +111,7 @@ RunSummary finish_run(OutputFolder& folder, const RunDraft& draft, const std::ve
   write_file_atomically(folder.directory() / "split.csv", draft.split_csv);
   write_file_atomically(folder.directory() / "report.yaml", report_text(draft, shards));
   write_manifest(folder.directory(), summary.manifest);
+  write_report_page(folder.directory());
   folder.clear_state();
   return summary;
 }

@@ -8,6 +8,7 @@
 #include "core/image/slice_decoder.h"
 #include "core/support/error.h"
 #include "pipeline/run/sample_masks.h"
+#include "pipeline/run/sample_statistics.h"
 
 namespace pulmo::pipeline {
 namespace {
@@ -22,7 +23,7 @@ class ImageWorker {
     const ImageRow& row = task_.manifest.rows[index];
     JobOutcome outcome;
     try {
-      outcome.sample = make_sample(row);
+      outcome.sample = make_sample(row, outcome.statistics);
     } catch (const InvalidInput& error) {
       refuse(row, error.reason(), error.what(), outcome);
     } catch (const IoError& error) {
@@ -44,7 +45,7 @@ class ImageWorker {
                                            place.string() + " does not exist");
   }
 
-  Sample make_sample(const ImageRow& row) {
+  Sample make_sample(const ImageRow& row, Statistics& statistics) {
     const SourceEntry& entry = entry_of(row.path, row);
     const Slice slice = decode_slice(reader_.read(entry), entry.name, {}, task_.config.intercept_hu);
     const PreprocessedSlice done = preprocess(slice, task_.config.preprocess);
@@ -60,6 +61,9 @@ class ImageWorker {
     sample.series = row.group;
     sample.group = row.group;
     sample.instance = row.path;
+    count_pixels(slice, row.label, statistics);
+    count_preprocessed(done, task_.config.preprocess, row.label, statistics);
+    if (slice.row_spacing_mm > 0.0) statistics.add(measure::kPixelSpacing, row.label, slice.row_spacing_mm);
     return sample;
   }
 

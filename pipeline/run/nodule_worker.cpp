@@ -1,6 +1,7 @@
 #include "pipeline/run/nodule_worker.h"
 
 #include <memory>
+#include <numeric>
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
 #include <string>
@@ -10,6 +11,7 @@
 #include "core/support/error.h"
 #include "pipeline/run/nodule_patch.h"
 #include "pipeline/run/sample_masks.h"
+#include "pipeline/run/sample_statistics.h"
 
 namespace pulmo::pipeline {
 namespace {
@@ -28,8 +30,10 @@ class NoduleWorker {
     };
     try {
       const NoduleJob& job = task_.plan.jobs[index];
-      Sample sample = task_.config.nodule.dimensions == 3 ? make_volume(job) : make_patch(job);
+      Sample sample = task_.config.nodule.dimensions == 3 ? make_volume(job, outcome.statistics)
+                                                          : make_patch(job, outcome.statistics);
       describe(job, sample);
+      outcome.statistics.add(measure::kRelativeHeight, class_of(job), series_of(job).relative_height(job.slice));
       outcome.sample = std::move(sample);
     } catch (const InvalidInput& error) {
       refuse(error.reason(), error.what());
@@ -42,6 +46,7 @@ class NoduleWorker {
  private:
   const CtSeries& series_of(const NoduleJob& job) const { return task_.archive[job.series].series; }
   const Nodule& nodule_of(const NoduleJob& job) const { return task_.archive[job.series].marks.nodules[job.nodule]; }
+  const std::string& class_of(const NoduleJob& job) const { return task_.plan.class_names[job.label]; }
   cv::Size image_of(const NoduleJob& job) const {
     return {static_cast<int>(series_of(job).columns), static_cast<int>(series_of(job).rows)};
   }
@@ -58,7 +63,7 @@ class NoduleWorker {
 
   Slice decode(const CtSeries& series, std::size_t slice) {
     const SourceEntry& entry = task_.source.entries()[series.slices[slice].entry];
-    Slice decoded = decode_dicom(reader_.read(entry), entry.name);
+    Slice decoded = decode_dicom(reader_.read(entry), entry.name, {}, series.slices[slice].frame);
     decoded.row_spacing_mm = series.row_spacing_mm;
     decoded.column_spacing_mm = series.column_spacing_mm;
     return decoded;
@@ -77,7 +82,7 @@ class NoduleWorker {
     return counts;
   }
 
-  Sample make_patch(const NoduleJob& job) {
+  Sample make_patch(const NoduleJob& job, Statistics& statistics) {
     const cv::Point2d centre = centre_on(consensus_mask(nodule_of(job), job.slice, image_of(job)));
     const double extent = task_.config.nodule.extent_mm;
     Slice slice = decode(series_of(job), job.slice);
@@ -88,7 +93,10 @@ class NoduleWorker {
       sample.nodules = mask_values(preprocess_counts(counts, task_.config.preprocess));
     }
     slice.pixels = patch;
-    sample.image = image_values(preprocess(slice, task_.config.preprocess).image);
+    const PreprocessedSlice done = preprocess(slice, task_.config.preprocess);
+    sample.image = image_values(done.image);
+    count_pixels(slice, class_of(job), statistics);
+    count_preprocessed(done, task_.config.preprocess, class_of(job), statistics);
     return sample;
   }
 
@@ -120,7 +128,7 @@ class NoduleWorker {
     return {first, last};
   }
 
-  Sample make_volume(const NoduleJob& job) {
+  Sample make_volume(const NoduleJob& job, Statistics& statistics) {
     const CtSeries& series = series_of(job);
     const VolumeGrid grid = grid_of(job);
     const auto [first, last] = range_of(series, grid);
@@ -138,6 +146,8 @@ class NoduleWorker {
     Sample sample;
     sample.image = normalised_volume(resample_volume(slices, positions, grid, air));
     if (task_.config.store.masks) sample.nodules = resampled_counts(counts, positions, grid);
+    const double sum = std::accumulate(sample.image.begin(), sample.image.end(), 0.0);
+    statistics.add(measure::kMeanIntensity, class_of(job), sum / (65535.0 * static_cast<double>(sample.image.size())));
     return sample;
   }
 

@@ -71,7 +71,7 @@ bool OutputFolder::claim(const std::string& fingerprint, bool force) {
 }
 
 void OutputFolder::discard() {
-  for (const char* name : {"manifest.yaml", "report.yaml", "split.csv"}) fs::remove(directory_ / name);
+  for (const char* name : {"manifest.yaml", "report.html", "report.yaml", "split.csv"}) fs::remove(directory_ / name);
   for (const fs::path& shard : shards_in(directory_)) fs::remove(shard);
   if (!fs::exists(state())) return;
   for (const auto& item : fs::directory_iterator(state())) {

@@ -9,6 +9,7 @@
 #include "pipeline/plan/nodule_plan.h"
 #include "pipeline/plan/slice_plan.h"
 #include "pipeline/run/nodule_worker.h"
+#include "pipeline/run/sample_statistics.h"
 #include "pipeline/run/slice_worker.h"
 
 namespace pulmo::pipeline {
@@ -91,6 +92,7 @@ PlannedRun plan_run(const std::shared_ptr<LidcRun>& run, const PrepareOptions& o
   RunDraft& draft = planned.draft;
   draft.ledger = Ledger(options.strict);
   read_archive(*run, options.threads, draft.ledger);
+  for (const ReadSeries& read : run->archive) count_series(read, run->config.labels.rule, draft.statistics);
   draft.configuration = to_yaml(run->config);
   draft.deflate = run->config.store.deflate;
   Manifest& manifest = draft.manifest;

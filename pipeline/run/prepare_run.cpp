@@ -69,6 +69,8 @@ std::optional<RunSummary> run_prepare(const PrepareOptions& options, const std::
   OutputFolder folder(options.output, lock_name(options));
   if (folder.claim(fingerprint, options.force)) {
     log_info("already prepared from the same input with the same configuration", {{"folder", options.output.string()}});
+    if (!std::filesystem::exists(options.output / "report.html")) write_report_page(options.output);
+    if (options.parts == 1) folder.clear_state();  // a run that was killed at its very end leaves it
     return summary_of(options.output);
   }
   PlannedRun run = plan();

@@ -77,6 +77,7 @@ RunDraft draft_from_yaml(const YAML::Node& node) {
   draft.job_scope = static_cast<Scope>(node["job_scope"].as<int>());
   draft.configuration = node["configuration"];
   draft.ledger = ledger_from_yaml(node["ledger"]);
+  draft.statistics = statistics_from_yaml(node["statistics"]);
   return draft;
 }
 
@@ -113,6 +114,7 @@ void write_draft(const std::filesystem::path& state, const RunDraft& draft) {
   node["job_scope"] = static_cast<int>(draft.job_scope);
   node["configuration"] = draft.configuration;
   node["ledger"] = to_yaml(draft.ledger);
+  node["statistics"] = to_yaml(draft.statistics);
   YAML::Emitter text;
   text << node;
   write_file_atomically(state / kFile, std::string(text.c_str()) + "\n");

@@ -26,6 +26,7 @@ struct RunDraft {
   Scope job_scope = Scope::kSlices;  ///< what the jobs' left_out counts
   YAML::Node configuration;          ///< effective, for the report
   Ledger ledger;                     ///< of the planning
+  Statistics statistics;             ///< of the input, as far as it is known before its pixels
 
   ShardInfo shard_info() const;
 };

@@ -32,6 +32,7 @@ class ShardInProgress {
     result_.left_out.merge(outcome.left_out);
     result_.problems.merge(outcome.problems);
     result_.notes.merge(outcome.notes);
+    result_.statistics.merge(outcome.statistics);
     if (!outcome.sample) return;
     if (!writer_) writer_ = std::make_unique<ShardWriter>(options_.directory / result_.shard.file, info_);
     writer_->append(*outcome.sample);

@@ -12,6 +12,7 @@
 
 #include "core/store/manifest.h"
 #include "core/store/shard.h"
+#include "pipeline/inspection/distribution.h"
 #include "pipeline/run/ledger.h"
 
 namespace pulmo::pipeline {
@@ -29,6 +30,7 @@ struct JobOutcome {
   Tally left_out;  ///< of the run's scope
   Tally problems;
   Tally notes;
+  Statistics statistics;  ///< of the sample
 };
 
 /// Does one job; called from one thread only.
@@ -43,6 +45,7 @@ struct ShardResult {
   Tally left_out;
   Tally problems;
   Tally notes;
+  Statistics statistics;
 };
 
 struct ShardRunOptions {

@@ -50,6 +50,7 @@ void write_shard_state(const std::filesystem::path& state, const ShardResult& re
   node["left_out"] = to_yaml(result.left_out);
   node["problems"] = to_yaml(result.problems);
   node["notes"] = to_yaml(result.notes);
+  node["statistics"] = to_yaml(result.statistics);
   YAML::Emitter text;
   text << node;
   write_file_atomically(state_file(state, result.shard.file), std::string(text.c_str()) + "\n");
@@ -69,6 +70,7 @@ std::optional<ShardResult> read_shard_state(const std::filesystem::path& state, 
     result.left_out = tally_from_yaml(node["left_out"]);
     result.problems = tally_from_yaml(node["problems"]);
     result.notes = tally_from_yaml(node["notes"]);
+    result.statistics = statistics_from_yaml(node["statistics"]);
     return result;
   } catch (const YAML::Exception&) {
     log_warning("a state file cannot be read; its shard is made again", {{"file", path.filename().string()}});

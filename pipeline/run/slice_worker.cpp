@@ -8,6 +8,7 @@
 #include "core/image/dicom.h"
 #include "core/support/error.h"
 #include "pipeline/run/sample_masks.h"
+#include "pipeline/run/sample_statistics.h"
 
 namespace pulmo::pipeline {
 namespace {
@@ -41,7 +42,7 @@ class SliceWorker {
       return false;
     };
     try {
-      outcome.sample = make_sample(job, series, slice, outcome.notes);
+      outcome.sample = make_sample(job, series, slice, outcome);
       return true;
     } catch (const InvalidInput& error) {
       return refuse(error.reason(), error.what());
@@ -50,11 +51,11 @@ class SliceWorker {
     }
   }
 
-  Sample make_sample(const SliceJob& job, std::size_t series_index, std::size_t slice_index, Tally& notes) {
+  Sample make_sample(const SliceJob& job, std::size_t series_index, std::size_t slice_index, JobOutcome& outcome) {
     const ReadSeries& read = task_.archive[series_index];
     const SeriesSlice& slice = read.series.slices[slice_index];
     const SourceEntry& entry = task_.source.entries()[slice.entry];
-    const Slice pixels = decode_dicom(reader_.read(entry), entry.name);
+    const Slice pixels = decode_dicom(reader_.read(entry), entry.name, {}, slice.frame);
     const PreprocessedSlice done = preprocess(pixels, task_.config.preprocess);
     Sample sample;
     sample.image = image_values(done.image);
@@ -62,13 +63,17 @@ class SliceWorker {
     const cv::Mat nodules =
         preprocess_counts(nodule_counts(read.marks, slice_index, pixels.pixels.size()), task_.config.preprocess);
     if (task_.stores_nodules()) sample.nodules = mask_values(nodules);
-    if (job.label > 0 && mostly_outside(nodules, done.lungs)) notes.add("nodule_outside_lungs", entry.name);
+    if (job.label > 0 && mostly_outside(nodules, done.lungs)) outcome.notes.add("nodule_outside_lungs", entry.name);
     sample.label = job.label;
     sample.patient = read.series.patient;
     sample.series = read.series.series_uid;
     sample.group = read.series.series_uid;
     sample.instance = slice.sop_uid;
     sample.position_mm = slice.position_mm;
+    const std::string& name = task_.plan.class_names[job.label];
+    count_pixels(pixels, name, outcome.statistics);
+    count_preprocessed(done, task_.config.preprocess, name, outcome.statistics);
+    outcome.statistics.add(measure::kRelativeHeight, name, read.series.relative_height(slice_index));
     return sample;
   }
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/support/error.h"
@@ -62,6 +63,33 @@ TEST(Inspect, JsonAgreesWithACountByH5py) {
   json expected = json::parse(counted.out);
   for (const auto& [key, value] : expected.items()) EXPECT_EQ(found[key], value) << key;
   EXPECT_GE(expected.size(), 8U);
+}
+
+TEST(Inspect, TellsWhatTheReportCounted) {
+  const TempDir dir;
+  small_folder().write(dir.path());
+  EXPECT_FALSE(json::parse(describe_json(dir.path())).contains("report"));
+  std::ofstream(dir / "report.yaml") << R"(
+totals: {files: 40}
+left_out: {slices: {near_mark: {count: 7}, not_drawn: {count: 12}}}
+problems: {truncated_dicom: {count: 1, examples: ["SECRET-1/x.dcm: breaks off"]}}
+notes: {gap: {count: 2}}
+statistics:
+  pixel_spacing_mm: {series: {bin: 0.01, counts: {0.7: 3, 0.81: 1}}}
+  scanners: {Testco: 4}
+)";
+  const std::string text = describe(dir.path());
+  EXPECT_THAT(text, ContainsRegex("slices +not_drawn +12\n +slices +near_mark +7"));
+  EXPECT_THAT(text, ContainsRegex("problem +truncated_dicom +1"));
+  EXPECT_THAT(text, ContainsRegex("note +gap +2"));
+  const std::string written = describe_json(dir.path());
+  EXPECT_THAT(written, Not(HasSubstr("SECRET")));
+  const json report = json::parse(written)["report"];
+  EXPECT_EQ(report["totals"]["files"], 40);
+  EXPECT_EQ(report["left_out"]["slices"], (json{{"near_mark", 7}, {"not_drawn", 12}}));
+  EXPECT_EQ(report["problems"], (json{{"truncated_dicom", 1}}));
+  EXPECT_EQ(report["statistics"]["pixel_spacing_mm"]["series"]["counts"], (json{{0.7, 3}, {0.81, 1}}));
+  EXPECT_EQ(report["scanners"], (json{{"Testco", 4}}));
 }
 
 TEST(Inspect, AFolderThatDoesNotFitTogetherIsAnError) {

@@ -146,7 +146,9 @@ TEST(SkipReason, TellsSlicesFromEverythingElse) {
   EXPECT_EQ(reason([](DicomHeader& h) { h.image_type = "DERIVED\\SECONDARY\\MPR"; }), "derived_reformat");
   EXPECT_EQ(reason([](DicomHeader& h) { h.sop_class_uid = "1.2.840.10008.5.1.4.1.1.7"; }), "secondary_capture");
   EXPECT_EQ(reason([](DicomHeader& h) { h.sop_class_uid = "1.2.840.10008.5.1.4.1.1.88.33"; }), "not_ct_storage");
-  EXPECT_EQ(reason([](DicomHeader& h) { h.frames = 2; }), "multi_frame");
+  for (const char* enhanced : {"1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2"}) {
+    EXPECT_EQ(reason([&](DicomHeader& h) { h.sop_class_uid = enhanced; }), "none");
+  }
 }
 
 }  // namespace

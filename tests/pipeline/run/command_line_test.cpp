@@ -80,6 +80,30 @@ TEST_F(PrepareProgram, InspectsAndVerifiesWhatItMade) {
   EXPECT_EQ(testing::run_process({program(), "inspect", (dir_ / "archive").string()}).exit_code, 1);
 }
 
+// Python parses the page and computes its numbers again.
+TEST_F(PrepareProgram, LeavesAReportOfTheCollectionThatHolds) {
+  testing::write_text(dir_ / "archive/images/P-0/broken.dcm", "not a DICOM file");
+  testing::write_text(dir_ / "archive/annotations/cxr.xml", "<IdriReadMessage/>");
+  ASSERT_EQ(testing::run_process(lidc()).exit_code, 0);
+  const auto script = testing::source_dir() / "tests/golden/collection_page_check.py";
+  fs::remove(dir_ / "archive/images/P-0/broken.dcm");  // pydicom cannot read it either
+  const ProcessResult again = testing::run_process(
+      {testing::python().string(), script.string(), (dir_ / "out").string(), (dir_ / "archive/images").string()});
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_THAT(again.out, HasSubstr("page of 24 samples"));
+}
+
+TEST_F(PrepareProgram, MakesALostReportOfAFinishedFolderAgain) {
+  ASSERT_EQ(testing::run_process(lidc()).exit_code, 0);
+  const std::string page = read_text_file(dir_ / "out/report.html");
+  fs::remove(dir_ / "out/report.html");
+  ASSERT_EQ(testing::run_process(lidc()).exit_code, 0);
+  EXPECT_EQ(read_text_file(dir_ / "out/report.html"), page);
+  const std::string other = (dir_ / "other.html").string();
+  ASSERT_EQ(testing::run_process({program(), "inspect", (dir_ / "out").string(), "--html", other}).exit_code, 0);
+  EXPECT_EQ(read_text_file(other), page);
+}
+
 TEST_F(PrepareProgram, ListsTheNodulesOfReadings) {
   const std::string table = (dir_ / "nodules.csv").string();
   const ProcessResult result = testing::run_process(
@@ -149,6 +173,22 @@ TEST_F(PrepareProgram, ContinuesAfterASignalAndEndsWithTheSameDigests) {
   for (const auto& item : fs::directory_iterator(dir_ / "out")) {
     EXPECT_THAT(item.path().filename().string(), ::testing::Not(HasSubstr(".tmp")));
   }
+}
+
+// No file may grow beyond 40 kB, as if the disk were full in the middle of a shard.
+TEST_F(PrepareProgram, NamesWhatCannotBeWrittenToAFullDiskAndContinuesLater) {
+  const std::vector<std::string> settings{"--set", "store.shard_samples=4"};
+  ASSERT_EQ(testing::run_process(lidc(settings, "straight")).exit_code, 0);
+  std::vector<std::string> limited{"bash", "-c", "trap '' XFSZ; ulimit -f 40; exec \"$@\"", "bash"};
+  for (const std::string& argument : lidc(settings)) limited.push_back(argument);
+  const ProcessResult full = testing::run_process(limited);
+  EXPECT_EQ(full.exit_code, 1);
+  EXPECT_THAT(full.err, HasSubstr((dir_ / "out").string()));
+  EXPECT_THAT(full.err, HasSubstr(".h5"));
+  EXPECT_FALSE(fs::exists(dir_ / "out/manifest.yaml"));
+  ASSERT_EQ(testing::run_process(lidc(settings)).exit_code, 0);
+  EXPECT_EQ(read_manifest(dir_ / "out").data_digest(), read_manifest(dir_ / "straight").data_digest());
+  EXPECT_FALSE(fs::exists(dir_ / "out/.pulmo-prepare"));
 }
 
 TEST_F(PrepareProgram, LetsOnlyOneProcessWriteToAFolder) {

@@ -159,6 +159,23 @@ TEST_F(PrepareImages, ReadsPicturesInsideAZip) {
   EXPECT_EQ(prepare().samples, 2);
 }
 
+TEST_F(PrepareImages, ReadsPngJpegAndDicomSideBySide) {
+  std::vector<unsigned char> jpeg;
+  cv::imencode(".jpg", picture(1, true), jpeg);
+  write_text(dir_ / "1.jpg", std::string(jpeg.begin(), jpeg.end()));
+  testing::write_bytes(dir_ / "2.dcm", testing::ct_file({}));
+  rows_ = "p0/0.png,benign,a,,\n1.jpg,malignant,b,,\n2.dcm,malignant,c,,\n";
+  config_.split.mode = SplitMode::kNone;
+  EXPECT_EQ(prepare().samples, 3);
+  const YAML::Node statistics = report()["statistics"];
+  EXPECT_EQ(statistics["pixel_spacing_mm"]["malignant"]["counts"]["4"].as<int>(), 1);
+  std::int64_t pixels = 0;
+  for (const auto& item : statistics["pixels_hu"]["malignant"]["counts"]) pixels += item.second.as<int>();
+  EXPECT_EQ(pixels, 24 * 24);  // every fourth of 96 x 96
+  EXPECT_TRUE(statistics["pixels_grey"]["benign"].IsDefined());
+  EXPECT_TRUE(statistics["pixels_grey"]["malignant"].IsDefined());
+}
+
 TEST_F(PrepareImages, ReadsHounsfieldUnitsWithAnIntercept) {
   cv::Mat hu(40, 40, CV_16UC1, cv::Scalar(24));  // -1000 HU stored with an offset of 1024
   hu(cv::Rect(10, 10, 20, 20)) = 1424;           // the upper end of the window

@@ -124,6 +124,16 @@ TEST_F(PrepareLidc, StoresLungAndNoduleMasksOfThePreprocessedSlice) {
   }
 }
 
+TEST_F(PrepareLidc, StoresNoMasksWhenNoneAreAskedFor) {
+  config_.split.mode = SplitMode::kNone;
+  config_.store.masks = false;
+  prepare();
+  for (const ShardReader& shard : open_split(options_.output, read_manifest(options_.output), Split::kTest)) {
+    EXPECT_FALSE(shard.info().has_lungs);
+    EXPECT_FALSE(shard.info().has_nodules);
+  }
+}
+
 TEST_F(PrepareLidc, GivesTheSameDigestsOnAnyNumberOfThreadsAndInAnyOrderOfParts) {
   const std::string digest = prepare().manifest.data_digest();
   options_.threads = 1;
@@ -136,6 +146,7 @@ TEST_F(PrepareLidc, GivesTheSameDigestsOnAnyNumberOfThreadsAndInAnyOrderOfParts)
   EXPECT_FALSE(fs::exists(out_ / "parts/manifest.yaml"));
   EXPECT_EQ(merge_parts(out_ / "parts").manifest.data_digest(), digest);
   EXPECT_EQ(read_text_file(out_ / "parts/report.yaml"), read_text_file(out_ / "one/report.yaml"));
+  EXPECT_EQ(read_text_file(out_ / "parts/report.html"), read_text_file(out_ / "one/report.html"));
   EXPECT_FALSE(fs::exists(out_ / "parts/.pulmo-prepare"));
 }
 

@@ -1,0 +1,155 @@
+#include "pipeline/inspection/reasons.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <utility>
+
+namespace pulmo::pipeline {
+namespace {
+
+using Meaning = std::pair<std::string_view, std::string_view>;
+
+// Sorted by reason.
+constexpr auto kMeanings = std::to_array<Meaning>({
+    {"ambiguous_nodules", "Outlines of neighbouring nodules touch, so that they cannot be told apart: taken as one."},
+    {"bad_pixel_format", "The pixels are stored in a way that no CT image uses (bits, colours, rescale, frames)."},
+    {"benign_nodule", "Cuts a nodule that the readers call benign, and no malignant one; see labels.benign_class."},
+    {"beyond_max_slices", "The nodule gave its share of slices already (nodule.max_slices)."},
+    {"constant_image", "Every pixel has the same value: there is nothing to see."},
+    {"contour_outside_image", "A reader's outline leaves the picture; what lies outside was cut off."},
+    {"corrupt_zip", "The zip archive, or one file in it, is damaged: copy or download it again."},
+    {"derived_reformat",
+     "Computed from the scan (reformat, projection, rendering), not scanned: the scan itself is used."},
+    {"duplicate_instance", "The same DICOM object lies in the input twice; one copy is used."},
+    {"duplicate_position", "Two slices of a series lie at one place; the one with the smaller number is used."},
+    {"encrypted_zip", "The zip is encrypted: unpack it with its password first."},
+    {"few_normals", "There were fewer normal slices to draw from than were asked for."},
+    {"further_file_of_a_series", "A further annotation file about a series; the files were put together."},
+    {"gap", "Slices are missing inside of a series; it is used all the same."},
+    {"localizer", "A scout view for planning the scan, not an axial slice."},
+    {"malformed_xml", "Not readable XML, or an annotation without a series or without coordinates."},
+    {"mark_without_consensus", "Carries a reader's mark, but no nodule that half of the readers agree on."},
+    {"mask_size", "The mask has another size than its picture."},
+    {"missing_file", "The list names a file that does not exist."},
+    {"mixed_geometry", "A slice has another size, pixel spacing or orientation than most of its series."},
+    {"mixed_patient", "One series names several patients: it cannot be trusted."},
+    {"multi_frame_without_positions",
+     "A picture of several frames that does not say where each of them lies in the patient."},
+    {"near_mark", "Too close to a reader's mark to be called normal (labels.margin_mm)."},
+    {"nested_zip", "A zip inside a zip: unpack the outer one first."},
+    {"no_consensus", "On no slice do half of the readers agree on enough pixels (labels.min_nodule_px)."},
+    {"no_lung", "No lung was found in the slice (preprocess.min_lung_fraction)."},
+    {"no_patient", "The series does not say which patient it is of, so that it cannot be split by patient."},
+    {"no_pixel_data", "The DICOM object holds no picture."},
+    {"no_position", "The slice does not say where in the patient it lies."},
+    {"no_reading", "CT series, with their slices, that no annotation file is about."},
+    {"no_series", "Annotations about series that are not among the images."},
+    {"no_spacing", "The series does not say its pixel spacing, so that nothing can be measured in it."},
+    {"no_such_frame", "The picture has fewer frames than its header says."},
+    {"nodule_outside_lungs", "Most of an outlined nodule lies outside of the lung mask: look at the slice."},
+    {"not_axial", "The slices are not axial (more than 30 degrees off): coronal or sagittal views."},
+    {"not_ct_storage", "Says it is CT, but is no CT image: a report, a segmentation, a presentation state."},
+    {"not_dicom", "Named like a DICOM file, but none."},
+    {"not_drawn", "Normal, but enough normal slices of its height in the chest had been drawn."},
+    {"not_finite", "A pixel value is not a number."},
+    {"not_in_split_file", "Of a patient that the split file does not name."},
+    {"not_lidc_xml", "XML, but no LIDC annotation."},
+    {"other_file", "Neither an image nor an annotation: licences, listings, notes."},
+    {"radiograph_reading", "An annotation of a chest radiograph; only CT is used."},
+    {"secondary_capture", "A screen shot or a scanned film: no Hounsfield units."},
+    {"tilted_gantry", "Scanned with a tilted gantry; positions are measured along the tilted axis."},
+    {"too_few_readers", "Fewer readers outlined the nodule than are asked for (labels.min_readers)."},
+    {"too_large", "Larger than any CT picture or annotation: refused before it is unpacked."},
+    {"too_small", "The picture has too few pixels to be a slice."},
+    {"truncated_dicom", "The DICOM file breaks off or is damaged: copy or download it again."},
+    {"truncated_image", "The picture breaks off or is damaged: copy it again."},
+    {"undecided_nodule", "The readers' consensus is 3 of 5, neither benign nor malignant."},
+    {"unknown_format", "Neither DICOM nor PNG nor JPEG."},
+    {"unmatched_roi", "A reader's mark lies on no slice of its series."},
+    {"unrated_mark", "A reader's outline lacks ratings; it keeps slices from being normal, but makes no nodule."},
+    {"unreadable", "The file could not be read: permissions, a broken link, a failing disk."},
+    {"unsupported_transfer_syntax", "Compressed in a way that is not supported: convert the file first."},
+    {"wrong_modality", "Not a CT image."},
+    {"zip_bomb", "Unpacks to far more than it should: refused before it is unpacked."},
+});
+
+constexpr bool sorted_by_reason() {
+  for (std::size_t i = 1; i < kMeanings.size(); ++i) {
+    if (kMeanings[i - 1].first >= kMeanings[i].first) return false;
+  }
+  return true;
+}
+static_assert(sorted_by_reason());
+
+constexpr std::string_view kNoLung = "no_lung_";
+constexpr std::string_view kModality = "modality_";
+
+std::string upper(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  }
+  return result;
+}
+
+/// Cuts everything in front of the last component of a path that ends where `text` does.
+std::string_view last_component(std::string_view text) {
+  const auto cut = text.find_last_of("/\\!");
+  return cut == std::string_view::npos ? text : text.substr(cut + 1);
+}
+
+/// The same for every word that begins like an absolute path.
+std::string cut_absolute_paths(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    const auto end = std::min(text.find(' '), text.size());
+    const std::string_view word = text.substr(0, end);
+    result += !word.empty() && word.front() == '/' ? last_component(word) : word;
+    if (end < text.size()) result += ' ';
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return result;
+}
+
+/// Replaces `word` where neither a letter nor a digit touches it. Words of one or two characters name nobody.
+void hide_word(const std::string& word, std::string& text) {
+  constexpr std::string_view kInstead = "[patient]";
+  if (word.size() < 3) return;
+  const auto inside_word = [&text](std::size_t at) {
+    return at < text.size() && std::isalnum(static_cast<unsigned char>(text[at])) != 0;
+  };
+  for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at)) {
+    if ((at > 0 && inside_word(at - 1)) || inside_word(at + word.size())) {
+      at += word.size();
+    } else {
+      text.replace(at, word.size(), kInstead);
+      at += kInstead.size();
+    }
+  }
+}
+
+}  // namespace
+
+std::string explain_reason(std::string_view reason) {
+  const auto found = std::lower_bound(kMeanings.begin(), kMeanings.end(), reason,
+                                      [](const Meaning& meaning, std::string_view key) { return meaning.first < key; });
+  if (found != kMeanings.end() && found->first == reason) return std::string(found->second);
+  if (reason.starts_with(kNoLung)) {
+    return "Would have been " + std::string(reason.substr(kNoLung.size())) + ", but no lung was found in it.";
+  }
+  if (!reason.starts_with(kModality)) return "";
+  const std::string_view modality = reason.substr(kModality.size());
+  if (modality == "unknown") return "Does not say how it was made (no modality).";
+  return "Of another modality than CT: " + upper(modality) + ".";
+}
+
+std::string without_patients(std::string_view example, const std::set<std::string>& patients) {
+  const auto colon = example.find(": ");
+  std::string text(last_component(example.substr(0, colon)));
+  if (colon != std::string_view::npos) text += cut_absolute_paths(example.substr(colon));
+  for (const std::string& patient : patients) hide_word(patient, text);
+  return text;
+}
+
+}  // namespace pulmo::pipeline
