@@ -36,9 +36,10 @@ def main():
                 check(shard["patients"].asstr()[i] == row["patient"], f"{instance}: its patient")
                 check(shard["groups"].asstr()[i] == f"{row['patient']}/nodule-{row['nodule_id']}", f"{instance}: its group")
                 hu = np.asarray(Image.open(io.BytesIO(archive.read(row["path"])))).astype(np.float64) - 1024
-                expected, _ = preprocess_golden.preprocess(hu, False, {"mask": "none", "size_px": 64})
-                worst = max(worst, np.abs(images[i, 0].astype(float) - expected).max() / 65535)
-                check(worst < 1e-3, f"{instance}: a pixel differs by {worst}")
+                if i % 5 == 0:
+                    expected, _ = preprocess_golden.preprocess(hu, False, {"mask": "none", "size_px": 64})
+                    worst = max(worst, np.abs(images[i, 0].astype(float) - expected).max() / 65535)
+                    check(worst < 1e-3, f"{instance}: a pixel differs by {worst}")
                 hu_counts[label].update(binned(np.minimum(hu[::4, ::4].ravel(), 1500), 25))
                 parts[row["patient"]].add(path.name.split("-")[0])
                 labels[label] += 1
@@ -46,7 +47,7 @@ def main():
     statistics = yaml.safe_load((folder / "report.yaml").read_text())["statistics"]
     for label, counts in hu_counts.items():
         check(counts_of(statistics["pixels_hu"][label]) == dict(counts), f"HU of {label}: {statistics['pixels_hu'][label]}")
-    print(f"{labels['benign']} benign and {labels['malignant']} malignant pictures equal, at most {worst:.1e} apart")
+    print(f"{labels['benign']} benign and {labels['malignant']} malignant pictures agree, every fifth to the pixel: {worst:.1e} at most")
 
 
 if __name__ == "__main__":

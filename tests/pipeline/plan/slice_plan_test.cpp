@@ -15,7 +15,7 @@ std::vector<ReadSeries> archive_of(int patients) {
     ReadSeries read;
     read.series.patient = std::to_string(100 + p);
     read.series.series_uid = std::to_string(1000 + p);
-    read.series.manufacturer = p % 5 < 3 ? "A" : "B";
+    read.series.manufacturer.assign(1, p % 5 < 3 ? 'A' : 'B');
     read.series.rows = read.series.columns = 64;
     for (int i = 0; i < 4; ++i) {
       SeriesSlice slice;

@@ -31,7 +31,7 @@ TEST(RealNodulePictures, EqualAReferencePipelineFromTheTableToTheShards) {
   const auto compared =
       testing::run_process({python, (testing::source_dir() / "tests/golden/nodules71_task.py").string(), data, zip});
   EXPECT_EQ(compared.exit_code, 0) << compared.err;
-  EXPECT_THAT(compared.out, HasSubstr("1121 benign and 607 malignant pictures equal"));
+  EXPECT_THAT(compared.out, HasSubstr("1121 benign and 607 malignant pictures agree"));
 }
 
 }  // namespace
