@@ -62,21 +62,41 @@ std::int32_t stored_value(std::uint32_t raw, unsigned up, unsigned down) {
   return kSigned ? static_cast<std::int32_t>(top) >> down : static_cast<std::int32_t>(top >> down);
 }
 
-template <typename Raw, bool kSigned>
+// Whether all of slope * value + intercept are whole numbers that a float holds: then floats give what doubles give.
+bool exact_in_float(const PixelLayout& layout, const Rescale& rescale) {
+  constexpr double kLargestWhole = 16777216.0;  // 2^24
+  const bool whole = rescale.slope == std::floor(rescale.slope) && rescale.intercept == std::floor(rescale.intercept);
+  const double largest = std::exp2(layout.bits_stored) * std::abs(rescale.slope);
+  return whole && largest + std::abs(rescale.intercept) <= kLargestWhole;
+}
+
+template <typename Raw, bool kSigned, typename Real>
 void to_hounsfield(const std::vector<std::uint8_t>& bytes, const PixelLayout& layout, const Rescale& rescale,
                    float* out) {
   const auto up = static_cast<unsigned>(31 - layout.high_bit);
   const auto down = static_cast<unsigned>(32 - layout.bits_stored);
   const auto padding_low = static_cast<std::int32_t>(layout.padding_low);
   const auto padding_high = static_cast<std::int32_t>(layout.padding_high);
+  const auto slope = static_cast<Real>(rescale.slope);
+  const auto intercept = static_cast<Real>(rescale.intercept);
   const std::size_t count = layout.pixels();
   for (std::size_t i = 0; i < count; ++i) {
     Raw raw = 0;
     std::memcpy(&raw, bytes.data() + i * sizeof(Raw), sizeof(Raw));
     const std::int32_t value = stored_value<kSigned>(raw, up, down);
-    const auto hu = static_cast<float>(value * rescale.slope + rescale.intercept);
+    const auto hu = static_cast<float>(static_cast<Real>(value) * slope + intercept);
     const bool padding = value >= padding_low && value <= padding_high;
     out[i] = padding ? std::min(hu, kAirHu) : hu;
+  }
+}
+
+template <typename Raw, bool kSigned>
+void to_hounsfield(const std::vector<std::uint8_t>& bytes, const PixelLayout& layout, const Rescale& rescale,
+                   float* out) {
+  if (exact_in_float(layout, rescale)) {
+    to_hounsfield<Raw, kSigned, float>(bytes, layout, rescale, out);
+  } else {
+    to_hounsfield<Raw, kSigned, double>(bytes, layout, rescale, out);
   }
 }
 

@@ -90,8 +90,12 @@ bool is_gas(std::vector<float>& values, double share) {
 
 // Trachea and main bronchi that leak into a lung: very dark spots with a wall, near the body's middle column.
 cv::Mat find_airways(const cv::Mat& dark, const cv::Mat& image, double middle, const Scale& scale) {
-  const Components spots = components_of(open(dark, scale.radius(kSmallRadius)), 8);
   cv::Mat airways = cv::Mat::zeros(dark.size(), CV_8UC1);
+  const cv::Mat opened = open(dark, scale.radius(kSmallRadius));
+  if (cv::countNonZero(opened) == 0) {
+    return airways;
+  }
+  const Components spots = components_of(opened, 8);
   for (const Component& spot : spots.parts) {
     const double share = scale.share(spot.area_px);
     if (share < kSmallestAirway || share > kLargestAirway) {
