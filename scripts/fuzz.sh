@@ -1,39 +1,70 @@
 #!/usr/bin/env bash
-# Builds the libFuzzer targets and runs each for some seconds on a seed corpus made from the phantom (and from the real
-# DICOM syntaxes where they are at hand). Ends with 1 and the reproducing input at the first finding.
+# Builds the libFuzzer targets and runs each for some seconds, as many at once as there are cores, on a seed corpus made
+# from the phantom. Ends with 1 at a finding and names the input that reproduces it, below build/fuzz/findings.
 #   scripts/fuzz.sh [seconds per target, default 60]
+# PULMO_PREPARE names the pulmo-prepare that makes the phantom; by default that of build/release, built if need be.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
+targets=(slice lidc_xml zip)
 
 cmake --preset fuzz >/dev/null
-cmake --build --preset fuzz --target slice_fuzz lidc_xml_fuzz zip_fuzz pulmo-prepare
-bin=build/fuzz/bin
-corpus=build/fuzz/corpus
-rm -rf "$corpus"
-mkdir -p "$corpus"/{slice,lidc_xml,zip} build/fuzz/findings
+cmake --build --preset fuzz --target "${targets[@]/%/_fuzz}"
+prepare=${PULMO_PREPARE:-build/release/bin/pulmo-prepare}
+if [[ ! -x $prepare ]]; then
+  cmake --preset release >/dev/null
+  cmake --build --preset release --target pulmo-prepare
+fi
 
-ASAN_OPTIONS=detect_leaks=0 "$bin/pulmo-prepare" phantom --output "$corpus/archive" --patients 1 --seed 5 >/dev/null
-find "$corpus/archive/images" -name '*.dcm' | head -n 3 | xargs -I{} cp {} "$corpus/slice/"
+corpus=build/fuzz/corpus
+findings=build/fuzz/findings
+rm -rf "$corpus" "$findings"
+mkdir -p "$corpus"/{slice,lidc_xml,zip} "$findings"
+"$prepare" phantom --output "$corpus/archive" --patients 1 --matrix 64 --slices 8 --seed 5 >/dev/null
 cp "$corpus"/archive/annotations/*.xml "$corpus/lidc_xml/"
-python3 - "$corpus" <<'PYTHON'
+
+# One small slice in every syntax, so that a minute holds thousands of inputs.
+slice=$(find "$corpus/archive/images" -name '*.dcm' | sort | sed -n 4p)
+seed=$corpus/slice
+cp "$slice" "$seed/explicit.dcm"
+dcmconv +ti "$slice" "$seed/implicit.dcm"
+dcmconv +tb "$slice" "$seed/big_endian.dcm"
+dcmconv +td "$slice" "$seed/deflated.dcm"
+dcmcrle "$slice" "$seed/rle.dcm"
+dcmcjpeg +eb "$slice" "$seed/jpeg_baseline.dcm"
+dcmcjpeg +ee "$slice" "$seed/jpeg_extended.dcm"
+dcmcjpeg +e1 "$slice" "$seed/jpeg_lossless.dcm"
+dcmcjpls "$slice" "$seed/jpeg_ls.dcm"
+/usr/bin/python3 tests/golden/jpeg2000_dicom.py "$slice" "$seed/jpeg_2000.dcm" 1 2
+/usr/bin/python3 - "$corpus" <<'PYTHON'
 import pathlib, sys, zipfile
+import numpy as np
+from PIL import Image
 corpus = pathlib.Path(sys.argv[1])
 xml = next((corpus / "lidc_xml").glob("*.xml")).read_bytes()
 for name, method in (("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DEFLATED)):
     with zipfile.ZipFile(corpus / "zip" / f"{name}.zip", "w", method) as archive:
         archive.writestr("a/reading.xml", xml[:4000])
         archive.writestr("b.txt", b"0" * 100000)
+grey = (np.add.outer(np.arange(48), np.arange(64)) * 2).astype(np.uint8)
+Image.fromarray(grey).save(corpus / "slice/8_bit.png")
+Image.fromarray(grey.astype(np.uint16) * 257).save(corpus / "slice/16_bit.png")
+Image.fromarray(grey).save(corpus / "slice/baseline.jpg")
+Image.fromarray(np.dstack([grey] * 3)).save(corpus / "slice/progressive.jpg", progressive=True)
 PYTHON
-syntaxes=${PULMO_REAL_DATA:-../shared/data}/dicom-syntaxes.zip
-if [[ -f $syntaxes ]]; then
-  python3 -c 'import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extractall(sys.argv[2])' "$syntaxes" "$corpus/syntaxes"
-  find "$corpus/syntaxes" -type f -size -600k | while read -r file; do cp "$file" "$corpus/slice/$(basename "$file")"; done
-fi
 
-for target in slice lidc_xml zip; do
-  echo "fuzz: $target for $seconds s"
-  UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 "$bin/${target}_fuzz" -max_total_time="$seconds" -timeout=20 \
-    -rss_limit_mb=4096 -max_len=700000 -print_final_stats=1 -verbosity=0 \
-    -artifact_prefix="build/fuzz/findings/${target}-" "$corpus/$target" 2>&1 | tail -n 12
-done
+fuzz() {
+  local log=build/fuzz/$1.log
+  local begin=$SECONDS
+  if UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 "build/fuzz/bin/$1_fuzz" -max_total_time="$2" -timeout=60 \
+    -rss_limit_mb=4096 -max_len=40000 -print_final_stats=1 -verbosity=0 -artifact_prefix="build/fuzz/findings/$1-" \
+    "build/fuzz/corpus/$1" >"$log" 2>&1; then
+    echo "fuzz: $1: $(awk '/number_of_executed_units/ {print $2}' "$log") inputs in $((SECONDS - begin)) s, no finding"
+  else
+    tail -n 60 "$log"
+    echo "fuzz: $1: a finding, see $log and build/fuzz/findings" >&2
+    return 1
+  fi
+}
+export -f fuzz
+printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I{} bash -c "fuzz {} $seconds"

@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
 # Installs, builds and runs every test.
-#   scripts/test.sh [--preset release] [--require-real-data] [-- ctest options]
+#   scripts/test.sh [--preset release] [--require-real-data] [--fuzz SECONDS] [-- ctest options]
+# --fuzz runs the fuzzers (scripts/fuzz.sh) after the tests, each for so many seconds.
 # Examples: scripts/test.sh -- -L unit      scripts/test.sh --preset asan -- -L 'unit|data' -E mpi
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 preset=release
 require_real_data=0
+fuzz_seconds=0
 while (($#)); do
   case "$1" in
     --preset) preset=$2; shift 2 ;;
     --require-real-data) require_real_data=1; shift ;;
+    --fuzz) fuzz_seconds=$2; shift 2 ;;
     --) shift; break ;;
-    *) echo "usage: $0 [--preset NAME] [--require-real-data] [-- ctest options]" >&2; exit 2 ;;
+    *) echo "usage: $0 [--preset NAME] [--require-real-data] [--fuzz SECONDS] [-- ctest options]" >&2; exit 2 ;;
   esac
 done
 
@@ -27,3 +30,4 @@ jobs=$(nproc)
 cmake --preset "$preset" >/dev/null
 cmake --build --preset "$preset" --parallel "$jobs"
 ctest --preset "$preset" --parallel "$jobs" --no-tests=error "$@"
+if ((fuzz_seconds > 0)); then scripts/fuzz.sh "$fuzz_seconds"; fi

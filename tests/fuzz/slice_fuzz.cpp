@@ -9,7 +9,7 @@
 namespace {
 
 // Small, so that the fuzzer spends its time on parsing and not on filling pixels.
-constexpr pulmo::DecodeLimits kLimits{.max_side_px = 512, .max_pixels = 512 * 512, .max_frames = 8};
+constexpr pulmo::DecodeLimits kLimits{.max_side_px = 128, .max_pixels = 128 * 128, .max_frames = 8};
 
 }  // namespace
 
@@ -17,7 +17,7 @@ constexpr pulmo::DecodeLimits kLimits{.max_side_px = 512, .max_pixels = 512 * 51
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const pulmo::ByteView bytes = std::as_bytes(std::span(data, size));
   try {
-    pulmo::read_dicom_header(bytes, "fuzz");
+    pulmo::read_dicom_frames(bytes, "fuzz", kLimits);
   } catch (const pulmo::InvalidInput&) {
   }
   try {
