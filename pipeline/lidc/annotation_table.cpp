@@ -46,11 +46,8 @@ double diameter_of(const ReaderMark& mark) {
 }
 
 int mode_of(const std::vector<int>& ratings) {
-  std::map<int, int> counts;
-  for (const int rating : ratings) ++counts[rating];
-  return std::max_element(counts.begin(), counts.end(),
-                          [](const auto& a, const auto& b) { return a.second < b.second; })
-      ->first;
+  const auto votes = [&](int rating) { return std::count(ratings.begin(), ratings.end(), rating); };
+  return *std::max_element(ratings.begin(), ratings.end(), [&](int a, int b) { return votes(a) < votes(b); });
 }
 
 std::string row_of(const Nodule& nodule, const CtSeries& series) {

@@ -38,7 +38,8 @@ CtSeries series_of_reading(const LidcReading& reading, const SeriesSpacing* spac
 /// malignancy_median_high,malignancy_mean,malignancy_mode,x_px,y_px,z_mm,diameter_mm,slices,consensus_voxels,
 /// consensus_volume_mm3,spacing. Nodules are numbered from the feet upwards, beginning at 1. diameter_mm: the mean over
 /// the marks of the largest distance of two contour points on one slice. slices: cut by the consensus. mode: the most
-/// frequent rating, the smallest of several. spacing: "table" or "assumed".
+/// frequent rating, of several the one that comes first among the readers (pylidc's tables choose so too). spacing:
+/// "table" or "assumed".
 std::string annotation_table(const std::map<std::string, LidcReading>& readings, const SeriesFacts& facts,
                              Ledger& ledger);
 

@@ -1,106 +1,97 @@
-"""Checks a prepared folder of the slice task against a reference pipeline: pydicom, NumPy, SciPy, scikit-image's rules.
+"""Checks a prepared folder of the slice task against a reference pipeline in pydicom, NumPy and SciPy.
 
     lidc_slice_task.py PREPARED IMAGES.zip ANNOTATIONS.zip
 
-IMAGES.zip holds one CT series. Recomputes which slices are malignant and which may be normal, the images, the lung masks
-and where the consensus lies, and compares. Prints what was compared; exits with 1 at the first difference.
+IMAGES.zip holds one CT series; the folder was made with the default configuration and split.mode=none. Recomputes from the
+files which slices are malignant and which are drawn as normal, the images, the lung masks and the readers' outlines,
+and compares every sample in its order. Prints what was compared; exits with 1 at the first difference.
 """
-import io
 import pathlib
 import sys
-import xml.etree.ElementTree as ElementTree
-import zipfile
 
 import h5py
 import numpy as np
-import pydicom
 
-import lidc_nodules
+import lidc_normals
 import preprocess_golden
+from lidc_reference import Series, check, dice, malignancy, resize_counts
 
 MARGIN_MM = 5.0
+MIN_LUNG = 0.01
 
 
-def read_series(path):
-    """Header and archive name of each slice, by SOP instance UID."""
-    slices = {}
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if name.endswith(".dcm"):
-                header = pydicom.dcmread(io.BytesIO(archive.read(name)), stop_before_pixels=True)
-                slices[header.SOPInstanceUID] = (header, f"{path}!{name}")
-    return slices
+def prepare(item):
+    """Image and lungs of a slice, or None where no lung is found."""
+    image, lungs = preprocess_golden.preprocess(item.pixels(), False, {})
+    return None if lungs.mean() < MIN_LUNG else (image, lungs)
 
 
-def read_annotation(path, series_uid):
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if name.endswith(".xml"):
-                root = ElementTree.fromstring(archive.read(name))
-                uid = (root.findtext(".//" + lidc_nodules.NAMESPACE + "SeriesInstanceUid") or "").strip()
-                if root.tag.endswith("LidcReadMessage") and uid == series_uid:
-                    return root
-    raise SystemExit("no annotation of this series")
+def label_slices(series):
+    """Indices of malignant slices, and of those that may be normal."""
+    malignant = {i for nodule in series.nodules if malignancy(nodule) > 3 for i, _ in series.cut_by(nodule)}
+    marks = np.array([item.position for item in series.slices if item.z in series.marked])
+    normal = [i for i, item in enumerate(series.slices) if np.abs(marks - item.position).min() > MARGIN_MM]
+    return sorted(malignant), normal
 
 
-def expected_labels(slices, root):
-    """Positions of malignant slices and of every mark, mm."""
-    header = next(iter(slices.values()))[0]
-    marks, marked = lidc_nodules.read_marks(root)
-    nodules = lidc_nodules.cluster(marks, float(header.SliceThickness), float(header.PixelSpacing[0]))
-    malignant = set()
-    for nodule in nodules:
-        if np.median([mark["malignancy"] for mark in nodule]) > 3:
-            for z in {z for mark in nodule for z, _, _ in mark["contours"]}:
-                if lidc_nodules.consensus(nodule, z)[0] > 0:
-                    malignant.add(z)
-    return malignant, marked
+def expected_samples(series):
+    """(slice index, label, image, lungs) in the order of the shard."""
+    positions = np.array([item.position for item in series.slices])
+    heights = (positions - positions[0]) / (positions[-1] - positions[0])
+    malignant, normal = label_slices(series)
+    jobs = [(1, [i]) for i in malignant]
+    jobs += [(0, choices) for choices in lidc_normals.draw_normals(heights[malignant], [(heights[i], i) for i in normal])]
+    samples = []
+    for label, choices in sorted(jobs, key=lambda job: job[1][0]):  # an alternate keeps the place of what it stands for
+        prepared = ((i, prepare(series.slices[i])) for i in choices)
+        found = next(((i, done) for i, done in prepared if done is not None), None)
+        if found:
+            samples.append((found[0], label, *found[1]))
+    return samples
 
 
-def check(condition, message):
-    if not condition:
-        raise SystemExit("DIFFERENT: " + message)
+def check_lists(series, expected, shard):
+    count = len(expected)
+    check(list(shard["instances"].asstr()) == [series.slices[i].uid for i, *_ in expected], "the list of slices")
+    check(list(shard["labels"]) == [label for _, label, *_ in expected], "the labels")
+    check(list(shard["position_mm"]) == [series.slices[i].position for i, *_ in expected], "the positions")
+    check(list(shard["patients"].asstr()) == [series.patient] * count, "the patients")
+    for name in ("series", "groups"):
+        check(list(shard[name].asstr()) == [series.uid] * count, "the " + name)
 
 
-def check_sample(shard, i, name):
-    """The image, the lung mask and the place of the consensus of one sample."""
-    pixels, grey = preprocess_golden.decode(name, False), False
-    image, lungs = preprocess_golden.preprocess(pixels, grey, {})
-    ours = shard["images"][i, 0].astype(float) / 65535
-    difference = np.abs(ours - image / 65535).mean()
+def check_sample(series, expected, shard, i):
+    """Mean difference of the images, Dice of the lung masks and of the outlines; the consensus lies in the lungs."""
+    index, _, image, lungs = expected
+    difference = np.abs(shard["images"][i, 0].astype(float) - image).mean() / 65535
     check(difference <= 1 / 255, f"sample {i}: images differ by {difference} on average")
-    mask = shard["lungs"][i] > 0
-    dice = 2 * (mask & (lungs > 0)).sum() / (mask.sum() + (lungs > 0).sum())
-    check(dice >= 0.99, f"sample {i}: Dice of the lung masks is {dice}")
-    votes = shard["nodules"][i]
-    check((mask[votes >= 2]).all(), f"sample {i}: the consensus leaves the lungs")
-    return difference, dice
+    ours = shard["lungs"][i] > 0
+    lung_dice = dice(ours, lungs > 0)
+    check(lung_dice >= 0.99, f"sample {i}: Dice of the lung masks is {lung_dice}")
+    votes, consensus = np.zeros(series.shape, np.uint8), np.zeros(series.shape, bool)
+    for nodule in series.nodules:
+        nodule_votes, agreed = series.votes(nodule, series.slices[index].z)
+        votes, consensus = np.maximum(votes, nodule_votes), consensus | (agreed & (nodule_votes > 0))
+    check((shard["nodules"][i] == resize_counts(votes, image.shape[0])).all(), f"sample {i}: the readers' outlines")
+    inside = resize_counts(consensus.astype(np.uint8), image.shape[0]) > 0
+    check(ours[inside].all(), f"sample {i}: the consensus leaves the lungs")
+    return difference, lung_dice, inside.sum()
 
 
 def main():
-    prepared, images, annotations = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-    slices = read_series(images)
-    root = read_annotation(annotations, next(iter(slices.values()))[0].SeriesInstanceUID)
-    malignant, marked = expected_labels(slices, root)
-    found, differences, dices, normals = set(), [], [], 0
-    for path in sorted(prepared.glob("*.h5")):
-        with h5py.File(path) as shard:
-            for i, instance in enumerate(shard["instances"].asstr()):
-                header, name = slices[instance]
-                z = float(header.ImagePositionPatient[2])
-                check(shard["position_mm"][i] == z, f"position of sample {i}")
-                if shard["labels"][i] == 1:
-                    found.add(z)
-                else:
-                    normals += 1
-                    check(min(abs(z - mark) for mark in marked) > MARGIN_MM, f"normal slice {i} is near a mark")
-                difference, dice = check_sample(shard, i, name)
-                differences.append(difference)
-                dices.append(dice)
-    check(found == malignant, f"malignant slices {sorted(found)} instead of {sorted(malignant)}")
-    check(normals == len(malignant), f"{normals} normal slices for {len(malignant)} malignant ones")
-    print(f"{len(found)} malignant and {normals} normal slices equal; images differ by at most {max(differences):.2e} "
-          f"on average, Dice at least {min(dices):.4f}")
+    series = Series(sys.argv[2], sys.argv[3])
+    expected = expected_samples(series)
+    paths = sorted(pathlib.Path(sys.argv[1]).glob("*.h5"))
+    check([path.name for path in paths] == ["test-00000.h5"], f"shards {paths}")
+    with h5py.File(paths[0]) as shard:
+        check_lists(series, expected, shard)
+        results = [check_sample(series, sample, shard, i) for i, sample in enumerate(expected)]
+    differences, dices, nodule_px = zip(*results)
+    malignant = sum(label for _, label, *_ in expected)
+    check(all((px > 0) == (label == 1) for px, (_, label, *_) in zip(nodule_px, expected)), "where a nodule is seen")
+    print(f"{malignant} malignant and {len(expected) - malignant} normal slices equal; images differ by at most "
+          f"{max(differences):.2e} on average, Dice of the lungs at least {min(dices):.4f}, {sum(nodule_px)} consensus "
+          "pixels inside the lungs")
 
 
 if __name__ == "__main__":

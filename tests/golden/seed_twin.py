@@ -77,14 +77,15 @@ def draws(seed, count, draw):
     return [draw(generator) for _ in range(count)]
 
 
-print(json.dumps({
-    "split_mix": [split_mix(counter) for counter in (0, 1, 2, MASK)],
-    "derive_seed": [derive_seed(0, ""), derive_seed(1, "dropout"), derive_seed(MASK, "augment", 3, 1, 7),
-                    derive_seed(1, "Ærø", 0, 0, MASK)],
-    "next": draws(5489, 10000, MersenneTwister64.next)[-1],
-    "uniform": draws(1, 700, MersenneTwister64.uniform),
-    "below": draws(2, 50, lambda generator: generator.below(7)),
-    "below_huge": draws(3, 50, lambda generator: generator.below((1 << 63) + 1)),
-    "normal": draws(4, 50, MersenneTwister64.normal),
-    "shuffle": MersenneTwister64(5).shuffle(list(range(20))),
-}))
+if __name__ == "__main__":
+    print(json.dumps({
+        "split_mix": [split_mix(counter) for counter in (0, 1, 2, MASK)],
+        "derive_seed": [derive_seed(0, ""), derive_seed(1, "dropout"), derive_seed(MASK, "augment", 3, 1, 7),
+                        derive_seed(1, "Ærø", 0, 0, MASK)],
+        "next": draws(5489, 10000, MersenneTwister64.next)[-1],
+        "uniform": draws(1, 700, MersenneTwister64.uniform),
+        "below": draws(2, 50, lambda generator: generator.below(7)),
+        "below_huge": draws(3, 50, lambda generator: generator.below((1 << 63) + 1)),
+        "normal": draws(4, 50, MersenneTwister64.normal),
+        "shuffle": MersenneTwister64(5).shuffle(list(range(20))),
+    }))
