@@ -23,6 +23,7 @@ constexpr double kPlotWidth = kWidth - kLeft - kRight;
 constexpr double kPlotHeight = kHeight - kTop - kBottom;
 constexpr std::size_t kFewValues = 8;  // so many different ones get a bar each
 constexpr std::int64_t kMostBars = 36;
+constexpr std::int64_t kMostSteps = 110;  // of a line
 constexpr double kBarHeight = 26.0;
 constexpr double kBarStep = 38.0;
 
@@ -96,11 +97,11 @@ std::string layer_value(const Bars& bars, double height) {
   return bars.share ? number(height, "%.3g") + " %" : grouped(std::llround(height));
 }
 
-std::int64_t bins_to_join(std::int64_t bins) {
+std::int64_t bins_to_join(std::int64_t bins, std::int64_t most) {
   for (const std::int64_t factor : {1, 2, 4, 5, 10, 20, 40, 50, 100, 200, 400, 500}) {
-    if (bins <= factor * kMostBars) return factor;
+    if (bins <= factor * most) return factor;
   }
-  return bins / kMostBars + 1;
+  return bins / most + 1;
 }
 
 void fill(const std::vector<ChartLayer>& layers, std::int64_t join, Bars& bars) {
@@ -134,7 +135,7 @@ Bars bars_of(const std::vector<ChartLayer>& layers) {
   }
   if (!any) return bars;
   const double bin = layers.front().distribution.bin();
-  const std::int64_t join = bins_to_join(last - first + 1);
+  const std::int64_t join = bins_to_join(last - first + 1, layers.size() > 1 ? kMostSteps : kMostBars);
   bars.first = floor_divided(first, join);
   bars.last = floor_divided(last, join);
   bars.width = bin * static_cast<double>(join);

@@ -4,6 +4,7 @@
 
 #include "pipeline/inspection/chart.h"
 #include "pipeline/inspection/html.h"
+#include "pipeline/inspection/measures.h"
 #include "pipeline/inspection/montage.h"
 
 namespace pulmo::pipeline {

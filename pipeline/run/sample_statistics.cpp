@@ -5,6 +5,8 @@
 #include <opencv2/core.hpp>
 #include <vector>
 
+#include "pipeline/inspection/measures.h"
+
 namespace pulmo::pipeline {
 namespace {
 

@@ -7,6 +7,7 @@
 
 #include "core/image/dicom.h"
 #include "core/support/error.h"
+#include "pipeline/inspection/measures.h"
 #include "pipeline/run/sample_masks.h"
 #include "pipeline/run/sample_statistics.h"
 

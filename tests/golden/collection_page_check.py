@@ -154,10 +154,10 @@ def binned(values, width):
 def check_statistics(samples, statistics, masked):
     for name in {s["class"] for s in samples}:
         mine = [s for s in samples if s["class"] == name]
-        check(counts_of(statistics["mean_intensity"][name]) == binned([s["mean"] for s in mine], 0.02),
+        check(counts_of(statistics["mean_intensity"][name]) == binned([s["mean"] for s in mine], 0.01),
               f"mean intensity of {name}")
         if masked:
-            check(counts_of(statistics["lung_fraction"][name]) == binned([s["lungs"] for s in mine], 0.02),
+            check(counts_of(statistics["lung_fraction"][name]) == binned([s["lungs"] for s in mine], 0.01),
                   f"lung fraction of {name}")
 
 

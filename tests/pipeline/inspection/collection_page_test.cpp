@@ -79,7 +79,8 @@ TEST(CollectionPage, SaysThatDataAreSynthetic) {
 TEST(CollectionPage, RefusesADamagedReport) {
   const TempDir dir;
   small_folder().write(dir.path());
-  for (const char* text : {"problems: {x: {count: many}}", "[unclosed", "statistics: {lung_fraction: {normal: {bin: x}}}"}) {
+  for (const char* text :
+       {"problems: {x: {count: many}}", "[unclosed", "statistics: {lung_fraction: {normal: {bin: x}}}"}) {
     write_report(dir, text);
     try {
       collection_page(dir.path());

@@ -4,6 +4,8 @@
 
 #include <limits>
 
+#include "pipeline/inspection/measures.h"
+
 namespace pulmo::pipeline {
 namespace {
 
