@@ -59,7 +59,7 @@ Pairs spec_pairs(const PreprocessSpec& spec) {
   Pairs pairs;
   const auto json = nlohmann::json::parse(spec_to_json(spec));
   for (const auto& [key, value] : json.items()) {
-    pairs.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
+    pairs.emplace_back(key, value.is_null() ? "auto" : value.is_string() ? value.get<std::string>() : value.dump());
   }
   return pairs;
 }

@@ -88,7 +88,7 @@ td small { display: block; color: var(--muted); white-space: nowrap; }
 code { font: .88em ui-monospace, "DejaVu Sans Mono", monospace; overflow-wrap: anywhere; }
 details { font-size: .88rem; color: var(--muted); margin-top: 4px; } summary { cursor: pointer; }
 details li { overflow-wrap: anywhere; padding: 2px 0; display: list-item; list-style: disc inside; border: 0; }
-dl div { display: grid; grid-template-columns: minmax(0, 14em) minmax(0, 1fr); gap: 12px; padding: 4px 0;
+dl div { display: grid; grid-template-columns: minmax(0, 15.5em) minmax(0, 1fr); gap: 12px; padding: 4px 0;
   border-top: 1px solid var(--line); }
 dl div:first-child { border-top: 0; }
 dt { color: var(--muted); overflow-wrap: anywhere; } dd { overflow-wrap: anywhere; }
