@@ -1,6 +1,5 @@
 #include "core/image/dicom_object.h"
 
-#include <dcmtk/dcmdata/dcistrmb.h>
 #include <dcmtk/dcmdata/dcrledrg.h>
 #include <dcmtk/dcmjpeg/djdecode.h>
 #include <dcmtk/dcmjpls/djdecode.h>
@@ -9,6 +8,7 @@
 #include <mutex>
 
 #include "core/image/deep_stack.h"
+#include "core/image/dicom_stream.h"
 #include "core/image/inflate.h"
 #include "core/support/error.h"
 
@@ -44,14 +44,8 @@ struct Layout {
   E_TransferSyntax syntax = EXS_Unknown;
 };
 
-void feed(DcmInputBufferStream& stream, ByteView bytes) {
-  stream.setBuffer(bytes.data(), static_cast<offile_off_t>(bytes.size()));
-  stream.setEos();
-}
-
 Layout find_dataset(ByteView bytes, std::string_view name, const DecodeLimits& limits) {
-  DcmInputBufferStream stream;
-  feed(stream, bytes);
+  MemoryStream stream(bytes);
   DcmMetaInfo meta;
   meta.transferInit();
   const OFCondition read = meta.read(stream);
@@ -99,8 +93,7 @@ void parse(const Layout& layout, std::string_view name, DicomPart part, DicomObj
                                                           layout.transfer_syntax_uid +
                                                           " is not supported: convert the file to an uncompressed one");
   }
-  DcmInputBufferStream stream;
-  feed(stream, layout.dataset);
+  MemoryStream stream(layout.dataset);
   object.dataset.transferInit();
   const DcmTagKey end = part == DicomPart::kHeader ? DCM_PixelData : DCM_UndefinedTagKey;
   const OFCondition read = object.dataset.readUntilTag(stream, unknown ? EXS_LittleEndianExplicit : layout.syntax,
