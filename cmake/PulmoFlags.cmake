@@ -8,7 +8,8 @@ endif()
 
 find_program(PULMO_CCACHE ccache)
 if(PULMO_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${PULMO_CCACHE})
+  # The sloppiness is what ccache asks for precompiled headers.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${PULMO_CCACHE})
 endif()
 
 add_library(pulmo_flags INTERFACE)

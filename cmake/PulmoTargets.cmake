@@ -8,6 +8,13 @@ function(pulmo_library name)
   target_link_libraries(${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE} pulmo_flags)
 endfunction()
 
+# pulmo_reuse_torch_headers(target ...): these targets take LibTorch's headers as pulmo_model has precompiled them.
+function(pulmo_reuse_torch_headers)
+  foreach(target ${ARGN})
+    target_precompile_headers(${target} REUSE_FROM pulmo_model)
+  endforeach()
+endfunction()
+
 # pulmo_program(name SOURCES ... LIBS ...)
 function(pulmo_program name)
   cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})

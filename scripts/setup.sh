@@ -12,7 +12,7 @@ build_packages=(
   libdcmtk-dev libopenjp2-7-dev zlib1g-dev             # DICOM, its JPEG 2000 frames and deflated data sets
   libopencv-dev libjpeg-dev                            # filters, resize, morphology, PNG, SVM, HOG; JPEG
   libpugixml-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libzip-dev libyaml-cpp-dev libssl-dev
-  libpistache-dev prometheus-cpp-dev                   # HTTP and metrics
+  libpistache-dev prometheus-cpp-dev libcurl4-openssl-dev   # HTTP, metrics, metrics to a push gateway
 )
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev

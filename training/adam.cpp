@@ -28,7 +28,9 @@ std::uint16_t* bits_of(const torch::Tensor& tensor) {
 
 }  // namespace
 
-Adam::Adam(Weights& weights, const AdamOptions& options) : weights_(weights), options_(options) {
+Adam::Adam(Weights& weights, const AdamOptions& options, std::vector<LearningPace> paces)
+    : weights_(weights), options_(options), paces_(std::move(paces)) {
+  paces_.resize(weights.masters().size());
   for (const torch::Tensor& master : weights.masters()) {
     first_.push_back(torch::zeros_like(master));
     second_.push_back(torch::zeros_like(master));
@@ -37,12 +39,19 @@ Adam::Adam(Weights& weights, const AdamOptions& options) : weights_(weights), op
 
 void Adam::step(const std::vector<torch::Tensor>& gradients, double learning_rate) {
   ++steps_;
-  const double t = static_cast<double>(steps_);
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    if (gradients[i].defined()) update(i, gradients[i], numbers_of(paces_[i], learning_rate));
+  }
+}
+
+AdamStep Adam::numbers_of(const LearningPace& pace, double learning_rate) const {
+  const double t = static_cast<double>(steps_ - pace.since_step);
+  const double rate = learning_rate * pace.rate_scale;
   AdamStep step{options_.beta1, options_.beta2, options_.epsilon, 0.0, 0.0, 0.0};
-  step.rate = learning_rate / (1.0 - std::pow(options_.beta1, t));
+  step.rate = rate / (1.0 - std::pow(options_.beta1, t));
   step.root_scale = 1.0 / std::sqrt(1.0 - std::pow(options_.beta2, t));
-  step.keep = 1.0 - learning_rate * options_.weight_decay;
-  for (std::size_t i = 0; i < gradients.size(); ++i) update(i, gradients[i], step);
+  step.keep = 1.0 - rate * options_.weight_decay;
+  return step;
 }
 
 void Adam::update(std::size_t index, const torch::Tensor& gradient, const AdamStep& step) {

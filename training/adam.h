@@ -3,18 +3,27 @@
 #include <cstdint>
 #include <vector>
 
+#include "training/adam_kernel.h"
 #include "training/options.h"
 #include "training/weights.h"
 
 namespace pulmo::training {
 
+/// How fast one weight learns, and since when: Adam's correction for its first steps counts from there.
+struct LearningPace {
+  double rate_scale = 1.0;
+  std::int64_t since_step = 0;
+};
+
 /// Adam over the master weights, one pass over memory per step. Not thread-safe.
 class Adam {
  public:
   /// `weights` must outlive the optimiser.
-  Adam(Weights& weights, const AdamOptions& options);
+  /// One pace a weight; none: all learn alike from the first step.
+  Adam(Weights& weights, const AdamOptions& options, std::vector<LearningPace> paces = {});
 
-  /// `gradients` in the order of the weights, of the masters' type or bf16, laid out like the masters.
+  /// `gradients` in the order of the weights, of the masters' type or bf16, laid out like the masters; weights without
+  /// one (an undefined tensor) stay as they are.
   void step(const std::vector<torch::Tensor>& gradients, double learning_rate);
 
   std::int64_t steps() const { return steps_; }
@@ -24,10 +33,12 @@ class Adam {
   void restore(const NamedTensors& moments, std::int64_t steps);
 
  private:
-  void update(std::size_t index, const torch::Tensor& gradient, const struct AdamStep& step);
+  AdamStep numbers_of(const LearningPace& pace, double learning_rate) const;
+  void update(std::size_t index, const torch::Tensor& gradient, const AdamStep& step);
 
   Weights& weights_;
   AdamOptions options_;
+  std::vector<LearningPace> paces_;
   std::int64_t steps_ = 0;
   std::vector<torch::Tensor> first_;
   std::vector<torch::Tensor> second_;

@@ -1,13 +1,17 @@
 #include "training/command.h"
 
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <map>
+#include <memory>
 #include <optional>
 #include <sstream>
 #include <thread>
 #include <utility>
+#include <vector>
 
+#include "core/support/atomic_file.h"
 #include "core/support/command_line.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
@@ -20,6 +24,7 @@
 #include "training/launch.h"
 #include "training/options.h"
 #include "training/stop_signal.h"
+#include "training/watch/run_curves.h"
 
 namespace pulmo::training {
 namespace {
@@ -30,7 +35,9 @@ struct Arguments {
   CommonOptions common;
   std::filesystem::path data;
   std::filesystem::path output;
+  std::filesystem::path run;
   std::filesystem::path bundle;
+  std::vector<std::string> also;  ///< NAME=DIR
   std::string split = "test";
   ProgressStyle progress = ProgressStyle::kAuto;
   bool fresh = false;
@@ -70,6 +77,15 @@ std::string summary(const RowResult& result) {
   return text.append(kNotice).append("\n");
 }
 
+// On rank 0; null elsewhere.
+std::unique_ptr<Watch> watch_on_root(const WatchOptions& options, const Communicator& communicator) {
+  std::unique_ptr<Watch> watch;
+  communicator.together([&] {
+    if (communicator.is_root()) watch = std::make_unique<Watch>(options);
+  });
+  return watch;
+}
+
 void run_fit(const Arguments& arguments, const Communicator& communicator) {
   const StopSignal signal;
   FitJob job;
@@ -80,8 +96,26 @@ void run_fit(const Arguments& arguments, const Communicator& communicator) {
   job.interrupted = any_rank_stopped(signal, communicator);
   set_up_compute(job.options.compute, communicator);
   const PreparedData data = open_prepared(arguments.data, job.options.evaluation.verify_shards, communicator);
+  const auto watch = watch_on_root(job.options.watch, communicator);
+  job.watch = watch.get();
   const RowResult result = fit(job, data, communicator);
   if (communicator.is_root()) say(communicator, summary(result));
+}
+
+// NAME=DIR, as given.
+std::vector<std::pair<std::string, std::filesystem::path>> also_named(const std::vector<std::string>& arguments) {
+  std::vector<std::pair<std::string, std::filesystem::path>> folders;
+  for (const std::string& one : arguments) {
+    const auto equals = one.find('=');
+    if (equals == 0 || equals == std::string::npos || equals + 1 == one.size()) {
+      throw UsageError("--also " + one + ": NAME=DIR is expected");
+    }
+    folders.emplace_back(one.substr(0, equals), one.substr(equals + 1));
+    const auto twice = std::count_if(folders.begin(), folders.end(),
+                                     [&](const auto& folder) { return folder.first == folders.back().first; });
+    if (twice > 1) throw UsageError("--also " + one + ": this name was given before");
+  }
+  return folders;
 }
 
 void run_compare(const Arguments& arguments, const Communicator& communicator) {
@@ -96,7 +130,13 @@ void run_compare(const Arguments& arguments, const Communicator& communicator) {
   job.command_line = arguments.command_line;
   set_up_compute(job.options.fit.compute, communicator);
   const PreparedData data = open_prepared(arguments.data, job.options.fit.evaluation.verify_shards, communicator);
-  say(communicator, compare(job, data, communicator));
+  std::vector<AlsoData> also;
+  for (const auto& [name, folder] : also_named(arguments.also)) {
+    also.push_back({name, open_prepared(folder, job.options.fit.evaluation.verify_shards, communicator)});
+  }
+  const auto watch = watch_on_root(job.options.fit.watch, communicator);
+  job.watch = watch.get();
+  say(communicator, compare(job, data, also, communicator));
 }
 
 std::vector<Split> splits_named(const std::string& name) {
@@ -120,6 +160,18 @@ void run_evaluate(const Arguments& arguments, const Communicator& communicator) 
   if (communicator.is_root()) say(communicator, summary(result));
 }
 
+void run_plot(const Arguments& arguments, const Communicator& communicator) {
+  communicator.together([&] {
+    if (!communicator.is_root()) return;
+    const std::filesystem::path run = arguments.run;
+    const auto svg = run_curves_svg(read_run_log(run / "log.jsonl"),
+                                    run.filename().empty() ? run.parent_path().filename() : run.filename());
+    const std::filesystem::path target = arguments.output.empty() ? run / "curves.svg" : arguments.output;
+    write_file_atomically(target, svg);
+    std::cout << target.string() << '\n';
+  });
+}
+
 using Body = std::function<void(const Communicator&)>;
 
 void add_commands(CLI::App& program, Arguments& arguments, Body& body) {
@@ -129,6 +181,11 @@ void add_commands(CLI::App& program, Arguments& arguments, Body& body) {
 
   CLI::App& compare = *program.add_subcommand("compare", "Train every row of the comparison table on the same split");
   add_run_options(compare, arguments);
+  compare
+      .add_option("--also", arguments.also,
+                  "Judge the trained rows on another prepared folder too, on its samples of the test patients")
+      ->type_name("NAME=DIR")
+      ->allow_extra_args(false);
   compare.callback([&] { body = [&](const Communicator& ranks) { run_compare(arguments, ranks); }; });
 
   CLI::App& evaluate = *program.add_subcommand("evaluate", "Judge a bundle of any row on prepared data");
@@ -137,6 +194,11 @@ void add_commands(CLI::App& program, Arguments& arguments, Body& body) {
   evaluate.add_option("--data", arguments.data, "Prepared folder")->required()->type_name("DIR");
   evaluate.add_option("--split", arguments.split, "train, validation, test or all")->type_name("SPLIT");
   evaluate.add_option("--output", arguments.output, "Write metrics.json and predictions.csv here")->type_name("DIR");
+  CLI::App& plot = *program.add_subcommand("plot", "Draw the curves of a run's log.jsonl as an SVG picture");
+  plot.add_option("RUN", arguments.run, "Folder of the run")->required()->type_name("");
+  plot.add_option("--output", arguments.output, "Picture; RUN/curves.svg without it")->type_name("FILE");
+  plot.callback([&] { body = [&](const Communicator& ranks) { run_plot(arguments, ranks); }; });
+
   evaluate.callback([&] { body = [&](const Communicator& ranks) { run_evaluate(arguments, ranks); }; });
 }
 

@@ -3,9 +3,11 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cstdlib>
 #include <exception>
+#include <limits>
 #include <set>
 #include <sstream>
 #include <thread>
@@ -30,6 +32,25 @@ void send_chunks(std::byte* data, std::size_t size, int root) {
   for (std::size_t at = 0; at < size; at += kChunk) {
     MPI_Bcast(data + at, static_cast<int>(std::min(kChunk, size - at)), MPI_BYTE, root, MPI_COMM_WORLD);
   }
+}
+
+float widen(std::uint16_t bits) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16U);
+}
+
+// To nearest, ties to even; what is no number stays so.
+std::uint16_t narrow(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  if (value != value) return static_cast<std::uint16_t>((bits >> 16U) | 0x40U);
+  return static_cast<std::uint16_t>((bits + 0x7fffU + ((bits >> 16U) & 1U)) >> 16U);
+}
+
+// An operation of MPI's: adds `count` bf16 values of `from` to `to`.
+void add_bf16(void* from, void* to, int* count, MPI_Datatype* type) {
+  static_cast<void>(type);
+  const auto* values = static_cast<const std::uint16_t*>(from);
+  auto* sums = static_cast<std::uint16_t*>(to);
+  for (int i = 0; i < *count; ++i) sums[i] = narrow(widen(sums[i]) + widen(values[i]));
 }
 
 int count_local_ranks() {
@@ -77,7 +98,7 @@ Communicator::Communicator(int* argc, char*** argv) {
   mpi_ = already != 0 || launched_for_mpi(process_environment());
   if (mpi_ && already == 0) {
     int provided = 0;
-    MPI_Init_thread(argc, argv, MPI_THREAD_FUNNELED, &provided);
+    MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &provided);
     owner_ = true;
   }
   if (mpi_) {
@@ -96,6 +117,13 @@ void Communicator::sum(std::span<double> values) const {
 }
 void Communicator::sum(std::span<std::uint64_t> values) const {
   reduce(mpi_, values, MPI_UINT64_T, MPI_SUM);
+}
+void Communicator::sum_bf16(std::span<std::uint16_t> values) const {
+  if (!mpi_) return;
+  MPI_Op add = MPI_OP_NULL;
+  MPI_Op_create(add_bf16, 1, &add);
+  reduce(mpi_, values, MPI_UINT16_T, add);
+  MPI_Op_free(&add);
 }
 void Communicator::max(std::span<double> values) const {
   reduce(mpi_, values, MPI_DOUBLE, MPI_MAX);
@@ -147,6 +175,28 @@ std::vector<std::vector<std::byte>> Communicator::gather(std::span<const std::by
       MPI_Recv(all[from].data() + at, count, MPI_BYTE, static_cast<int>(from), 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
     }
   }
+  return all;
+}
+
+std::vector<std::byte> Communicator::all_gather(std::span<const std::byte> bytes) const {
+  if (!mpi_) return {bytes.begin(), bytes.end()};
+  const auto ranks = static_cast<std::size_t>(size_);
+  std::vector<std::uint64_t> sizes(ranks);
+  const std::uint64_t mine = bytes.size();
+  MPI_Allgather(&mine, 1, MPI_UINT64_T, sizes.data(), 1, MPI_UINT64_T, MPI_COMM_WORLD);
+  std::vector<int> counts, places;
+  std::uint64_t total = 0;
+  for (const std::uint64_t size : sizes) {
+    counts.push_back(static_cast<int>(size));
+    places.push_back(static_cast<int>(total));
+    total += size;
+  }
+  if (total > static_cast<std::uint64_t>(std::numeric_limits<int>::max())) {
+    throw std::length_error("all_gather: " + std::to_string(total) + " bytes are more than MPI counts");
+  }
+  std::vector<std::byte> all(total);
+  MPI_Allgatherv(bytes.data(), static_cast<int>(mine), MPI_BYTE, all.data(), counts.data(), places.data(), MPI_BYTE,
+                 MPI_COMM_WORLD);
   return all;
 }
 

@@ -17,7 +17,7 @@ class PeerFailed : public std::runtime_error {
   PeerFailed() : std::runtime_error("another rank failed") {}
 };
 
-/// The ranks of this job. The only class that talks to MPI; all of it from one thread. Every member but rank(), size()
+/// The ranks of this job. The only class that talks to MPI, by one thread at a time. Every member but rank(), size()
 /// and abort() is collective: all ranks call it in the same order. Errors of MPI itself end the job.
 class Communicator {
  public:
@@ -34,6 +34,8 @@ class Communicator {
   void sum(std::span<float> values) const;  ///< in place, on every rank; likewise below
   void sum(std::span<double> values) const;
   void sum(std::span<std::uint64_t> values) const;
+  /// bf16 values, the upper halves of float32: added in float32 and rounded to nearest even at each addition.
+  void sum_bf16(std::span<std::uint16_t> values) const;
   void max(std::span<double> values) const;
   void max(std::span<std::uint64_t> values) const;
   std::uint64_t max(std::uint64_t value) const;
@@ -42,6 +44,8 @@ class Communicator {
   std::string broadcast(std::string text, int root = 0) const;
   /// The bytes of every rank in rank order; empty on the ranks other than 0.
   std::vector<std::vector<std::byte>> gather(std::span<const std::byte> bytes) const;
+  /// The bytes of every rank in rank order, one after the other, on every rank.
+  std::vector<std::byte> all_gather(std::span<const std::byte> bytes) const;
   /// The texts of every rank, on every rank.
   std::vector<std::string> all_gather(const std::string& text) const;
   void barrier() const;

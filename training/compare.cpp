@@ -1,152 +1,175 @@
 #include "training/compare.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
+#include <utility>
 
-#include "core/model/network.h"
 #include "core/support/atomic_file.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
-#include "training/classical_rows.h"
+#include "training/also.h"
 #include "training/evaluation/comparison.h"
-#include "training/run_folder.h"
+#include "training/evaluation/fold_pool.h"
+#include "training/evaluation/picture.h"
+#include "training/evaluation/wrong_cases.h"
+#include "training/folds.h"
+#include "training/row_maker.h"
 
 namespace pulmo::training {
 namespace {
 
-bool is_classical(const std::string& row) {
-  const auto& names = ClassicalRows::names();
-  return std::find(names.begin(), names.end(), row) != names.end();
-}
+namespace fs = std::filesystem;
 
-bool is_network(const std::string& row) {
-  const auto names = network_names();
-  return std::find(names.begin(), names.end(), row) != names.end();
-}
+constexpr std::size_t kWrongOfAClass = 6;  // pictures in the report, of each row
+constexpr std::int64_t kPicturePx = 128;
 
-void check_rows(const CompareOptions& options) {
-  for (const std::string& row : options.rows) {
-    if (is_classical(row) || is_network(row)) continue;
-    std::string known;
-    for (const auto& names : {ClassicalRows::names(), network_names()}) {
-      for (const std::string& name : names) known.append(known.empty() ? "" : ", ").append(name);
-    }
-    throw InvalidInput("configuration", "rows: unknown row '" + row + "'; known: " + known);
-  }
-  if (std::find(options.rows.begin(), options.rows.end(), options.reference) == options.rows.end()) {
-    throw InvalidInput("configuration", "reference: '" + options.reference + "' is not among the rows");
-  }
-  for (const std::string& row : options.rows) {
-    if (std::count(options.rows.begin(), options.rows.end(), row) > 1) {
-      throw InvalidInput("configuration", "rows: '" + row + "' stands there twice");
-    }
-  }
-}
-
-// Everything that a row is made with.
-struct Workshop {
-  const CompareJob& job;
-  const PreparedData& data;
-  const Communicator& communicator;
-  ClassicalRows& classical;
+// One split of the patients and where its rows go.
+struct Round {
+  PreparedData data;
+  fs::path folder;
 };
 
-FitJob network_job(const Workshop& shop, const std::string& row) {
-  FitJob job;
-  job.options = shop.job.options.fit;
-  job.options.model.name = row;
-  job.folder = shop.job.folder / row;
-  job.fresh = shop.job.fresh;
-  job.progress = shop.job.progress;
-  job.interrupted = shop.job.interrupted;
-  return job;
-}
-
-RowResult make_classical(const Workshop& shop, const std::string& row, const std::string& identity) {
-  const FitOptions& options = shop.job.options.fit;
-  open_run_folder(shop.job.folder / row, shop.job.fresh, shop.communicator);
-  TrainedModel model = shop.classical.train(row);
-  model.identity = identity;
-  const Judging judging{options.evaluation, options.training.seed, at::get_num_threads(), shop.job.interrupted};
-  return finish_model(model, shop.data, shop.job.folder / row, judging, shop.communicator);
-}
-
-std::string identity_of(const Workshop& shop, const std::string& row) {
-  if (!is_network(row)) return classical_identity(row, shop.job.options, shop.data.digest);
-  return run_identity(network_job(shop, row).options, shop.data.digest);
-}
-
-RowResult make_row(const Workshop& shop, const std::string& row) {
-  const std::string identity = identity_of(shop, row);
-  std::optional<RowResult> done;
-  shop.communicator.together([&] {
-    if (shop.job.fresh || !shop.communicator.is_root()) return;
-    done = read_result(shop.job.folder / row, shop.data, identity, shop.job.options.fit.evaluation);
-    if (done) log_info("row taken over from an earlier run", {{"row", row}});
-  });
-  if (shop.communicator.max(std::uint64_t{done ? 1U : 0U}) != 0) return done ? std::move(*done) : RowResult{};
-  if (shop.job.interrupted()) {
-    throw Interrupted("stopped by a signal before the row " + row + ": run the same command again to go on");
+std::vector<Round> rounds_of(const CompareJob& job, const PreparedData& data) {
+  if (job.options.folds == 0) return {{data, job.folder}};
+  const FoldOptions options{job.options.folds, job.options.fold_validation, job.options.fit.training.seed};
+  std::vector<Round> rounds;
+  for (std::int64_t fold = 0; fold < options.folds; ++fold) {
+    rounds.push_back({fold_of(data, options, fold), job.folder / ("fold-" + std::to_string(fold + 1))});
   }
-  if (is_network(row)) return fit(network_job(shop, row), shop.data, shop.communicator);
-  return make_classical(shop, row, identity);
+  return rounds;
 }
 
-ComparedRow compared(RowResult result) {
-  ComparedRow row;
-  row.report = std::move(result.report);
-  for (SplitPredictions& part : result.predictions) {
-    if (part.split == "test") row.test = std::move(part.samples);
+void check_rounds(const std::vector<Round>& rounds, int ranks) {
+  for (const Round& round : rounds) {
+    check_trainable(round.data, ranks);
+    if (round.data.test.size() == 0) throw InvalidInput("training_data", "no test samples to compare the rows on");
   }
-  return row;
 }
 
-Comparison empty_comparison(const Workshop& shop) {
-  const FitOptions& options = shop.job.options.fit;
+std::vector<Prediction> test_part(std::vector<SplitPredictions>& parts) {
+  for (SplitPredictions& part : parts) {
+    if (part.split == "test") return std::move(part.samples);
+  }
+  return {};
+}
+
+// The pooled result of one row as its own run folder.
+ComparedRow pool_row(const CompareJob& job, const std::vector<Round>& rounds, std::vector<FoldResult> folds) {
+  const std::string row = folds.front().report.facts.row;
+  PooledFolds pooled = pool_folds(folds);
+  ComparedRow compared{std::move(pooled.report), std::move(pooled.test), std::nullopt, {}};
+  for (FoldResult& fold : folds) compared.folds.push_back(std::move(fold.report));
+  const fs::path folder = job.folder / row;
+  make_writable_directory(folder);
+  write_predictions(folder / "predictions.csv", compared.report.facts.classes, {{"test", compared.test}}, true);
+  const std::size_t chosen = median_fold(compared.folds);
+  AtomicFile bundle(folder / "bundle.pt");
+  fs::copy_file(rounds[chosen].folder / row / "bundle.pt", bundle.temp_path(), fs::copy_options::overwrite_existing);
+  bundle.commit();
+  log_info("bundle of the median fold", {{"row", row}, {"fold", std::to_string(chosen + 1)}});
+  write_file_atomically(folder / "metrics.json", to_json(compared.report));
+  return compared;
+}
+
+// A picture of each most wrong case, from the test parts that the row's predictions were made on, one after another.
+void draw_wrong_cases(ComparedRow& row, const std::vector<Round>& rounds) {
+  row.wrong = wrong_cases(row.test, row.report.facts, kWrongOfAClass);
+  for (WrongCase& one : row.wrong) {
+    auto index = static_cast<std::int64_t>(one.index);
+    auto round = rounds.begin();
+    for (; index >= round->data.test.size(); ++round) index -= round->data.test.size();
+    const SampleShape& shape = round->data.test.shape();
+    std::vector<std::uint16_t> pixels(static_cast<std::size_t>(shape.elements()));
+    round->data.test.read_image(index, pixels);
+    one.picture = png_data_uri(pixels, shape.height, shape.width, kPicturePx);
+  }
+}
+
+ComparedRow plain_row(FoldResult result) {
+  return {std::move(result.report), std::move(result.test), std::nullopt, {}};
+}
+
+Comparison empty_comparison(const CompareJob& job, const PreparedData& data) {
+  const FitOptions& options = job.options.fit;
   Comparison comparison;
-  comparison.reference = shop.job.options.reference;
-  comparison.command_line = shop.job.command_line;
-  comparison.data_digest = shop.data.digest;
-  comparison.task = shop.data.manifest.task;
-  comparison.phantom = shop.data.manifest.phantom;
-  comparison.classes = shop.data.classes;
+  comparison.reference = job.options.reference;
+  comparison.command_line = job.command_line;
+  comparison.data_digest = data.digest;
+  comparison.task = data.manifest.task;
+  comparison.phantom = data.manifest.phantom;
+  comparison.classes = data.classes;
   comparison.bootstrap = {static_cast<int>(options.evaluation.bootstrap), 0.95, options.training.seed};
   return comparison;
 }
 
-void write_comparison(const Comparison& comparison, const std::filesystem::path& folder) {
+// results[row][round], on rank 0.
+std::vector<std::vector<FoldResult>> make_all(const CompareJob& job, const std::vector<Round>& rounds,
+                                              const Communicator& communicator) {
+  std::vector<std::vector<FoldResult>> results(job.options.rows.size());
+  for (const Round& round : rounds) {
+    if (communicator.is_root() && !round.data.fold.empty()) log_info("fold begins", {{"fold", round.data.fold}});
+    communicator.together([&] {
+      if (communicator.is_root()) make_writable_directory(round.folder);
+    });
+    RowMaker maker(job, round.data, round.folder, communicator);
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      RowResult made = maker.make(job.options.rows[i]);
+      if (communicator.is_root()) results[i].push_back({std::move(made.report), test_part(made.predictions)});
+    }
+  }
+  return results;
+}
+
+void write_comparison(Comparison& comparison, const fs::path& folder) {
+  add_paired_tests(comparison);
   write_file_atomically(folder / "comparison.md", comparison_markdown(comparison));
   write_file_atomically(folder / "comparison.csv", comparison_csv(comparison));
   write_file_atomically(folder / "comparison.json", comparison_json(comparison));
   write_file_atomically(folder / "comparison.html", comparison_html(comparison));
 }
 
+std::string also_table(const CompareJob& job, const AlsoData& also, const std::vector<Round>& rounds,
+                       const Communicator& communicator) {
+  std::vector<AlsoRound> tests;
+  for (const Round& round : rounds) tests.push_back({&round.data, round.folder});
+  const fs::path folder = job.folder / ("also-" + also.name);
+  Comparison comparison = empty_comparison(job, also.data);
+  comparison.title = "Comparison of models on " + also.name;
+  comparison.trained_on = rounds.front().data.digest;
+  comparison.rows = judge_also(job, also, tests, folder, communicator);
+  communicator.together([&] {
+    if (communicator.is_root()) write_comparison(comparison, folder);
+  });
+  return communicator.is_root() ? std::string("\n").append(comparison_markdown(comparison)) : std::string();
+}
+
 }  // namespace
 
-std::string compare(const CompareJob& job, const PreparedData& data, const Communicator& communicator) {
-  ClassicalRows classical(job.options, data, at::get_num_threads(), communicator);
-  const Workshop shop{job, data, communicator, classical};
+std::string compare(const CompareJob& job, const PreparedData& data, const std::vector<AlsoData>& also,
+                    const Communicator& communicator) {
+  std::vector<Round> rounds;
   communicator.together([&] {
-    check_rows(job.options);
-    check_trainable(data, communicator.size());
-    if (data.test.size() == 0) throw InvalidInput("training_data", "no test samples to compare the rows on");
+    RowMaker::check(job.options);
+    rounds = rounds_of(job, data);
+    check_rounds(rounds, communicator.size());
+    for (const AlsoData& one : also) check_also(one, data);
     if (!communicator.is_root()) return;
     make_writable_directory(job.folder);
     write_file_atomically(job.folder / "config.yaml", to_yaml(job.options));
   });
-  Comparison comparison = empty_comparison(shop);
-  for (const std::string& row : job.options.rows) {
-    RowResult result = make_row(shop, row);
-    if (communicator.is_root()) comparison.rows.push_back(compared(std::move(result)));
-  }
+  std::vector<std::vector<FoldResult>> results = make_all(job, rounds, communicator);
   std::string table;
   communicator.together([&] {
     if (!communicator.is_root()) return;
-    add_paired_tests(comparison);
+    Comparison comparison = empty_comparison(job, data);
+    for (std::vector<FoldResult>& row : results) {
+      const bool pooled = job.options.folds > 0;
+      comparison.rows.push_back(pooled ? pool_row(job, rounds, std::move(row)) : plain_row(std::move(row.front())));
+      draw_wrong_cases(comparison.rows.back(), rounds);
+    }
     write_comparison(comparison, job.folder);
     table = comparison_markdown(comparison);
   });
+  for (const AlsoData& one : also) table += also_table(job, one, rounds, communicator);
   return table;
 }
 

@@ -3,10 +3,18 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "training/fit.h"
 
 namespace pulmo::training {
+
+/// Another prepared folder, on whose samples of the same test patients the rows are judged too: other labels of the
+/// same nodules, for one.
+struct AlsoData {
+  std::string name;  ///< of the sub-folder also-NAME
+  PreparedData data;
+};
 
 struct CompareJob {
   CompareOptions options;
@@ -15,11 +23,16 @@ struct CompareJob {
   ProgressStyle progress = ProgressStyle::kAuto;
   std::function<bool()> interrupted;  ///< collective
   std::string command_line;           ///< named in the table
+  Watch* watch = nullptr;             ///< rank 0; may be null
 };
 
 /// Trains and judges every row on the same split, each in its own sub-folder, and writes comparison.{md,csv,json,html}.
-/// A row whose finished result is already there is taken over; an interrupted one goes on. Returns the Markdown on
-/// rank 0. Collective. Throws InvalidInput("configuration") for an unknown row, and as fit().
-std::string compare(const CompareJob& job, const PreparedData& data, const Communicator& communicator);
+/// With `options.folds` every row on each fold in fold-I/ROW/, and the pooled predictions of all folds in ROW/, with
+/// the bundle of the fold of the median validation area. Each of `also` gets its own table in also-NAME/. A row whose
+/// finished result is already there is taken over; an interrupted one goes on. Returns the Markdown on rank 0.
+/// Collective. Throws InvalidInput("configuration") for an unknown row, InvalidInput("training_data") where a part has
+/// too little, and as fit().
+std::string compare(const CompareJob& job, const PreparedData& data, const std::vector<AlsoData>& also,
+                    const Communicator& communicator);
 
 }  // namespace pulmo::training

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,12 +13,16 @@
 
 namespace pulmo::training {
 
-/// One split of a prepared folder as one sequence of samples, in the order of its shards. Reading is thread-safe.
+/// Samples of a prepared folder as one sequence. Reading is thread-safe.
 class Dataset {
  public:
-  /// Opens and checks every shard, see open_split(). Throws InvalidInput("shard") also for a label without a class
-  /// name and for volumes, which no row of the comparison table takes yet.
+  /// One split in the order of its shards. Opens and checks every shard, see open_split(). Throws InvalidInput("shard")
+  /// also for a label without a class name and for volumes, which no row of the comparison table takes yet.
   Dataset(const std::filesystem::path& directory, const Manifest& manifest, Split split);
+
+  /// All samples of these patients in `sets` (at least one; of one folder), in the order of the sets and of their
+  /// samples. The open shards are shared.
+  static Dataset of_patients(Split as, const std::vector<const Dataset*>& sets, const std::set<std::string>& patients);
 
   Split split() const { return split_; }
   std::int64_t size() const { return static_cast<std::int64_t>(labels_.size()); }
@@ -40,12 +46,13 @@ class Dataset {
     std::size_t shard;
     std::int64_t row;
   };
-  Address find(std::int64_t index) const;
+  Dataset(Split split, const SampleShape& shape) : split_(split), shape_(shape) {}
+  const Address& at(std::int64_t index) const { return addresses_[static_cast<std::size_t>(index)]; }
 
   Split split_;
   SampleShape shape_;
-  std::vector<ShardReader> shards_;
-  std::vector<std::int64_t> first_;  ///< index of each shard's first sample
+  std::vector<std::shared_ptr<const ShardReader>> shards_;
+  std::vector<Address> addresses_;  ///< of each sample
   std::vector<std::uint8_t> labels_;
 };
 

@@ -62,6 +62,12 @@ TrainedModel export_best(const Trainer& trainer, const TrainerInput& input) {
   return model;
 }
 
+bool has_spare_core(const Communicator& communicator) {
+  const std::vector<int> processors = allowed_processors();
+  const std::size_t mine = processors.size() / communicator.ranks_sharing_processors(processors);
+  return mine > static_cast<std::size_t>(at::get_num_threads());
+}
+
 }  // namespace
 
 int set_up_compute(const ComputeOptions& options, const Communicator& communicator) {
@@ -80,7 +86,8 @@ int set_up_compute(const ComputeOptions& options, const Communicator& communicat
 }
 
 RowResult fit(const FitJob& job, const PreparedData& data, const Communicator& communicator) {
-  const std::string identity = run_identity(job.options, data.digest);
+  std::string identity;
+  communicator.together([&] { identity = run_identity(job.options, data.identity()); });
   const std::string root_identity = communicator.broadcast(identity);
   communicator.together([&] {
     if (identity != root_identity) {
@@ -93,9 +100,17 @@ RowResult fit(const FitJob& job, const PreparedData& data, const Communicator& c
   const CheckpointStore store(job.folder / "checkpoints", job.options.checkpoint.keep);
   std::optional<Checkpoint> checkpoint = find_resumable(store, identity, job.folder, communicator);
   const Precision precision = choose_precision(job.options.training.precision, checkpoint, communicator);
-  const TrainerInput input{job.options,    communicator, data,       network_options(job.options, data),
-                           precision,      identity,     job.folder, job.progress,
-                           job.interrupted};
+  const TrainerInput input{job.options,
+                           communicator,
+                           data,
+                           network_options(job.options, data),
+                           precision,
+                           identity,
+                           job.folder,
+                           job.progress,
+                           job.interrupted,
+                           has_spare_core(communicator),
+                           job.watch};
   std::unique_ptr<Trainer> trainer;
   communicator.together([&] {
     trainer = std::make_unique<Trainer>(input);

@@ -8,6 +8,7 @@
 #include "training/prepared_data.h"
 #include "training/progress_line.h"
 #include "training/result.h"
+#include "training/watch/watch.h"
 
 namespace pulmo::training {
 
@@ -18,6 +19,7 @@ struct FitJob {
   bool fresh = false;            ///< start anew even where there are checkpoints
   ProgressStyle progress = ProgressStyle::kAuto;
   std::function<bool()> interrupted;  ///< collective: whether any rank was asked to stop
+  Watch* watch = nullptr;             ///< rank 0; may be null
 };
 
 /// Trains (or goes on training) and writes the run folder: config.yaml, log.jsonl, checkpoints/, bundle.pt,

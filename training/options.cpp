@@ -20,6 +20,11 @@ const std::vector<std::pair<std::string, ClassWeights>> kClassWeights = {{"none"
 const std::vector<std::pair<std::string, ScheduleKind>> kSchedules = {{"constant", ScheduleKind::kConstant},
                                                                       {"cosine", ScheduleKind::kCosine}};
 
+const std::vector<std::pair<std::string, ExchangeType>> kExchangeTypes = {{"fp32", ExchangeType::kFp32},
+                                                                          {"bf16", ExchangeType::kBf16}};
+const std::vector<std::pair<std::string, ExchangeChoice>> kExchangeChoices = {
+    {"auto", ExchangeChoice::kAuto}, {"on", ExchangeChoice::kOn}, {"off", ExchangeChoice::kOff}};
+
 // Each section is described once; a visitor either reads it from YAML or writes it there.
 template <typename Visitor>
 void visit(Visitor& v, TrainingOptions& o) {
@@ -55,6 +60,21 @@ void visit(Visitor& v, AugmentOptions& o) {
 }
 
 template <typename Visitor>
+void visit(Visitor& v, TransferOptions& o) {
+  v.text("squeezenet", o.squeezenet);
+  v.text("resnet18", o.resnet18);
+  v.integer("frozen_epochs", o.frozen_epochs, 0, kMany);
+  v.real("backbone_rate", o.backbone_rate, 0.0, 1.0);
+}
+
+template <typename Visitor>
+void visit(Visitor& v, ExchangeOptions& o) {
+  v.choice("type", o.type, kExchangeTypes);
+  v.choice("overlap", o.overlap, kExchangeChoices);
+  v.choice("factors", o.factors, kExchangeChoices);
+}
+
+template <typename Visitor>
 void visit(Visitor& v, ComputeOptions& o) {
   v.integer("threads", o.threads, 0, 4096);
   v.integer("cache_mib", o.cache_mib, 0, kMany);
@@ -66,6 +86,16 @@ void visit(Visitor& v, CheckpointOptions& o) {
   v.integer("every_epochs", o.every_epochs, 1, kMany);
   v.integer("every_steps", o.every_steps, 0, kMany);
   v.integer("keep", o.keep, 1, 1000);
+}
+
+template <typename Visitor>
+void visit(Visitor& v, WatchOptions& o) {
+  v.boolean("tensorboard", o.tensorboard);
+  v.integer("every_steps", o.every_steps, 1, kMany);
+  v.text("metrics_address", o.metrics_address);
+  v.integer("metrics_port", o.metrics_port, 0, 65535);
+  v.text("push_url", o.push_url);
+  v.real("push_seconds", o.push_seconds, 0.1, 86400.0);
 }
 
 template <typename Visitor>
@@ -104,9 +134,12 @@ void visit_recipe(Visitor& v, FitOptions& o) {
 
 template <typename Visitor>
 void visit_running(Visitor& v, FitOptions& o) {
+  v.section("transfer", [&](auto& inner) { visit(inner, o.transfer); });
+  v.section("exchange", [&](auto& inner) { visit(inner, o.exchange); });
   v.section("compute", [&](auto& inner) { visit(inner, o.compute); });
   v.section("checkpoint", [&](auto& inner) { visit(inner, o.checkpoint); });
   v.section("evaluation", [&](auto& inner) { visit(inner, o.evaluation); });
+  v.section("watch", [&](auto& inner) { visit(inner, o.watch); });
 }
 
 template <typename Visitor>
@@ -128,6 +161,8 @@ template <typename Visitor>
 void visit(Visitor& v, CompareOptions& o) {
   v.texts("rows", o.rows);
   v.text("reference", o.reference);
+  v.integer("folds", o.folds, 0, 1000);
+  v.real("fold_validation", o.fold_validation, 0.001, 0.9);
   v.section("svm", [&](auto& inner) { visit(inner, o.svm); });
   v.section("forest", [&](auto& inner) { visit(inner, o.forest); });
   visit_model(v, o.fit.model, false);
@@ -202,11 +237,23 @@ std::string classical_identity(const std::string& row, const CompareOptions& opt
   return sha256_hex(visitor.text() + "data: " + data_digest + "\n");
 }
 
+std::string weights_file(const FitOptions& options) {
+  if (options.model.name == "squeezenet") return options.transfer.squeezenet;
+  if (options.model.name == "resnet18") return options.transfer.resnet18;
+  return "";
+}
+
 std::string run_identity(const FitOptions& options, const std::string& data_digest) {
   FitOptions copy = options;
   OptionsWriter visitor;
   visit_model(visitor, copy.model, true);
   visit_recipe(visitor, copy);
+  const std::string file = weights_file(options);
+  if (!file.empty()) {
+    visitor.integer("frozen_epochs", copy.transfer.frozen_epochs, 0, kMany);
+    visitor.real("backbone_rate", copy.transfer.backbone_rate, 0.0, 1.0);
+    visitor.text("weights", sha256_file(file));
+  }
   return sha256_hex(visitor.text() + "data: " + data_digest + "\n");
 }
 

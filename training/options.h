@@ -26,6 +26,22 @@ enum class ClassWeights {
   kBalanced,  ///< N / (K * N_class): each class weighs the same in the loss
 };
 
+/// How gradients travel between ranks.
+enum class ExchangeType {
+  kFp32,
+  kBf16,  ///< half the traffic, a rounding at each addition
+};
+enum class ExchangeChoice {
+  kAuto,  ///< where it pays: docs/train.md
+  kOn,
+  kOff,
+};
+struct ExchangeOptions {
+  ExchangeType type = ExchangeType::kFp32;
+  ExchangeChoice overlap = ExchangeChoice::kAuto;  ///< while backward runs; auto: where a core is to spare
+  ExchangeChoice factors = ExchangeChoice::kAuto;  ///< of dense layers; auto: by factors_are_cheaper()
+};
+
 struct ModelOptions {
   std::string name = "proposed_cnn";
   double dropout = 0.5;
@@ -48,6 +64,14 @@ struct AdamOptions {
   double weight_decay = 0.0;
 };
 
+/// Of the rows that begin with an ImageNet network (core/model/backbone.h).
+struct TransferOptions {
+  std::string squeezenet;          ///< weight file of SqueezeNet 1.1
+  std::string resnet18;            ///< weight file of ResNet-18
+  std::int64_t frozen_epochs = 2;  ///< in which only the classifier learns
+  double backbone_rate = 0.1;      ///< then the backbone's share of the learning rate
+};
+
 struct ComputeOptions {
   std::int64_t threads = 0;           ///< of one rank; 0: threads_for_rank() decides
   std::int64_t cache_mib = 2048;      ///< images kept in memory by one rank, MiB; 0: read from disk every epoch
@@ -58,6 +82,16 @@ struct CheckpointOptions {
   std::int64_t every_epochs = 1;
   std::int64_t every_steps = 0;  ///< also within an epoch; 0: only at its end
   std::int64_t keep = 2;         ///< newest ones kept
+};
+
+/// Who looks on while rank 0 trains.
+struct WatchOptions {
+  bool tensorboard = true;                  ///< event files in RUN/tensorboard/
+  std::int64_t every_steps = 10;            ///< of the scalars of single steps in them
+  std::string metrics_address = "0.0.0.0";  ///< where the Prometheus metrics are offered
+  std::int64_t metrics_port = 0;            ///< 0: not offered
+  std::string push_url;                     ///< of a Prometheus push gateway, "http://host:9091"; empty: none
+  double push_seconds = 15.0;               ///< between pushes
 };
 
 struct EvaluationOptions {
@@ -73,14 +107,19 @@ struct FitOptions {
   ScheduleOptions schedule;
   AdamOptions adam;
   AugmentOptions augmentation;
+  TransferOptions transfer;
+  ExchangeOptions exchange;
   ComputeOptions compute;
   CheckpointOptions checkpoint;
   EvaluationOptions evaluation;
+  WatchOptions watch;
 };
 
 struct CompareOptions {
   std::vector<std::string> rows = {"majority", "svm", "forest", "conventional_cnn", "proposed_cnn"};
   std::string reference = "proposed_cnn";  ///< what the other rows are tested against
+  std::int64_t folds = 0;                  ///< patient folds of a cross-validation; 0: the split as prepared
+  double fold_validation = 0.125;          ///< of a fold's patients outside its test part
   SvmOptions svm;                          ///< seed and threads come from the run
   ForestOptions forest;                    ///< likewise
   FitOptions fit;                          ///< of every network row; fit.model.name is the row
@@ -104,8 +143,12 @@ std::string to_yaml(const FitOptions& options);
 std::string to_yaml(const CompareOptions& options);
 std::string to_yaml(const EvaluateOptions& options);
 
+/// The weight file that the network row of these options starts from; empty for a row that starts from nothing.
+std::string weights_file(const FitOptions& options);
+
 /// SHA-256 over the settings that decide the result (model, training, schedule, optimizer, augmentation) and the data:
 /// two runs with the same identity on the same processor train the same weights, up to the rounding of sums.
+/// Where a weight file is configured for the row, its content counts too: throws IoError when it cannot be read.
 std::string run_identity(const FitOptions& options, const std::string& data_digest);
 /// The same of a row that is no network: its name and the seed, for "svm" and "forest" also their search.
 std::string classical_identity(const std::string& row, const CompareOptions& options, const std::string& data_digest);

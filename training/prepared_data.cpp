@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/support/digest.h"
 #include "core/support/error.h"
 
 namespace pulmo::training {
 namespace {
 
 [[noreturn]] void refuse(const PreparedData& data, const std::string& problem) {
-  throw InvalidInput("training_data", data.directory.string() + ": " + problem);
+  throw InvalidInput("training_data",
+                     data.directory.string() + (data.fold.empty() ? "" : " (" + data.fold + ")") + ": " + problem);
 }
 
 void check_part(const PreparedData& data, const Dataset& part) {
@@ -31,6 +33,10 @@ const Dataset& PreparedData::split(Split which) const {
     case Split::kTest: return test;
   }
   return test;
+}
+
+std::string PreparedData::identity() const {
+  return fold.empty() ? digest : sha256_hex(digest + " " + fold);
 }
 
 PreparedData open_prepared(const std::filesystem::path& directory, bool verify, const Communicator& communicator) {

@@ -18,7 +18,11 @@ struct PreparedData {
   ClassList classes;
   Dataset train, validation, test;
 
+  std::string fold = {};  ///< "fold 2 of 5, ..." where fold_of() dealt the patients; empty: the split as prepared
+
   const Dataset& split(Split which) const;
+  /// Names data and split: what a trained model was made from.
+  std::string identity() const;
 };
 
 /// Collective; all ranks open the same folder. With `verify` rank 0 also checks the SHA-256 of every shard. Throws as

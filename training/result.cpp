@@ -40,6 +40,7 @@ RunFacts facts_of(const TrainedModel& model, const PreparedData& data, const Jud
   facts.classes = data.classes;
   facts.phantom = data.manifest.phantom;
   facts.data_digest = data.digest;
+  facts.fold = data.fold;
   facts.identity = model.identity;
   facts.best_epoch = model.best_epoch;
   facts.epochs = model.epochs;
@@ -96,6 +97,7 @@ RunFacts facts_from(const nlohmann::json& json, const PreparedData& data) {
   facts.temperature = json.at("temperature");
   facts.phantom = json.at("phantom");
   facts.data_digest = json.at("data_digest");
+  facts.fold = data.fold;
   facts.identity = json.at("identity");
   facts.best_epoch = json.at("best_epoch");
   facts.epochs = json.at("epochs");

@@ -12,6 +12,7 @@ void prepare(const fs::path& folder, bool fresh) {
   make_writable_directory(folder);
   if (!fresh) return;
   CheckpointStore(folder / "checkpoints", 1).clear();
+  fs::remove_all(folder / "tensorboard");
   for (const char* name :
        {"config.yaml", "log.jsonl", "bundle.pt", "candidate.pt", "metrics.json", "predictions.csv"}) {
     fs::remove(folder / name);

@@ -1,10 +1,33 @@
 #include "training/step.h"
 
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/function_hook.h>
+#include <torch/csrc/autograd/variable.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
 namespace pulmo::training {
+
+namespace {
+
+/// Tells the exchange that a weight's gradient is complete.
+class Announcement final : public torch::autograd::FunctionPostHook {
+ public:
+  Announcement(GradientSync& sync, std::size_t place) : sync_(sync), place_(place) {}
+  torch::autograd::variable_list operator()(const torch::autograd::variable_list& outputs,
+                                            const torch::autograd::variable_list& inputs) override {
+    static_cast<void>(inputs);
+    sync_.ready(place_);
+    return outputs;
+  }
+
+ private:
+  GradientSync& sync_;
+  std::size_t place_;
+};
+
+}  // namespace
 
 Meter& Meter::operator+=(const Meter& other) {
   loss += other.loss;
@@ -23,10 +46,47 @@ torch::Tensor images_tensor(const Batch& batch, const SampleShape& shape, torch:
 TrainingStep::TrainingStep(const Parts& parts)
     : parts_(parts),
       class_weights_(torch::tensor(parts.class_weights, torch::kFloat64)
-                         .to(parts.weights.type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32)) {}
+                         .to(parts.weights.type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32)) {
+  for (const torch::Tensor& parameter : parts_.weights.parameters()) {
+    DenseLayer* owner = nullptr;
+    for (const auto& layer : parts_.factored) {
+      if (layer->weight().is_same(parameter)) owner = layer.get();
+    }
+    if (owner != nullptr) owner->keep_factors();
+    factored_.push_back(owner);
+  }
+}
+
+void TrainingStep::plan() {
+  std::vector<std::size_t> exchanged;
+  std::vector<torch::Tensor> parameters;
+  for (std::size_t i = 0; i < factored_.size(); ++i) {
+    if (!parts_.weights.active()[i] || factored_[i] != nullptr) continue;
+    exchanged.push_back(i);
+    parameters.push_back(parts_.weights.parameters()[i]);
+  }
+  const bool changed = exchanged != exchanged_;
+  exchanged_ = std::move(exchanged);
+  if (parts_.sync.overlaps() && (changed || announced_.empty())) announce_gradients();
+  parts_.sync.begin(parameters);
+}
+
+// The hooks live as long as the accumulators that they hang on; these are held here.
+void TrainingStep::announce_gradients() {
+  announced_.clear();
+  for (std::size_t place = 0; place < exchanged_.size(); ++place) {
+    auto node = torch::autograd::impl::grad_accumulator(parts_.weights.parameters()[exchanged_[place]]);
+    node->add_post_hook(std::make_unique<Announcement>(parts_.sync, place));
+    announced_.push_back(std::move(node));
+  }
+}
 
 Meter TrainingStep::backward(const Batch& batch, std::int64_t global_size) {
   for (torch::Tensor& parameter : parts_.weights.parameters()) parameter.mutable_grad() = torch::Tensor();
+  for (DenseLayer* layer : factored_) {
+    if (layer != nullptr) layer->forget_factors();
+  }
+  plan();
   if (batch.indices.empty()) return {};
   const torch::Tensor images = images_tensor(batch, parts_.shape, parts_.weights.type());
   const torch::Tensor labels = torch::tensor(batch.labels, torch::kInt64);
@@ -44,12 +104,40 @@ Meter TrainingStep::backward(const Batch& batch, std::int64_t global_size) {
   return meter;
 }
 
-void TrainingStep::update(double learning_rate) {
-  for (torch::Tensor& parameter : parts_.weights.parameters()) {
-    const torch::Tensor gradient = parameter.grad();
-    parts_.sync.add(gradient.defined() ? gradient : torch::zeros_like(parameter));
+torch::Tensor TrainingStep::product_of(const DenseLayer& layer) const {
+  const DenseLayer::Factors& factors = layer.factors();
+  if (factors.input.defined()) return parts_.sync.product(factors.output_gradient, factors.input);
+  const torch::Tensor& weight = layer.weight();  // this rank had no sample
+  const auto none = [&](std::int64_t width) { return torch::empty({0, width}, weight.options().requires_grad(false)); };
+  return parts_.sync.product(none(weight.size(0)), none(weight.size(1)));
+}
+
+void TrainingStep::exchange() {
+  const std::vector<torch::Tensor> sums = parts_.sync.finish();
+  gradients_.assign(factored_.size(), {});
+  for (std::size_t place = 0; place < sums.size(); ++place) gradients_[exchanged_[place]] = sums[place];
+  for (std::size_t i = 0; i < factored_.size(); ++i) {
+    if (factored_[i] != nullptr && parts_.weights.active()[i]) gradients_[i] = product_of(*factored_[i]);
   }
-  parts_.adam.step(parts_.sync.finish(), learning_rate);
+}
+
+void TrainingStep::update(double learning_rate) {
+  parts_.adam.step(gradients_, learning_rate);
+}
+
+std::vector<std::shared_ptr<DenseLayer>> factored_layers(const Network& network, ExchangeChoice choice,
+                                                         std::int64_t global_batch, int ranks) {
+  std::vector<std::shared_ptr<DenseLayer>> chosen;
+  if (ranks < 2 || choice == ExchangeChoice::kOff) return chosen;
+  for (const auto& part : network.modules(false)) {
+    const auto layer = std::dynamic_pointer_cast<DenseLayer>(part);
+    if (!layer) continue;
+    const torch::Tensor& weight = layer->weight();
+    if (choice == ExchangeChoice::kOn || factors_are_cheaper(weight.size(0), weight.size(1), global_batch)) {
+      chosen.push_back(layer);
+    }
+  }
+  return chosen;
 }
 
 }  // namespace pulmo::training

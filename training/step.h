@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/model/layers.h"
 #include "training/adam.h"
 #include "training/batch_loader.h"
 #include "training/communicator.h"
@@ -34,7 +35,8 @@ class TrainingStep {
     Adam& adam;
     GradientSync& sync;
     SampleShape shape;
-    std::vector<double> class_weights;  ///< K
+    std::vector<double> class_weights;                  ///< K
+    std::vector<std::shared_ptr<DenseLayer>> factored;  ///< layers whose factors travel instead of their gradients
   };
   explicit TrainingStep(const Parts& parts);
 
@@ -43,12 +45,28 @@ class TrainingStep {
   /// share gives zero gradients. Returns the share's sums.
   Meter backward(const Batch& batch, std::int64_t global_size);
 
-  /// Exchanges the gradients of backward() and updates the weights.
+  /// Sums the gradients of backward() over the ranks. Collective.
+  void exchange();
+
+  /// Updates the weights by the gradients of exchange().
   void update(double learning_rate);
 
  private:
+  /// What to do with each weight in this step: nothing, exchange its gradient (its place among those), or its factors.
+  void plan();
+  void announce_gradients();
+  torch::Tensor product_of(const DenseLayer& layer) const;
+
   Parts parts_;
   torch::Tensor class_weights_;
+  std::vector<DenseLayer*> factored_;   ///< by weight; null for most
+  std::vector<std::size_t> exchanged_;  ///< the weights whose gradients are exchanged, in order
+  std::vector<std::shared_ptr<torch::autograd::Node>> announced_;
+  std::vector<torch::Tensor> gradients_;  ///< by weight; undefined where it does not learn
 };
+
+/// The dense layers of a network whose factors should travel when `ranks` share batches of `global_batch`.
+std::vector<std::shared_ptr<DenseLayer>> factored_layers(const Network& network, ExchangeChoice choice,
+                                                         std::int64_t global_batch, int ranks);
 
 }  // namespace pulmo::training

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "core/model/backbone.h"
 #include "core/support/digest.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
@@ -51,14 +52,49 @@ std::uint64_t fingerprint(const std::vector<torch::Tensor>& tensors) {
   return std::stoull(digest.hex().substr(0, 16), nullptr, 16);
 }
 
+std::shared_ptr<Network> first_network(const TrainerInput& input) {
+  auto network = make_network(input.network);
+  if (!has_backbone(*network)) return network;
+  const std::string file = weights_file(input.options);
+  if (file.empty()) {
+    throw InvalidInput("configuration", "the row " + input.network.name +
+                                            " starts from ImageNet weights: set transfer." + input.network.name +
+                                            " to a .safetensors or .pth file of them");
+  }
+  load_backbone(*network, file);
+  return network;
+}
+
+// The backbone learns later and slower than the classifier, which begins from nothing.
+std::vector<LearningPace> paces(const TrainerInput& input, const Weights& weights) {
+  const TransferOptions& transfer = input.options.transfer;
+  const LearningPace late{transfer.backbone_rate, transfer.frozen_epochs * steps_per_epoch(input)};
+  std::vector<LearningPace> result;
+  for (const std::string& name : weights.names()) {
+    result.push_back(weights.network().is_backbone(name) ? late : LearningPace{});
+  }
+  return result;
+}
+
+std::unique_ptr<GradientSync> make_sync(const TrainerInput& input) {
+  if (input.communicator.size() == 1) return make_local_sync();
+  const ExchangeOptions& options = input.options.exchange;
+  const bool overlap =
+      options.overlap == ExchangeChoice::kOn || (options.overlap == ExchangeChoice::kAuto && input.spare_core);
+  return make_mpi_sync(input.communicator, options.type, overlap);
+}
+
 }  // namespace
 
 Trainer::Trainer(const TrainerInput& input)
     : input_(input),
-      weights_(make_network(input.network), input.precision),
-      adam_(weights_, input.options.adam),
-      sync_(input.communicator.size() > 1 ? make_mpi_sync(input.communicator) : make_local_sync()),
-      step_({weights_, adam_, *sync_, input.data.manifest.shape, class_weights(input)}),
+      weights_(first_network(input), input.precision),
+      paces_(paces(input, weights_)),
+      adam_(weights_, input.options.adam, paces_),
+      sync_(make_sync(input)),
+      step_({weights_, adam_, *sync_, input.data.manifest.shape, class_weights(input),
+             factored_layers(weights_.network(), input.options.exchange.factors, input.options.training.batch_size,
+                             input.communicator.size())}),
       train_cache_(input.data.train, input.options.compute.cache_mib * kMebibyte),
       validation_cache_(input.data.validation, left_for_validation(input)),
       store_(input.folder / "checkpoints", input.options.checkpoint.keep) {
@@ -78,6 +114,7 @@ void Trainer::run() {
   input_.communicator.together([&] {
     if (input_.communicator.is_root()) log_.emplace(input_.folder / "log.jsonl", progress_.epoch + 1);
   });
+  begin_watch();
   while (!progress_.finished) {
     train_epoch();
     const auto start = Clock::now();
@@ -95,10 +132,15 @@ void Trainer::train_epoch() {
   const double waited_before = progress_.epoch_wait;
   while (progress_.step < plan.steps()) {
     const auto start = Clock::now();
-    train_step(plan, loader);
-    progress_.epoch_seconds += seconds(Clock::now() - start);
+    StepRecord record;
+    record.learning_rate = current_rate();
+    record.images = static_cast<std::int64_t>(plan.global_batch(progress_.step).size());
+    record.loss = train_step(plan, loader);
+    record.seconds = seconds(Clock::now() - start);
+    record.input_wait_seconds = waited_before + loader.waited_seconds() - progress_.epoch_wait;
+    progress_.epoch_seconds += record.seconds;
     progress_.epoch_wait = waited_before + loader.waited_seconds();
-    show_progress();
+    show_step(record);
     if (input_.interrupted()) stop();
     const std::int64_t every = input_.options.checkpoint.every_steps;
     if (every > 0 && progress_.global_step % every == 0) save();
@@ -114,10 +156,12 @@ std::vector<std::vector<std::int64_t>> Trainer::coming_shares(const EpochPlan& p
   return shares;
 }
 
-void Trainer::train_step(const EpochPlan& plan, BatchLoader& loader) {
+double Trainer::train_step(const EpochPlan& plan, BatchLoader& loader) {
+  set_learning();
   const std::optional<Batch> batch = loader.next();
   const auto global_size = static_cast<std::int64_t>(plan.global_batch(progress_.step).size());
   const Meter local = step_.backward(*batch, global_size);
+  step_.exchange();
   std::array<double, 3> sums = {local.loss, local.correct, local.samples};
   input_.communicator.sum(sums);
   check_finite(sums[0], local, *batch);
@@ -125,6 +169,13 @@ void Trainer::train_step(const EpochPlan& plan, BatchLoader& loader) {
   progress_.meter += {sums[0], sums[1], sums[2]};
   ++progress_.step;
   ++progress_.global_step;
+  return sums[0] / sums[2];
+}
+
+void Trainer::set_learning() {
+  std::vector<bool> active;
+  for (const LearningPace& pace : paces_) active.push_back(progress_.global_step >= pace.since_step);
+  weights_.set_active(active);
 }
 
 double Trainer::current_rate() const {
@@ -192,6 +243,7 @@ void Trainer::finish_epoch(const Validation& validation, Clock::duration validat
     if (log_) log_->append(record);
   });
   if (line_) line_->epoch(record, input_.options.training.epochs);
+  if (input_.watch != nullptr) input_.watch->epoch(record, progress_.global_step);
   progress_ = next;
   if (progress_.finished || progress_.epoch % input_.options.checkpoint.every_epochs == 0) save();
 }
@@ -215,6 +267,7 @@ void Trainer::save() {
                  adam_.moments(), best_weights_});
   });
   saved_at_ = position;
+  if (input_.watch != nullptr) input_.watch->checkpoint();
 }
 
 void Trainer::stop() {
@@ -222,6 +275,22 @@ void Trainer::stop() {
   throw Interrupted("stopped by a signal at epoch " + std::to_string(progress_.epoch + 1) + ", step " +
                     std::to_string(progress_.step) + "; a checkpoint is in " +
                     (input_.folder / "checkpoints").string() + ": run the same command again to go on");
+}
+
+void Trainer::begin_watch() {
+  if (input_.watch == nullptr || progress_.finished) return;
+  const std::int64_t epochs = input_.options.training.epochs;
+  input_.watch->begin({input_.network.name, input_.data.fold, epochs, steps_per_epoch(input_),
+                       std::min(progress_.epoch + 1, epochs), progress_.global_step, input_.communicator.size()},
+                      input_.folder);
+}
+
+void Trainer::show_step(StepRecord record) {
+  show_progress();
+  if (input_.watch == nullptr) return;
+  record.step = progress_.global_step;
+  record.epoch = progress_.epoch + 1;
+  input_.watch->step(record);
 }
 
 void Trainer::show_progress() {

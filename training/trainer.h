@@ -14,6 +14,7 @@
 #include "training/run_log.h"
 #include "training/sampler.h"
 #include "training/validation.h"
+#include "training/watch/watch.h"
 
 namespace pulmo::training {
 
@@ -28,6 +29,8 @@ struct TrainerInput {
   std::filesystem::path folder;  ///< of the run: log.jsonl and checkpoints/
   ProgressStyle progress;
   std::function<bool()> interrupted;  ///< collective: whether any rank was asked to stop
+  bool spare_core = false;            ///< whether this rank has a processor that its threads leave idle
+  Watch* watch = nullptr;             ///< rank 0; may be null
 };
 
 /// Trains one network, data parallel. Every member function is collective. A pure function of configuration, data and
@@ -55,7 +58,8 @@ class Trainer {
   using Clock = std::chrono::steady_clock;
 
   void train_epoch();
-  void train_step(const EpochPlan& plan, BatchLoader& loader);
+  /// Returns the mean loss of the global batch.
+  double train_step(const EpochPlan& plan, BatchLoader& loader);
   void check_finite(double global_loss, const Meter& local, const Batch& batch) const;
   Validation validate_epoch();
   void finish_epoch(const Validation& validation, Clock::duration validation_time);
@@ -63,11 +67,16 @@ class Trainer {
   std::vector<std::vector<std::int64_t>> coming_shares(const EpochPlan& plan) const;
   void save();
   [[noreturn]] void stop();
+  void begin_watch();
+  void show_step(StepRecord record);
   void show_progress();
   double current_rate() const;
+  /// Lets those weights learn whose time has come.
+  void set_learning();
 
   TrainerInput input_;
   Weights weights_;
+  std::vector<LearningPace> paces_;
   Adam adam_;
   std::unique_ptr<GradientSync> sync_;
   TrainingStep step_;

@@ -67,7 +67,7 @@ double gathered_auc(const ValidationInput& input, const Share& share) {
       predictions.push_back({{}, {}, {}, positive ? 1 : 0, {1.0 - one.score, one.score}});
     }
   }
-  return ScoredSet(predictions, {{"rest", "positive"}, 1}, 0.5).roc_auc();
+  return ScoredSet(predictions, {{"rest", "positive"}, 1}, {0.5}).roc_auc();
 }
 
 }  // namespace

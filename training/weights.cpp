@@ -24,11 +24,20 @@ Weights::Weights(std::shared_ptr<Network> network, Precision precision)
   for (const auto& parameter : network_->named_parameters()) {
     names_.push_back(parameter.key());
     exact.push_back(parameter.value().detach().clone());
+    learnable_.push_back(parameter.value().requires_grad());
   }
+  active_ = learnable_;
   network_->to(type_);
   parameters_ = network_->parameters();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     masters_.push_back(type_ == torch::kBFloat16 ? exact[i] : parameters_[i].detach());
+  }
+}
+
+void Weights::set_active(const std::vector<bool>& active) {
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    active_[i] = active[i] && learnable_[i];
+    parameters_[i].requires_grad_(active_[i]);
   }
 }
 

@@ -22,11 +22,18 @@ class Weights {
   Weights(std::shared_ptr<Network> network, Precision precision);
 
   Network& network() { return *network_; }
+  const Network& network() const { return *network_; }
   torch::ScalarType type() const { return type_; }
   /// In the order of the network's named_parameters(); the same order below.
   const std::vector<std::string>& names() const { return names_; }
   std::vector<torch::Tensor>& parameters() { return parameters_; }
   std::vector<torch::Tensor>& masters() { return masters_; }
+
+  /// Which weights learn at present: the others get no gradient, are not exchanged and not updated. At first all do
+  /// that the network lets learn; what it fixes (a pretrained network's statistics) never does.
+  const std::vector<bool>& active() const { return active_; }
+  void set_active(const std::vector<bool>& active);
+  const std::vector<bool>& learnable() const { return learnable_; }
 
   /// Copies of the masters, by name.
   NamedTensors snapshot() const;
@@ -39,6 +46,8 @@ class Weights {
   std::vector<std::string> names_;
   std::vector<torch::Tensor> parameters_;
   std::vector<torch::Tensor> masters_;
+  std::vector<bool> learnable_;
+  std::vector<bool> active_;
 };
 
 /// A fresh float32 network with these weights, as it is exported. Throws as Weights::restore().

@@ -1,5 +1,8 @@
 #include <ATen/ops/max_pool2d.h>
 
+#include <initializer_list>
+#include <string_view>
+
 #include "core/model/architectures.h"
 #include "core/model/backbone.h"
 #include "core/model/dropout.h"
@@ -44,26 +47,32 @@ class Block : public torch::nn::Module {
   std::shared_ptr<FrozenNorm> norm_around_;
 };
 
-std::string script_of_conv(const std::string& name, const std::string& input, std::int64_t padding,
-                           std::int64_t stride) {
-  const auto pair = [](std::int64_t n) { return "[" + std::to_string(n) + ", " + std::to_string(n) + "]"; };
-  return "torch.conv2d(" + input + ", self." + name + ".weight, None, " + pair(stride) + ", " + pair(padding) + ")";
+/// The parts, one after the other.
+std::string text_of(std::initializer_list<std::string_view> parts) {
+  std::string text;
+  for (const std::string_view part : parts) text.append(part);
+  return text;
 }
 
-std::string script_of_norm(const std::string& name, const std::string& input) {
-  const std::string norm = "self." + name;
-  return "torch.batch_norm(" + input + ", " + norm + ".weight, " + norm + ".bias, " + norm + ".running_mean, " + norm +
-         ".running_var, False, 0., 1.0e-05, False)";
+std::string script_of_conv(const std::string& name, std::string_view input, std::int64_t padding, std::int64_t stride) {
+  const auto pair = [](std::int64_t n) { return text_of({"[", std::to_string(n), ", ", std::to_string(n), "]"}); };
+  return text_of({"torch.conv2d(", input, ", self.", name, ".weight, None, ", pair(stride), ", ", pair(padding), ")"});
+}
+
+std::string script_of_norm(const std::string& name, std::string_view input) {
+  const std::string norm = text_of({"self.", name});
+  return text_of({"torch.batch_norm(", input, ", ", norm, ".weight, ", norm, ".bias, ", norm, ".running_mean, ", norm,
+                  ".running_var, False, 0., 1.0e-05, False)"});
 }
 
 std::string script_of_block(const std::string& name, std::int64_t stride, bool around) {
-  std::string text;
-  text += "\n    y = " + script_of_conv(name + ".conv1", "x", 1, stride);
-  text += "\n    y = torch.relu(" + script_of_norm(name + ".bn1", "y") + ")";
-  text += "\n    y = " + script_of_norm(name + ".bn2", script_of_conv(name + ".conv2", "y", 1, 1));
+  const auto part = [&name](std::string_view suffix) { return text_of({name, suffix}); };
+  std::string text = text_of({"\n    y = ", script_of_conv(part(".conv1"), "x", 1, stride)});
+  text += text_of({"\n    y = torch.relu(", script_of_norm(part(".bn1"), "y"), ")"});
+  text += text_of({"\n    y = ", script_of_norm(part(".bn2"), script_of_conv(part(".conv2"), "y", 1, 1))});
   if (around) {
-    const std::string conv = script_of_conv(name + ".downsample_0", "x", 0, stride);
-    text += "\n    x = " + script_of_norm(name + ".downsample_1", conv);
+    const std::string conv = script_of_conv(part(".downsample_0"), "x", 0, stride);
+    text += text_of({"\n    x = ", script_of_norm(part(".downsample_1"), conv)});
   }
   return text + "\n    x = torch.relu(x + y)";
 }
@@ -97,8 +106,8 @@ class ResNet18 final : public BackboneNetwork {
   }
 
   std::string script() const override {
-    std::string text = "\ndef forward(self, images: Tensor) -> Tensor:" + script_of_input();
-    text += "\n    x = torch.relu(" + script_of_norm("bn1", script_of_conv("conv1", "x", 3, 2)) + ")";
+    std::string text = text_of({"\ndef forward(self, images: Tensor) -> Tensor:", script_of_input()});
+    text += text_of({"\n    x = torch.relu(", script_of_norm("bn1", script_of_conv("conv1", "x", 3, 2)), ")"});
     text += "\n    x = torch.max_pool2d(x, [3, 3], [2, 2], [1, 1])";
     for (std::int64_t stage = 1; stage <= kStages; ++stage) {
       for (std::int64_t block = 0; block < 2; ++block) {
@@ -112,7 +121,7 @@ class ResNet18 final : public BackboneNetwork {
 
  private:
   static std::string name_of(std::int64_t stage, std::int64_t block) {
-    return "layer" + std::to_string(stage) + "_" + std::to_string(block);
+    return text_of({"layer", std::to_string(stage), "_", std::to_string(block)});
   }
   static std::int64_t stride_of(std::int64_t stage, std::int64_t block) { return stage > 1 && block == 0 ? 2 : 1; }
 

@@ -87,6 +87,7 @@ def read_predictions(path, classes):
         rows = list(csv.DictReader(file))
     for row in rows:
         row["y"] = classes.index(row["label"])
+        row["fold"] = int(row.get("fold") or 1)
         row["p"] = np.array([float(row["p_" + name]) for name in classes])
     return rows
 
@@ -102,8 +103,16 @@ def aggregate(rows, level, positive):
     for members in pools.values():
         labels = [member["y"] for member in members]
         label = positive if positive in labels else int(np.argmax(np.bincount(labels)))
-        result.append({"patient": members[0]["patient"], "y": label, "p": np.mean([m["p"] for m in members], axis=0)})
+        result.append({"patient": members[0]["patient"], "y": label, "p": np.mean([m["p"] for m in members], axis=0),
+                       "fold": members[0]["fold"]})
     return result
+
+
+def thresholds_of(rows, facts):
+    """Of each row: that of the run, or of the fold whose model scored it."""
+    if not facts.get("folds"):
+        return np.full(len(rows), facts["threshold"])
+    return np.array([facts["folds"][row["fold"] - 1]["threshold"] for row in rows])
 
 
 def decisions(p, positive, threshold):
@@ -164,18 +173,19 @@ def check_level(name, ours, rows, facts, positive):
     y = np.array([row["y"] for row in rows])
     p = np.array([row["p"] for row in rows])
     patients = [row["patient"] for row in rows]
+    threshold = thresholds_of(rows, facts)
     if ours["n"] != len(rows):
         differences.append(f"{name} n: {ours['n']}, expected {len(rows)}")
-    for metric, value in figures(y, p, positive, facts["threshold"]).items():
+    for metric, value in figures(y, p, positive, threshold).items():
         check(f"{name} {metric}", ours[metric], value)
-    confusion = sk.confusion_matrix(y, decisions(p, positive, facts["threshold"]), labels=range(p.shape[1]))
+    confusion = sk.confusion_matrix(y, decisions(p, positive, threshold), labels=range(p.shape[1]))
     if confusion.tolist() != ours["confusion"]:
         differences.append(f"{name} confusion: {ours['confusion']}, expected {confusion.tolist()}")
     options = facts["bootstrap"]
     drawn = []
     for r in range(options["resamples"]):
         at = resample_indices(patients, options, r)
-        drawn.append(figures(y[at], p[at], positive, facts["threshold"]))
+        drawn.append(figures(y[at], p[at], positive, threshold[at]))
     for metric in NAMES:
         low, high = interval([one[metric] for one in drawn], options)
         check(f"{name} {metric} low", ours["interval"][metric][0], low)
@@ -278,7 +288,7 @@ def check_paired(folder):
                 rows = aggregate(rows, level, positive)
                 p = np.array([one["p"] for one in rows])
                 y = np.array([one["y"] for one in rows])
-                sides.append((p[:, positive], decisions(p, positive, facts["threshold"]) == y))
+                sides.append((p[:, positive], decisions(p, positive, thresholds_of(rows, facts)) == y))
             truth = y == positive
             patients = [one["patient"] for one in rows]
             (first, first_right), (second, second_right) = sides

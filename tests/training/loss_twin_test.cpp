@@ -26,7 +26,7 @@ void expect_losses_of_pytorch(const std::string& row) {
   to_torchscript(weights.network()).save(folder / "network.pt");
   Adam adam(weights, options.adam);
   const auto sync = make_local_sync();
-  TrainingStep step({weights, adam, *sync, run.data().manifest.shape, {1.0, 1.0}});
+  TrainingStep step({weights, adam, *sync, run.data().manifest.shape, {1.0, 1.0}, {}});
   ImageCache cache(run.data().train, 1 << 30);
   nlohmann::json told = {{"row", row}, {"learning_rate", 0.001}};
   for (std::int64_t epoch = 0; told["losses"].size() < 20; ++epoch) {
@@ -36,6 +36,7 @@ void expect_losses_of_pytorch(const std::string& row) {
       const std::vector<std::int64_t> indices(share.begin(), share.end());
       BatchLoader loader(cache, run.data().train, {indices}, {});
       const Meter meter = step.backward(*loader.next(), static_cast<std::int64_t>(indices.size()));
+      step.exchange();
       step.update(0.001);
       told["batches"].push_back(indices);
       told["losses"].push_back(meter.mean_loss());

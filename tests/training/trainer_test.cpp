@@ -153,7 +153,7 @@ TEST_F(TrainerTest, ClassWeightsScaleTheLossOfTheirClass) {
   const auto sync = make_local_sync();
   ImageCache cache(run_.data().train, 0);
   const auto loss = [&](double first, double second) {
-    TrainingStep step({weights, adam, *sync, run_.data().manifest.shape, {first, second}});
+    TrainingStep step({weights, adam, *sync, run_.data().manifest.shape, {first, second}, {}});
     BatchLoader loader(cache, run_.data().train, {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17}}, {});
     return step.backward(*loader.next(), 18).loss;
   };

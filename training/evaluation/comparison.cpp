@@ -5,6 +5,7 @@
 
 #include "core/support/error.h"
 #include "core/support/version.h"
+#include "training/evaluation/fold_pool.h"
 #include "training/evaluation/table.h"
 
 namespace pulmo::training {
@@ -33,11 +34,12 @@ struct Scores {
 };
 
 Scores scores_of(const std::vector<Prediction>& rows, const RunFacts& facts) {
+  const std::vector<double> thresholds = thresholds_of(facts);
   Scores scores;
   for (const Prediction& row : rows) {
     scores.values.push_back(row.probabilities[static_cast<std::size_t>(facts.classes.positive)]);
     scores.positive.push_back(row.label == facts.classes.positive);
-    scores.right.push_back(decide(row.probabilities, facts.classes.positive, facts.threshold) == row.label);
+    scores.right.push_back(decide(row.probabilities, facts.classes.positive, thresholds[row.fold]) == row.label);
     scores.patients.push_back(row.patient);
   }
   return scores;
@@ -58,8 +60,8 @@ PairedResult compare_pair(const ComparedRow& row, const ComparedRow& reference, 
   const std::vector<Prediction> second = aggregate(reference.test, level, positive);
   const Scores a = scores_of(first, row.report.facts);
   const Scores b = scores_of(second, reference.report.facts);
-  const ScoredSet first_set(first, all.classes, row.report.facts.threshold);
-  const ScoredSet second_set(second, all.classes, reference.report.facts.threshold);
+  const ScoredSet first_set(first, all.classes, thresholds_of(row.report.facts));
+  const ScoredSet second_set(second, all.classes, thresholds_of(reference.report.facts));
   PairedResult result;
   result.mcnemar = mcnemar(a.right, b.right);
   result.delong = delong(a.values, b.values, a.positive);
@@ -161,6 +163,15 @@ std::vector<std::string> comparison_notes(const Comparison& comparison) {
   if (comparison.phantom) {
     notes.emplace_back("PHANTOM: every figure here is from the synthetic phantom and says nothing about patients.");
   }
+  if (const std::size_t folds = fold_count(comparison); folds > 0) {
+    notes.push_back(std::to_string(folds) +
+                    " patient folds: each patient is tested once, by a model that has not seen them; the figures pool "
+                    "all folds, each sample decided at the threshold of its own fold.");
+  }
+  if (!comparison.trained_on.empty()) {
+    notes.push_back("The rows were trained on other prepared data (digest " + comparison.trained_on +
+                    "); these are the samples of its test patients here.");
+  }
   notes.push_back("Test part only; brackets are 95 % intervals by bootstrap over patients (" +
                   std::to_string(comparison.bootstrap.resamples) + " resamples).");
   notes.push_back("The operating threshold and the temperature of each row were chosen on the validation part.");
@@ -194,6 +205,26 @@ std::vector<std::vector<std::string>> comparison_cells(const Comparison& compari
     }
     append_paired(line, row, level);
     if (level == Level::kSample) line.push_back(paper_cell(row.report.facts.row));
+  }
+  return cells;
+}
+
+std::size_t fold_count(const Comparison& comparison) {
+  return comparison.rows.empty() ? 0 : comparison.rows.front().folds.size();
+}
+
+std::vector<std::vector<std::string>> fold_cells(const Comparison& comparison, Level level) {
+  std::vector<std::vector<std::string>> cells(1);
+  cells.front() = {"row"};
+  const auto names = comparison_cells(comparison, level).front();
+  cells.front().insert(cells.front().end(), names.begin() + 2, names.begin() + 2 + kMetricCount);
+  for (const ComparedRow& row : comparison.rows) {
+    std::vector<std::string>& line = cells.emplace_back();
+    line.push_back(row_title(row.report.facts.row));
+    for (std::size_t i = 0; i < kMetricCount; ++i) {
+      const Spread spread = fold_spread(row.folds, level, static_cast<Metric>(i));
+      line.push_back(figure(spread.mean) + (std::isnan(spread.deviation) ? "" : " ± " + figure(spread.deviation)));
+    }
   }
   return cells;
 }

@@ -7,6 +7,7 @@
 
 #include "training/evaluation/paired_tests.h"
 #include "training/evaluation/run_report.h"
+#include "training/evaluation/wrong_cases.h"
 
 namespace pulmo::training {
 
@@ -33,15 +34,19 @@ struct ComparedRow {
   RunReport report;
   std::vector<Prediction> test;                                    ///< samples
   std::optional<std::array<PairedResult, kLevels.size()>> paired;  ///< nothing for the reference itself
+  std::vector<RunReport> folds = {};                               ///< of a cross-validation; `report` pools them
+  std::vector<WrongCase> wrong = {};                               ///< with pictures
 
   const SplitReport& test_report() const { return *report.find("test"); }
 };
 
 /// The comparison table.
 struct Comparison {
+  std::string title = "Comparison of models";
   std::string reference;  ///< row name
   std::string command_line;
   std::string data_digest;
+  std::string trained_on;  ///< digest of the data that the rows were trained on, where it is another
   std::string task;
   bool phantom = false;
   ClassList classes;
@@ -67,6 +72,10 @@ std::vector<std::string> comparison_notes(const Comparison& comparison);
 
 /// The table of one level: header first, all rows of equal length.
 std::vector<std::vector<std::string>> comparison_cells(const Comparison& comparison, Level level);
+/// Mean and standard deviation over the folds, a line for each row; header first. Only for a cross-validation.
+std::vector<std::vector<std::string>> fold_cells(const Comparison& comparison, Level level);
+/// How many folds were pooled; 0: the split as prepared.
+std::size_t fold_count(const Comparison& comparison);
 /// "Nodule or series (group)".
 std::string level_title(Level level);
 

@@ -3,6 +3,7 @@
 
 #include "core/support/version.h"
 #include "training/evaluation/comparison.h"
+#include "training/evaluation/fold_pool.h"
 #include "training/evaluation/table.h"
 
 namespace pulmo::training {
@@ -86,10 +87,30 @@ std::string level_tables(const Comparison& comparison, Level level) {
   return text;
 }
 
+std::string fold_table(const Comparison& comparison, Level level) {
+  auto cells = fold_cells(comparison, level);
+  cells.front().front() = "mean ± deviation over folds";
+  MarkdownTable table(cells.front());
+  for (std::size_t i = 1; i < cells.size(); ++i) table.add_row(cells[i]);
+  return table.text();
+}
+
+Json folds_json(const ComparedRow& row) {
+  Json json = Json::object();
+  for (const Level level : kLevels) {
+    for (std::size_t i = 0; i < kMetricCount; ++i) {
+      const Spread spread = fold_spread(row.folds, level, static_cast<Metric>(i));
+      json[std::string(to_string(level))][std::string(kMetricNames[i])] = {{"mean", number(spread.mean)},
+                                                                           {"deviation", number(spread.deviation)}};
+    }
+  }
+  return json;
+}
+
 }  // namespace
 
 std::string comparison_markdown(const Comparison& comparison) {
-  std::string text = "# Comparison of models\n\n";
+  std::string text = "# " + comparison.title + "\n\n";
   for (const std::string& note : comparison_notes(comparison)) text.append("- ").append(note).append("\n");
   text.append("- Task: ")
       .append(comparison.task)
@@ -99,6 +120,7 @@ std::string comparison_markdown(const Comparison& comparison) {
   text.append("- Command: `").append(comparison.command_line).append("`\n");
   for (const Level level : kLevels) {
     text.append("\n## ").append(level_title(level)).append("\n\n").append(level_tables(comparison, level));
+    if (fold_count(comparison) > 0) text.append("\n").append(fold_table(comparison, level));
   }
   return text;
 }
@@ -117,6 +139,8 @@ std::string comparison_csv(const Comparison& comparison) {
 
 std::string comparison_json(const Comparison& comparison) {
   Json json = {{"format_version", 1},
+               {"title", comparison.title},
+               {"folds", fold_count(comparison)},
                {"task", comparison.task},
                {"phantom", comparison.phantom},
                {"data_digest", comparison.data_digest},
@@ -125,7 +149,10 @@ std::string comparison_json(const Comparison& comparison) {
                {"reference", comparison.reference},
                {"notes", comparison_notes(comparison)},
                {"rows", Json::array()}};
-  for (const ComparedRow& row : comparison.rows) json["rows"].push_back(row_json(row));
+  for (const ComparedRow& row : comparison.rows) {
+    json["rows"].push_back(row_json(row));
+    if (!row.folds.empty()) json["rows"].back()["over_folds"] = folds_json(row);
+  }
   return json.dump(2) + '\n';
 }
 

@@ -53,13 +53,15 @@ int decide(std::span<const double> probabilities, int positive, double threshold
   return static_cast<int>(best);
 }
 
-ScoredSet::ScoredSet(const std::vector<Prediction>& predictions, const ClassList& classes, double threshold)
+ScoredSet::ScoredSet(const std::vector<Prediction>& predictions, const ClassList& classes,
+                     const std::vector<double>& thresholds)
     : classes_(classes.size()), positive_(classes.positive) {
   rows_.reserve(predictions.size());
   for (std::size_t i = 0; i < predictions.size(); ++i) {
     const Prediction& one = predictions[i];
     const double score = one.probabilities[static_cast<std::size_t>(positive_)];
-    rows_.push_back({score, one.label == positive_, one.label, decide(one.probabilities, positive_, threshold), i});
+    rows_.push_back(
+        {score, one.label == positive_, one.label, decide(one.probabilities, positive_, thresholds[one.fold]), i});
   }
   std::stable_sort(rows_.begin(), rows_.end(), [](const Row& a, const Row& b) { return a.score > b.score; });
 }

@@ -34,7 +34,9 @@ int decide(std::span<const double> probabilities, int positive, double threshold
 /// thread-safe.
 class ScoredSet {
  public:
-  ScoredSet(const std::vector<Prediction>& predictions, const ClassList& classes, double threshold);
+  /// `thresholds` is indexed by Prediction::fold.
+  ScoredSet(const std::vector<Prediction>& predictions, const ClassList& classes,
+            const std::vector<double>& thresholds);
 
   /// `weights` counts each prediction that many times; empty counts each once.
   Metrics evaluate(std::span<const double> weights = {}) const;

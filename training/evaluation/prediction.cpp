@@ -33,6 +33,7 @@ Pool empty_pool(const Prediction& sample, Level level) {
   const std::size_t classes = sample.probabilities.size();
   Pool pool;
   pool.mean.patient = sample.patient;
+  pool.mean.fold = sample.fold;
   if (level == Level::kGroup) pool.mean.group = sample.group;
   pool.mean.probabilities.assign(classes, 0.0);
   pool.first = sample.probabilities;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@ struct Prediction {
   std::string instance;               ///< empty above sample level
   int label = 0;                      ///< index into the class names
   std::vector<double> probabilities;  ///< K, summing to 1
+  std::size_t fold = 0;               ///< of a cross-validation, from 0: whose model scored it
 };
 
 /// The class names of a set of predictions and which of them counts as positive.

@@ -36,7 +36,6 @@ void append_row(std::string& text, const std::string& split, const Prediction& o
     std::snprintf(number, sizeof number, ",%.17g", p);
     text += number;
   }
-  text += '\n';
 }
 
 // One record from `text` at `at`, which moves behind it; nothing at the end.
@@ -101,10 +100,15 @@ Prediction parse_row(const std::vector<std::string>& fields, const ClassList& cl
 }  // namespace
 
 void write_predictions(const std::filesystem::path& path, const ClassList& classes,
-                       const std::vector<SplitPredictions>& splits) {
+                       const std::vector<SplitPredictions>& splits, bool pooled_folds) {
   std::string text = header_line(classes);
+  if (pooled_folds) text.insert(text.size() - 1, ",fold");
   for (const SplitPredictions& part : splits) {
-    for (const Prediction& one : part.samples) append_row(text, part.split, one, classes);
+    for (const Prediction& one : part.samples) {
+      append_row(text, part.split, one, classes);
+      if (pooled_folds) text.append(",").append(std::to_string(one.fold + 1));
+      text += '\n';
+    }
   }
   write_file_atomically(path, text);
 }

@@ -17,7 +17,7 @@ Json number(double value) {
 
 LevelReport report_level(const std::vector<Prediction>& samples, Level level, const RunFacts& facts) {
   const std::vector<Prediction> rows = aggregate(samples, level, facts.classes.positive);
-  const ScoredSet scored(rows, facts.classes, facts.threshold);
+  const ScoredSet scored(rows, facts.classes, thresholds_of(facts));
   std::vector<std::string> patients;
   for (const Prediction& row : rows) patients.push_back(row.patient);
   LevelReport report{rows.size(), scored.evaluate(), {}};
@@ -47,15 +47,31 @@ Json level_json(const LevelReport& level) {
   return json;
 }
 
+Json folds_json(const RunFacts& facts) {
+  Json folds = Json::array();
+  for (const FoldFacts& one : facts.folds) {
+    folds.push_back({{"threshold", one.threshold},
+                     {"temperature", one.temperature},
+                     {"validation_roc_auc", number(one.validation_roc_auc)},
+                     {"best_epoch", one.best_epoch},
+                     {"epochs", one.epochs},
+                     {"seconds", one.seconds}});
+  }
+  return folds;
+}
+
 Json facts_json(const RunFacts& facts) {
+  const bool pooled = !facts.folds.empty();
   return {{"row", facts.row},
           {"task", facts.task},
           {"classes", facts.classes.names},
           {"positive_class", facts.classes.names[static_cast<std::size_t>(facts.classes.positive)]},
-          {"threshold", facts.threshold},
-          {"temperature", facts.temperature},
+          {"threshold", pooled ? Json(nullptr) : Json(facts.threshold)},
+          {"temperature", pooled ? Json(nullptr) : Json(facts.temperature)},
           {"phantom", facts.phantom},
           {"data_digest", facts.data_digest},
+          {"fold", facts.fold},
+          {"folds", folds_json(facts)},
           {"identity", facts.identity},
           {"bundle_sha256", facts.bundle_sha256},
           {"best_epoch", facts.best_epoch},
@@ -78,6 +94,13 @@ const SplitReport* RunReport::find(const std::string& split) const {
     if (report.split == split) return &report;
   }
   return nullptr;
+}
+
+std::vector<double> thresholds_of(const RunFacts& facts) {
+  if (facts.folds.empty()) return {facts.threshold};
+  std::vector<double> thresholds;
+  for (const FoldFacts& one : facts.folds) thresholds.push_back(one.threshold);
+  return thresholds;
 }
 
 RunReport make_report(const RunFacts& facts, const std::vector<SplitPredictions>& splits) {

@@ -13,6 +13,16 @@ namespace pulmo::training {
 
 inline constexpr std::array<Level, 3> kLevels = {Level::kSample, Level::kGroup, Level::kPatient};
 
+/// One fold of a cross-validation: how its model was chosen.
+struct FoldFacts {
+  double threshold = 0.5;
+  double temperature = 1.0;
+  double validation_roc_auc = 0.0;  ///< sample level
+  std::int64_t best_epoch = 0;
+  std::int64_t epochs = 0;
+  double seconds = 0.0;
+};
+
 /// What the figures of a run were made from and how.
 struct RunFacts {
   std::string row;   ///< "proposed_cnn"
@@ -22,11 +32,13 @@ struct RunFacts {
   double temperature = 1.0;
   bool phantom = false;
   std::string data_digest;
-  std::string identity;         ///< digest of everything that decides the result; empty for a bundle of elsewhere
-  std::string bundle_sha256;    ///< of an evaluated bundle; empty in the run that makes it
-  std::int64_t best_epoch = 0;  ///< counted from 1; 0 where there are none
-  std::int64_t epochs = 0;      ///< trained
-  double seconds = 0.0;         ///< of training
+  std::string fold;              ///< PreparedData::fold
+  std::vector<FoldFacts> folds;  ///< of pooled folds; threshold and temperature then have no meaning
+  std::string identity;          ///< digest of everything that decides the result; empty for a bundle of elsewhere
+  std::string bundle_sha256;     ///< of an evaluated bundle; empty in the run that makes it
+  std::int64_t best_epoch = 0;   ///< counted from 1; 0 where there are none
+  std::int64_t epochs = 0;       ///< trained
+  double seconds = 0.0;          ///< of training
   int ranks = 1;
   BootstrapOptions bootstrap;
 };
@@ -51,6 +63,9 @@ struct RunReport {
   /// Null when that split was not evaluated.
   const SplitReport* find(const std::string& split) const;
 };
+
+/// Operating thresholds, indexed by Prediction::fold.
+std::vector<double> thresholds_of(const RunFacts& facts);
 
 /// Every metric of every split at every level, with bootstrap intervals over patients.
 RunReport make_report(const RunFacts& facts, const std::vector<SplitPredictions>& splits);

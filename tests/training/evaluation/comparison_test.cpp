@@ -123,6 +123,43 @@ TEST(Comparison, PageStandsAloneAndEscapesWhatItShows) {
   EXPECT_THAT(page, Not(HasSubstr("<script")));
   EXPECT_THAT(page, Not(HasSubstr("href=")));
   EXPECT_THAT(page, Not(HasSubstr("src=")));
+  EXPECT_THAT(page, Not(HasSubstr("://")));
+}
+
+TEST(Comparison, PageShowsTheMostWrongCasesAsPictures) {
+  Comparison comparison = make_comparison();
+  comparison.rows[1].wrong = {{3, 1, 0, 0.0125, 17, "data:image/png;base64,AAAA"}};
+  const std::string page = comparison_html(comparison);
+  EXPECT_THAT(page, HasSubstr("src=\"data:image/png;base64,AAAA\""));
+  EXPECT_THAT(page, HasSubstr("<b>malignant</b><span>taken for normal"));
+  EXPECT_THAT(page, HasSubstr("group 17"));
+  EXPECT_THAT(page, HasSubstr("p(truth) 0.013"));
+  EXPECT_THAT(comparison_html(make_comparison()), Not(HasSubstr("most wrong")));
+}
+
+TEST(Comparison, PageTellsWhatTrainingCost) {
+  Comparison comparison = make_comparison();
+  RunFacts& facts = comparison.rows[2].report.facts;
+  facts.epochs = 12;
+  facts.best_epoch = 9;
+  facts.seconds = 3726.0;
+  const std::string page = comparison_html(comparison);
+  EXPECT_THAT(page, HasSubstr("<td>1:02:06</td><td>12</td><td>9</td><td>310.5</td>"));
+}
+
+TEST(Comparison, FoldsAreToldWithMeanAndDeviation) {
+  Comparison comparison = make_comparison();
+  for (ComparedRow& row : comparison.rows) {
+    RunReport other = row.report;
+    other.splits[0].levels[1].metrics.values[static_cast<std::size_t>(Metric::kRocAuc)] = 0.5;
+    row.report.splits[0].levels[1].metrics.values[static_cast<std::size_t>(Metric::kRocAuc)] = 0.7;
+    row.folds = {row.report, other};
+  }
+  EXPECT_THAT(comparison_markdown(comparison), HasSubstr("0.600 ± 0.141"));
+  EXPECT_THAT(comparison_html(comparison), HasSubstr("0.600<small>± 0.141"));
+  const auto json = nlohmann::json::parse(comparison_json(comparison));
+  EXPECT_EQ(json.at("folds"), 2);
+  EXPECT_NEAR(json.at("rows")[0].at("over_folds").at("group").at("roc_auc").at("mean").get<double>(), 0.6, 1e-12);
 }
 
 TEST(Comparison, HoldsNoPatientIdentifier) {

@@ -45,7 +45,7 @@ TEST(Metrics, AgreeWithScikitLearnOnTwoClasses) {
 
 TEST(Metrics, AgreeWithScikitLearnOnTiedScores) {
   expect_twin_agrees(testing::random_predictions({.coarse = 0.1, .seed = 3}),
-                     testing::random_predictions({.coarse = 0.25, .seed = 4}), kTwo, 0.5);
+                     testing::random_predictions({.coarse = 0.25, .seed = 4}), kTwo, {0.5});
 }
 
 TEST(Metrics, AgreeWithScikitLearnOnThreeClasses) {
@@ -72,7 +72,7 @@ TEST(Metrics, TwinNoticesAWrongFigure) {
 }
 
 TEST(Metrics, OneClassLeavesTheAreasUndefined) {
-  const Metrics metrics = ScoredSet({one(1, 0.9), one(1, 0.2)}, kTwo, 0.5).evaluate();
+  const Metrics metrics = ScoredSet({one(1, 0.9), one(1, 0.2)}, kTwo, {0.5}).evaluate();
   EXPECT_TRUE(std::isnan(metrics[Metric::kRocAuc]));
   EXPECT_TRUE(std::isnan(metrics[Metric::kPrAuc]));
   EXPECT_TRUE(std::isnan(metrics[Metric::kSpecificity]));
@@ -91,7 +91,7 @@ TEST(Metrics, UndefinedFiguresAreNullInTheFile) {
 }
 
 TEST(Metrics, NothingToJudgeGivesNoFigures) {
-  const Metrics metrics = ScoredSet({}, kTwo, 0.5).evaluate();
+  const Metrics metrics = ScoredSet({}, kTwo, {0.5}).evaluate();
   for (const double value : metrics.values) EXPECT_TRUE(std::isnan(value));
 }
 

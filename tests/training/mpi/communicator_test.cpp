@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <bit>
 #include <stdexcept>
 
 namespace pulmo::training {
@@ -28,6 +29,31 @@ TEST(Communicator, SumsOverRanksInEveryType) {
   EXPECT_EQ(reals, (std::array<double, 2>{all, 10.0 * all}));
   EXPECT_EQ(floats[0], static_cast<float>(all));
   EXPECT_EQ(counts[0], static_cast<std::uint64_t>(all) << 40U);
+}
+
+std::uint16_t bf16(float value) {
+  return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16U);
+}
+
+TEST(Communicator, SumsBf16RoundingToNearestEven) {
+  // 1 + 2^-8 lies between two bf16 values, 1 the even one; 1 + 3/256 between 1 + 2/256 and 1 + 4/256, the latter even.
+  std::array<std::uint16_t, 3> values = {bf16(1.5F), bf16(ranks().is_root() ? 1.0F : 0x1p-8F),
+                                         bf16(ranks().is_root() ? 1.0F + 0x1p-7F : 0x1p-8F)};
+  ranks().sum_bf16(values);
+  EXPECT_EQ(values[0], bf16(1.5F * static_cast<float>(ranks().size())));
+  if (ranks().size() == 2) {
+    EXPECT_EQ(values[1], bf16(1.0F));
+    EXPECT_EQ(values[2], bf16(1.0F + 0x1p-6F));
+  }
+}
+
+TEST(Communicator, GivesTheBytesOfAllToAll) {
+  const std::vector<std::byte> mine(static_cast<std::size_t>(ranks().rank()), static_cast<std::byte>(ranks().rank()));
+  std::vector<std::byte> expected;
+  for (int rank = 0; rank < ranks().size(); ++rank) {
+    expected.insert(expected.end(), static_cast<std::size_t>(rank), static_cast<std::byte>(rank));
+  }
+  EXPECT_EQ(ranks().all_gather(mine), expected);
 }
 
 TEST(Communicator, FindsTheLargest) {

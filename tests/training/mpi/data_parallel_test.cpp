@@ -26,7 +26,7 @@ class DataParallel : public ::testing::Test {
   }
 
   NamedTensors train(Precision precision, const Communicator& ranks, const std::string& name) {
-    Trainer trainer(run_.input(options_, precision, run_.folder(name), ranks));
+    Trainer trainer(run_.input(options_, precision, run_.folder(name + std::to_string(trained_++)), ranks));
     trainer.run();
     EXPECT_EQ(trainer.progress().global_step, 20);
     return trainer.weights();
@@ -42,6 +42,7 @@ class DataParallel : public ::testing::Test {
   const Communicator alone_ = Communicator::alone();
   const SmallRun run_{world_, {.size_px = 16, .patients = 12, .samples_per_patient = 4}};
   FitOptions options_ = small_options();
+  int trained_ = 0;  ///< so that each training has a folder of its own
 };
 
 TEST_F(DataParallel, RanksGiveTheWeightsOfOneRankInDoublePrecision) {
@@ -50,6 +51,29 @@ TEST_F(DataParallel, RanksGiveTheWeightsOfOneRankInDoublePrecision) {
 
 TEST_F(DataParallel, RanksGiveTheWeightsOfOneRankInSinglePrecision) {
   EXPECT_LE(difference_from_one_rank(Precision::kFp32), 1e-4);
+}
+
+TEST_F(DataParallel, RanksGiveTheWeightsOfOneRankHoweverGradientsTravel) {
+  for (const ExchangeChoice overlap : {ExchangeChoice::kOn, ExchangeChoice::kOff}) {
+    for (const ExchangeChoice factors : {ExchangeChoice::kOn, ExchangeChoice::kOff}) {
+      options_.exchange.overlap = overlap;
+      options_.exchange.factors = factors;
+      EXPECT_LE(difference_from_one_rank(Precision::kFp64), 1e-10);
+    }
+  }
+}
+
+// Each sum of gradients is rounded to 8 bits; twenty steps of at most 0.001 each way stay far below their length.
+TEST_F(DataParallel, ExchangeInBf16StaysNearOneRank) {
+  options_.exchange.type = ExchangeType::kBf16;
+  for (const ExchangeChoice factors : {ExchangeChoice::kOn, ExchangeChoice::kOff}) {
+    options_.exchange.factors = factors;
+    const double difference = difference_from_one_rank(Precision::kFp32);
+    EXPECT_LE(difference, 0.02);
+    if (world_.is_root() && world_.size() > 1) {
+      EXPECT_GT(difference, 1e-6);
+    }
+  }
 }
 
 TEST_F(DataParallel, RanksHoldTheSameWeightsInBf16) {

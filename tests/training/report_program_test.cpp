@@ -1,0 +1,241 @@
+// What pulmo-train leaves and tells, judged by other programs: scikit-learn, curl, a reader of event files.
+#include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "core/support/bytes.h"
+#include "tests/support/prepared_folder.h"
+#include "tests/support/process.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/test_paths.h"
+
+namespace pulmo::training {
+namespace {
+
+namespace fs = std::filesystem;
+using pulmo::testing::Process;
+using pulmo::testing::ProcessResult;
+using pulmo::testing::run_process;
+using ::testing::HasSubstr;
+using Json = nlohmann::json;
+
+class ReportProgramTest : public ::testing::Test {
+ protected:
+  static std::string program() { return pulmo::testing::bin_dir() / "pulmo-train"; }
+
+  fs::path make_data() const {
+    pulmo::testing::make_prepared_folder(root_ / "data", {.size_px = 32, .patients = 20});
+    return root_ / "data";
+  }
+
+  static std::vector<std::string> command(const std::string& name, const fs::path& data, const fs::path& run,
+                                          std::vector<std::string> settings) {
+    std::vector<std::string> argv = {program(), name, "--data", data, "--output", run, "--progress", "none"};
+    for (const char* fixed :
+         {"training.epochs=2", "training.batch_size=8", "compute.threads=1", "evaluation.bootstrap=30"}) {
+      settings.insert(settings.begin(), fixed);
+    }
+    for (const std::string& setting : settings) argv.insert(argv.end(), {"--set", setting});
+    return argv;
+  }
+
+  static std::vector<std::string> on_two_ranks(std::vector<std::string> argv) {
+    const std::vector<std::string> launcher = {"mpirun", "-n", "2"};
+    argv.insert(argv.begin(), launcher.begin(), launcher.end());
+    return argv;
+  }
+
+  static std::vector<std::string> compare_settings() {
+    return {"rows=[majority, svm, proposed_cnn]",
+            "svm.folds=2",
+            "svm.c=[1]",
+            "svm.gamma=[1]",
+            "folds=3",
+            "fold_validation=0.25"};
+  }
+
+  // Every figure of the folder, recomputed by another program.
+  static void expect_agreement(const std::string& mode, const fs::path& folder) {
+    const ProcessResult twin =
+        run_process({pulmo::testing::python(),
+                     pulmo::testing::source_dir() / "tests/golden/training_statistics_twin.py", mode, folder});
+    EXPECT_EQ(twin.exit_code, 0) << folder << "\n" << twin.out << twin.err;
+  }
+
+  static std::size_t count_of(const std::string& text, const std::string& part) {
+    std::size_t count = 0;
+    for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+    return count;
+  }
+
+  static int free_port() {
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    ::close(socket);
+    return ntohs(address.sin_port);
+  }
+
+  pulmo::testing::TempDir root_;
+};
+
+TEST_F(ReportProgramTest, EveryFigureOfAFitAgreesWithScikitLearn) {
+  const auto data = make_data();
+  const ProcessResult fit = run_process(on_two_ranks(command("fit", data, root_ / "run", {})));
+  ASSERT_EQ(fit.exit_code, 0) << fit.err;
+  const Json metrics = Json::parse(read_text_file(root_ / "run/metrics.json"));
+  for (const char* split : {"validation", "test"}) {
+    for (const char* level : {"sample", "group", "patient"}) EXPECT_TRUE(metrics.at(split).contains(level));
+  }
+  expect_agreement("metrics", root_ / "run");
+
+  const ProcessResult judged = run_process({program(), "evaluate", "--bundle", root_ / "run/bundle.pt", "--data", data,
+                                            "--split", "all", "--output", root_ / "judged", "--set", "bootstrap=30"});
+  ASSERT_EQ(judged.exit_code, 0) << judged.err;
+  EXPECT_TRUE(Json::parse(read_text_file(root_ / "judged/metrics.json")).contains("train"));
+  expect_agreement("metrics", root_ / "judged");
+}
+
+TEST_F(ReportProgramTest, FoldsTestEachPatientOnceAndGoOnWhereTheyWere) {
+  const auto data = make_data();
+  const auto argv = on_two_ranks(command("compare", data, root_ / "run", compare_settings()));
+  const ProcessResult first = run_process(argv);
+  ASSERT_EQ(first.exit_code, 0) << first.err;
+  EXPECT_THAT(first.out, HasSubstr("3 patient folds"));
+  expect_agreement("paired", root_ / "run");
+  for (const std::string row : {"majority", "svm", "proposed_cnn"}) {
+    expect_agreement("metrics", root_ / "run" / row);
+    expect_agreement("metrics", root_ / "run/fold-2" / row);
+    EXPECT_TRUE(fs::exists(root_ / "run" / row / "bundle.pt"));
+  }
+  const Json metrics = Json::parse(read_text_file(root_ / "run/proposed_cnn/metrics.json"));
+  EXPECT_EQ(metrics.at("test").at("patient").at("n"), 20);
+  EXPECT_EQ(metrics.at("test").at("sample").at("n"), 80);
+  EXPECT_EQ(metrics.at("folds").size(), 3U);
+  EXPECT_THAT(read_text_file(root_ / "run/comparison.html"), HasSubstr("src=\"data:image/png;base64,"));
+
+  fs::remove(root_ / "run/fold-2/proposed_cnn/metrics.json");
+  const ProcessResult again = run_process(argv);
+  ASSERT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(count_of(again.err, "row taken over"), 8U) << again.err;
+  EXPECT_EQ(again.out, first.out);
+}
+
+TEST_F(ReportProgramTest, TheBundleOfFoldsIsThatOfTheMedianFold) {
+  const auto data = make_data();
+  const ProcessResult run = run_process(command("compare", data, root_ / "run", compare_settings()));
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  const Json folds = Json::parse(read_text_file(root_ / "run/proposed_cnn/metrics.json")).at("folds");
+  std::vector<double> areas;
+  for (const Json& fold : folds) areas.push_back(fold.at("validation_roc_auc"));
+  std::vector<double> sorted = areas;
+  std::sort(sorted.begin(), sorted.end());
+  const auto median = std::find(areas.begin(), areas.end(), sorted[1]) - areas.begin();
+  const auto fold = root_ / ("run/fold-" + std::to_string(median + 1));
+  EXPECT_EQ(read_text_file(root_ / "run/proposed_cnn/bundle.pt"), read_text_file(fold / "proposed_cnn/bundle.pt"));
+}
+
+TEST_F(ReportProgramTest, AnotherFolderIsJudgedOnTheSameTestPatients) {
+  const auto data = make_data();
+  auto argv = command("compare", data, root_ / "run", compare_settings());
+  argv.insert(argv.end(), {"--also", "again=" + data.string()});
+  const ProcessResult run = run_process(argv);
+  ASSERT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_THAT(run.out, HasSubstr("# Comparison of models on again"));
+  // The same samples under another name have the same figures, up to the rounding of their probabilities.
+  for (const std::string row : {"svm", "proposed_cnn"}) {
+    const Json first = Json::parse(read_text_file(root_ / "run" / row / "metrics.json")).at("test");
+    const Json again = Json::parse(read_text_file(root_ / "run/also-again" / row / "metrics.json")).at("test");
+    for (const char* level : {"sample", "group", "patient"}) {
+      EXPECT_EQ(again.at(level).at("n"), first.at(level).at("n"));
+      EXPECT_EQ(again.at(level).at("confusion"), first.at(level).at("confusion"));
+      EXPECT_NEAR(again.at(level).at("brier").get<double>(), first.at(level).at("brier").get<double>(), 1e-5);
+    }
+  }
+  expect_agreement("metrics", root_ / "run/also-again/svm");
+
+  pulmo::testing::make_prepared_folder(root_ / "other", {.size_px = 32, .patients = 20, .classes = {"a", "b"}});
+  argv.back() = "other=" + (root_ / "other").string();
+  const ProcessResult refused = run_process(argv);
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("its classes are not those of"));
+  argv.back() = "nameless";
+  EXPECT_EQ(run_process(argv).exit_code, 2);
+}
+
+TEST_F(ReportProgramTest, RefusesFoldsThatCannotBe) {
+  const auto data = make_data();
+  const ProcessResult one = run_process(command("compare", data, root_ / "run", {"folds=1"}));
+  EXPECT_EQ(one.exit_code, 1);
+  EXPECT_THAT(one.err, HasSubstr("at least 2"));
+  const ProcessResult many = run_process(command("compare", data, root_ / "run", {"folds=21"}));
+  EXPECT_EQ(many.exit_code, 1);
+  EXPECT_THAT(many.err, HasSubstr("20 patients for 21 folds"));
+}
+
+TEST_F(ReportProgramTest, ARunningTrainingCanBeScrapedAndLeavesEventFiles) {
+  const auto data = make_data();
+  const std::string port = std::to_string(free_port());
+  Process process(on_two_ranks(command("fit", data, root_ / "run",
+                                       {"training.epochs=400", "watch.metrics_address=127.0.0.1",
+                                        "watch.metrics_port=" + port, "watch.every_steps=1"})));
+  std::string text;
+  for (int i = 0; i < 600 && text.find("pulmo_training_validation_roc_auc 0.") == std::string::npos &&
+                  text.find("pulmo_training_validation_roc_auc 1") == std::string::npos;
+       ++i) {
+    ASSERT_TRUE(process.running()) << process.err();
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    text = run_process({"curl", "-s", "http://127.0.0.1:" + port + "/metrics"}).out;
+  }
+  EXPECT_THAT(text, HasSubstr("pulmo_training_ranks 2"));
+  EXPECT_THAT(text, HasSubstr("row=\"proposed_cnn\"} 1"));
+  EXPECT_THAT(text, HasSubstr("pulmo_training_epochs 400"));
+  process.signal(SIGUSR1);
+  EXPECT_EQ(process.wait().exit_code, 75);
+
+  std::vector<std::string> reader = {pulmo::testing::python(),
+                                     pulmo::testing::source_dir() / "tests/golden/event_file_reader.py"};
+  for (const auto& entry : fs::directory_iterator(root_ / "run/tensorboard")) reader.push_back(entry.path());
+  const ProcessResult events = run_process(reader);
+  ASSERT_EQ(events.exit_code, 0) << events.err;
+  std::istringstream lines(events.out);
+  std::vector<double> losses;
+  for (std::string line; std::getline(lines, line);) {
+    const Json values = Json::parse(line).value("values", Json::object());
+    if (values.contains("train/loss")) losses.push_back(values.at("train/loss"));
+  }
+  std::istringstream log(read_text_file(root_ / "run/log.jsonl"));
+  std::vector<double> logged;
+  for (std::string line; std::getline(log, line);) logged.push_back(Json::parse(line).at("train").at("loss"));
+  ASSERT_EQ(losses.size(), logged.size());
+  for (std::size_t i = 0; i < losses.size(); ++i) EXPECT_NEAR(losses[i], logged[i], 1e-6);
+}
+
+TEST_F(ReportProgramTest, PlotDrawsTheCurvesOfARun) {
+  const auto data = make_data();
+  ASSERT_EQ(run_process(command("fit", data, root_ / "run", {})).exit_code, 0);
+  const ProcessResult plot = run_process({program(), "plot", root_ / "run"});
+  EXPECT_EQ(plot.exit_code, 0) << plot.err;
+  EXPECT_THAT(read_text_file(root_ / "run/curves.svg"), HasSubstr("<polyline"));
+  ASSERT_EQ(run_process({program(), "plot", root_ / "run", "--output", root_ / "c.svg"}).exit_code, 0);
+  EXPECT_EQ(read_text_file(root_ / "c.svg"), read_text_file(root_ / "run/curves.svg"));
+  const ProcessResult nothing = run_process({program(), "plot", root_ / "nowhere"});
+  EXPECT_EQ(nothing.exit_code, 1);
+  EXPECT_THAT(nothing.err, HasSubstr("log.jsonl"));
+}
+
+}  // namespace
+}  // namespace pulmo::training

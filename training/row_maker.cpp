@@ -1,0 +1,100 @@
+#include "training/row_maker.h"
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "core/model/network.h"
+#include "core/support/error.h"
+#include "core/support/log.h"
+#include "training/run_folder.h"
+
+namespace pulmo::training {
+namespace {
+
+bool is_classical(const std::string& row) {
+  const auto& names = ClassicalRows::names();
+  return std::find(names.begin(), names.end(), row) != names.end();
+}
+
+bool is_network(const std::string& row) {
+  const auto names = network_names();
+  return std::find(names.begin(), names.end(), row) != names.end();
+}
+
+}  // namespace
+
+RowMaker::RowMaker(const CompareJob& job, const PreparedData& data, std::filesystem::path folder,
+                   const Communicator& communicator)
+    : job_(job),
+      data_(data),
+      folder_(std::move(folder)),
+      communicator_(communicator),
+      classical_(job.options, data, at::get_num_threads(), communicator) {}
+
+void RowMaker::check(const CompareOptions& options) {
+  for (const std::string& row : options.rows) {
+    if (is_classical(row) || is_network(row)) continue;
+    std::string known;
+    for (const auto& names : {ClassicalRows::names(), network_names()}) {
+      for (const std::string& name : names) known.append(known.empty() ? "" : ", ").append(name);
+    }
+    throw InvalidInput("configuration", "rows: unknown row '" + row + "'; known: " + known);
+  }
+  if (std::find(options.rows.begin(), options.rows.end(), options.reference) == options.rows.end()) {
+    throw InvalidInput("configuration", "reference: '" + options.reference + "' is not among the rows");
+  }
+  if (options.folds == 1)
+    throw InvalidInput("configuration", "folds: 1 leaves nothing to train on; use 0 or at least 2");
+  for (const std::string& row : options.rows) {
+    if (std::count(options.rows.begin(), options.rows.end(), row) > 1) {
+      throw InvalidInput("configuration", "rows: '" + row + "' stands there twice");
+    }
+  }
+}
+
+FitJob RowMaker::network_job(const std::string& row) const {
+  FitJob job;
+  job.options = job_.options.fit;
+  job.options.model.name = row;
+  job.folder = folder_ / row;
+  job.fresh = job_.fresh;
+  job.progress = job_.progress;
+  job.interrupted = job_.interrupted;
+  job.watch = job_.watch;
+  return job;
+}
+
+std::string RowMaker::identity_of(const std::string& row) const {
+  if (!is_network(row)) return classical_identity(row, job_.options, data_.identity());
+  return run_identity(network_job(row).options, data_.identity());
+}
+
+RowResult RowMaker::make_classical(const std::string& row, const std::string& identity) {
+  const FitOptions& options = job_.options.fit;
+  open_run_folder(folder_ / row, job_.fresh, communicator_);
+  TrainedModel model = classical_.train(row);
+  model.identity = identity;
+  const Judging judging{options.evaluation, options.training.seed, at::get_num_threads(), job_.interrupted};
+  return finish_model(model, data_, folder_ / row, judging, communicator_);
+}
+
+RowResult RowMaker::make(const std::string& row) {
+  const std::string identity = identity_of(row);
+  std::optional<RowResult> done;
+  communicator_.together([&] {
+    if (job_.fresh || !communicator_.is_root()) return;
+    done = read_result(folder_ / row, data_, identity, job_.options.fit.evaluation);
+    if (done) log_info("row taken over from an earlier run", {{"row", row}});
+  });
+  if (communicator_.max(std::uint64_t{done ? 1U : 0U}) != 0) return done ? std::move(*done) : RowResult{};
+  if (job_.interrupted()) {
+    throw Interrupted("stopped by a signal before the row " + row + ": run the same command again to go on");
+  }
+  if (is_network(row)) return fit(network_job(row), data_, communicator_);
+  return make_classical(row, identity);
+}
+
+}  // namespace pulmo::training

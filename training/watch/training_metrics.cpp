@@ -1,0 +1,123 @@
+#include "training/watch/training_metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <cmath>
+
+#include "core/support/version.h"
+
+namespace pulmo::training {
+namespace {
+
+using prometheus::Counter;
+using prometheus::Gauge;
+using prometheus::Registry;
+
+const prometheus::Histogram::BucketBoundaries kStepBuckets{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60};
+
+Gauge& gauge(Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+}
+
+Counter& counter(Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
+}
+
+}  // namespace
+
+struct TrainingMetrics::Impl {
+  std::shared_ptr<Registry> registry = std::make_shared<Registry>();
+  Registry& r = *registry;
+  prometheus::Family<Gauge>& info =
+      prometheus::BuildGauge().Name("pulmo_training_info").Help("1; what is being trained").Register(r);
+  Gauge* current = nullptr;  // of info
+  Gauge& ranks = gauge(r, "pulmo_training_ranks", "MPI ranks of the job");
+  Gauge& epochs = gauge(r, "pulmo_training_epochs", "Epochs the run is to take");
+  Gauge& epoch_now = gauge(r, "pulmo_training_epoch", "Epoch in progress, from 1");
+  Gauge& steps_per_epoch = gauge(r, "pulmo_training_steps_per_epoch", "Steps of one epoch");
+  Gauge& step_now = gauge(r, "pulmo_training_step", "Steps done in the run");
+  Gauge& loss = gauge(r, "pulmo_training_loss", "Mean loss of the last batch");
+  Gauge& learning_rate = gauge(r, "pulmo_training_learning_rate", "Learning rate of the last step");
+  Gauge& train_loss = gauge(r, "pulmo_training_epoch_loss", "Mean training loss of the last epoch");
+  Gauge& train_accuracy = gauge(r, "pulmo_training_epoch_accuracy", "Training accuracy of the last epoch");
+  Gauge& validation_loss = gauge(r, "pulmo_training_validation_loss", "Validation loss after the last epoch");
+  Gauge& validation_accuracy =
+      gauge(r, "pulmo_training_validation_accuracy", "Validation accuracy after the last epoch");
+  Gauge& validation_auc = gauge(r, "pulmo_training_validation_roc_auc", "Validation ROC-AUC after the last epoch");
+  Gauge& best_auc = gauge(r, "pulmo_training_best_validation_roc_auc", "Validation ROC-AUC of the best epoch");
+  Gauge& checkpoint_time = gauge(r, "pulmo_training_last_checkpoint_timestamp_seconds", "When the newest was written");
+  Counter& images = counter(r, "pulmo_training_images_total", "Images trained on, all ranks");
+  Counter& wait = counter(r, "pulmo_training_input_wait_seconds_total", "Time that rank 0 waited for input");
+  Counter& checkpoints = counter(r, "pulmo_training_checkpoints_total", "Checkpoints written");
+  prometheus::Histogram& step_seconds = prometheus::BuildHistogram()
+                                            .Name("pulmo_training_step_duration_seconds")
+                                            .Help("One step, all ranks together")
+                                            .Register(r)
+                                            .Add({}, kStepBuckets);
+};
+
+TrainingMetrics::TrainingMetrics() : impl_(std::make_unique<Impl>()) {
+  prometheus::BuildGauge()
+      .Name("pulmo_build_info")
+      .Help("1; which version is running")
+      .Register(impl_->r)
+      .Add({{"version", std::string(version())}})
+      .Set(1);
+}
+
+TrainingMetrics::~TrainingMetrics() = default;
+
+void TrainingMetrics::begin(const WatchedRun& run) {
+  if (impl_->current != nullptr) impl_->info.Remove(impl_->current);
+  impl_->current = &impl_->info.Add({{"row", run.row}, {"fold", run.fold}});
+  impl_->current->Set(1);
+  impl_->ranks.Set(run.ranks);
+  impl_->epochs.Set(static_cast<double>(run.epochs));
+  impl_->steps_per_epoch.Set(static_cast<double>(run.steps_per_epoch));
+  impl_->epoch_now.Set(static_cast<double>(run.epoch));
+  impl_->step_now.Set(static_cast<double>(run.step));
+  for (Gauge* unknown :
+       {&impl_->loss, &impl_->learning_rate, &impl_->train_loss, &impl_->train_accuracy, &impl_->validation_loss,
+        &impl_->validation_accuracy, &impl_->validation_auc, &impl_->best_auc}) {
+    unknown->Set(NAN);
+  }
+}
+
+void TrainingMetrics::step(const StepRecord& record) {
+  impl_->epoch_now.Set(static_cast<double>(record.epoch));
+  impl_->step_now.Set(static_cast<double>(record.step));
+  impl_->loss.Set(record.loss);
+  impl_->learning_rate.Set(record.learning_rate);
+  impl_->images.Increment(static_cast<double>(record.images));
+  impl_->wait.Increment(record.input_wait_seconds);
+  impl_->step_seconds.Observe(record.seconds);
+}
+
+void TrainingMetrics::epoch(const EpochRecord& record) {
+  impl_->train_loss.Set(record.train_loss);
+  impl_->train_accuracy.Set(record.train_accuracy);
+  impl_->validation_loss.Set(record.validation_loss);
+  impl_->validation_accuracy.Set(record.validation_accuracy);
+  impl_->validation_auc.Set(record.validation_roc_auc);
+  if (record.best) impl_->best_auc.Set(record.validation_roc_auc);
+}
+
+void TrainingMetrics::checkpoint() {
+  impl_->checkpoint_time.SetToCurrentTime();
+  impl_->checkpoints.Increment();
+}
+
+std::string TrainingMetrics::text() const {
+  return prometheus::TextSerializer().Serialize(impl_->registry->Collect());
+}
+
+std::shared_ptr<prometheus::Collectable> TrainingMetrics::collectable() const {
+  return impl_->registry;
+}
+
+}  // namespace pulmo::training
