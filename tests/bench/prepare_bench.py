@@ -9,6 +9,7 @@ Python: Debian's own, which has the packages (/usr/bin/python3).
 import argparse
 import collections
 import datetime
+import multiprocessing
 import os
 import pathlib
 import platform
@@ -81,18 +82,22 @@ def read_samples(folder):
     return samples
 
 
+def count_samples(folder):
+    return len(read_samples(folder))
+
+
 def compare(folders, every_normal):
-    """How alike both pipelines' samples are: they must have done the same work."""
+    """The number of our samples, and how alike both pipelines' are: they must have done the same work."""
     ours, theirs = (read_samples(folders[name]) for name in ("pulmo-prepare", "reference"))
     both = sorted(set(ours) & set(theirs))
     if every_normal and len(both) < 0.99 * max(len(ours), len(theirs)):
-        raise SystemExit(f"not the same samples: {len(ours)} and {len(theirs)}, {len(both)} of them in both")
+        raise RuntimeError(f"not the same samples: {len(ours)} and {len(theirs)}, {len(both)} of them in both")
     if any(ours[key][0] != theirs[key][0] for key in both):
-        raise SystemExit("not the same labels")
+        raise RuntimeError("not the same labels")
     difference = np.mean([np.abs(ours[key][1].astype(float) - theirs[key][1]).mean() / 65535 for key in both])
     dice = np.mean([2 * (ours[key][2] & theirs[key][2]).sum() / (ours[key][2].sum() + theirs[key][2].sum()) for key in both])
     if difference > 1 / 255 or dice < 0.98:
-        raise SystemExit(f"not the same images: mean difference {difference}, mean Dice {dice}")
+        raise RuntimeError(f"not the same images: mean difference {difference}, mean Dice {dice}")
     return len(ours), f"{len(both)} samples in both, mean difference {difference:.1e}, mean Dice {dice:.4f}"
 
 
@@ -105,8 +110,10 @@ def measure(options, workload, folder):
             shutil.rmtree(folders[name], ignore_errors=True)
             runs[name].append(run(commands(options, workload, folders[name])[name]))
     if options.only:
-        return runs, len(read_samples(folders["pulmo-prepare"])), "not compared"
-    return runs, *compare(folders, workload.every_normal)
+        with multiprocessing.Pool(1) as pool:
+            return runs, pool.apply(count_samples, (folders["pulmo-prepare"],)), "not compared"
+    with multiprocessing.Pool(1) as pool:  # what this process holds would count as the next program's peak memory
+        return runs, *pool.apply(compare, (folders, workload.every_normal))
 
 
 def count_slices(path):
