@@ -31,8 +31,7 @@ Counter& counter(Registry& registry, const char* name, const char* help) {
 }  // namespace
 
 struct TrainingMetrics::Impl {
-  std::shared_ptr<Registry> registry = std::make_shared<Registry>();
-  Registry& r = *registry;
+  Registry r;
   prometheus::Family<Gauge>& info =
       prometheus::BuildGauge().Name("pulmo_training_info").Help("1; what is being trained").Register(r);
   Gauge* current = nullptr;  // of info
@@ -113,11 +112,7 @@ void TrainingMetrics::checkpoint() {
 }
 
 std::string TrainingMetrics::text() const {
-  return prometheus::TextSerializer().Serialize(impl_->registry->Collect());
-}
-
-std::shared_ptr<prometheus::Collectable> TrainingMetrics::collectable() const {
-  return impl_->registry;
+  return prometheus::TextSerializer().Serialize(impl_->r.Collect());
 }
 
 }  // namespace pulmo::training

@@ -6,10 +6,6 @@
 
 #include "training/run_log.h"
 
-namespace prometheus {
-class Collectable;
-}
-
 namespace pulmo::training {
 
 /// A run as it begins, or goes on.
@@ -50,7 +46,6 @@ class TrainingMetrics {
 
   /// Prometheus text format 0.0.4.
   std::string text() const;
-  std::shared_ptr<prometheus::Collectable> collectable() const;
 
  private:
   struct Impl;

@@ -1,33 +1,18 @@
 #include "training/watch/watch.h"
 
-#include <prometheus/exposer.h>
-
-#include <exception>
-
 #include "core/support/error.h"
 #include "core/support/log.h"
+#include "training/watch/metrics_listener.h"
 #include "training/watch/pusher.h"
 
 namespace pulmo::training {
-namespace {
-
-std::unique_ptr<prometheus::Exposer> offer(const WatchOptions& options, const TrainingMetrics& metrics) {
-  const std::string place = options.metrics_address + ":" + std::to_string(options.metrics_port);
-  try {
-    auto exposer = std::make_unique<prometheus::Exposer>(place, 1);
-    exposer->RegisterCollectable(metrics.collectable());
-    log_info("metrics offered", {{"address", place}, {"path", "/metrics"}});
-    return exposer;
-  } catch (const std::exception&) {  // civetweb does not say why
-    throw IoError("cannot offer metrics on " + place +
-                  ": is the port taken? Set watch.metrics_port to another one, or 0 for none");
-  }
-}
-
-}  // namespace
 
 Watch::Watch(const WatchOptions& options) : options_(options) {
-  if (options.metrics_port > 0) exposer_ = offer(options, metrics_);
+  if (options.metrics_port > 0) {
+    listener_ = std::make_unique<MetricsListener>(
+        options.metrics_address, static_cast<std::uint16_t>(options.metrics_port), [this] { return metrics_.text(); });
+    log_info("metrics offered", {{"address", options.metrics_address}, {"port", std::to_string(listener_->port())}});
+  }
   if (!options.push_url.empty()) {
     pusher_ = std::make_unique<Pusher>(options.push_url, std::chrono::duration<double>(options.push_seconds),
                                        [this] { return metrics_.text(); });
@@ -37,7 +22,7 @@ Watch::Watch(const WatchOptions& options) : options_(options) {
 Watch::~Watch() = default;
 
 int Watch::port() const {
-  return exposer_ ? exposer_->GetListeningPorts().front() : 0;
+  return listener_ ? listener_->port() : 0;
 }
 
 void Watch::begin(const WatchedRun& run, const std::filesystem::path& folder) {

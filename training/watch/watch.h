@@ -8,12 +8,9 @@
 #include "training/watch/event_file.h"
 #include "training/watch/training_metrics.h"
 
-namespace prometheus {
-class Exposer;
-}
-
 namespace pulmo::training {
 
+class MetricsListener;
 class Pusher;
 
 /// What rank 0 tells about a training while it goes on: TensorBoard event files, Prometheus metrics to be scraped and
@@ -44,7 +41,7 @@ class Watch {
   WatchOptions options_;
   TrainingMetrics metrics_;
   std::optional<EventFile> events_;
-  std::unique_ptr<prometheus::Exposer> exposer_;
+  std::unique_ptr<MetricsListener> listener_;
   std::unique_ptr<Pusher> pusher_;
 };
 

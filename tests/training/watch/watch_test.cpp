@@ -18,6 +18,7 @@
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test_paths.h"
+#include "training/watch/metrics_listener.h"
 #include "training/watch/pusher.h"
 
 namespace pulmo::training {
@@ -66,7 +67,7 @@ void train_a_little(Watch& watch, const fs::path& folder) {
 // name -> type, of the metrics that are ours.
 std::map<std::string, std::string> types_in(const std::string& text) {
   std::map<std::string, std::string> types;
-  const std::regex line("# TYPE (pulmo_\\S+) (\\S+)");
+  const std::regex line("# TYPE (\\S+) (\\S+)");
   for (std::sregex_iterator at(text.begin(), text.end(), line), end; at != end; ++at) types[(*at)[1]] = (*at)[2];
   return types;
 }
@@ -78,7 +79,7 @@ TEST(Watch, ARealScrapeFindsTheTraining) {
   const auto reply = scrape(watch.port());
   ASSERT_EQ(reply.exit_code, 0) << reply.err;
   EXPECT_THAT(reply.out, HasSubstr("200 OK"));
-  EXPECT_THAT(reply.out, HasSubstr("text/plain"));
+  EXPECT_THAT(reply.out, HasSubstr("Content-Type: text/plain; version=0.0.4; charset=utf-8"));
   EXPECT_THAT(reply.out, HasSubstr("pulmo_training_info{fold=\"fold 1 of 5\",row=\"proposed_cnn\"} 1"));
   EXPECT_THAT(reply.out, HasSubstr("pulmo_training_images_total 640"));
   EXPECT_THAT(reply.out, HasSubstr("pulmo_training_loss 0.75"));
@@ -111,6 +112,49 @@ TEST(Watch, RefusesAPortThatIsTakenNamingIt) {
   } catch (const IoError& error) {
     EXPECT_THAT(error.what(), HasSubstr(std::to_string(port)));
   }
+}
+
+class ListenerTest : public ::testing::Test {
+ protected:
+  // What the listener sends to a client that says exactly this.
+  std::string reply_to(const std::string& said) const {
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(listener_.port());
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::send(socket, said.data(), said.size(), MSG_NOSIGNAL), static_cast<ssize_t>(said.size()));
+    std::string reply;
+    char part[1024];
+    for (ssize_t n = 0; (n = ::recv(socket, part, sizeof part, 0)) > 0;)
+      reply.append(part, static_cast<std::size_t>(n));
+    ::close(socket);
+    return reply;
+  }
+
+  MetricsListener listener_{"127.0.0.1", 0, [] { return std::string("x 1\n"); }};
+};
+
+TEST_F(ListenerTest, AnswersOnlyWhatItOffers) {
+  EXPECT_THAT(reply_to("GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n"), HasSubstr("Content-Length: 4\r\n"));
+  EXPECT_THAT(reply_to("GET /metrics?x=1 HTTP/1.0\r\n\r\n"), HasSubstr("\r\n\r\nx 1\n"));
+  EXPECT_THAT(reply_to("GET / HTTP/1.1\r\n\r\n"), HasSubstr("404 Not Found"));
+  EXPECT_THAT(reply_to("POST /metrics HTTP/1.1\r\n\r\n"), HasSubstr("405 Method Not Allowed"));
+  EXPECT_THAT(reply_to("hello\r\n\r\n"), HasSubstr("400 Bad Request"));
+}
+
+TEST_F(ListenerTest, IsNotHeldUpByAClientThatSaysTooMuchOrTooLittle) {
+  EXPECT_THAT(reply_to(std::string(100'000, 'x')), ::testing::AnyOf(HasSubstr("400"), ::testing::IsEmpty()));
+  EXPECT_THAT(reply_to("GET /metr"), HasSubstr("400 Bad Request"));
+  EXPECT_THAT(reply_to("GET /metrics HTTP/1.1\r\n\r\n"), HasSubstr("200 OK"));
+}
+
+TEST_F(ListenerTest, ListensOnIpv6TooAndRefusesWhatIsNoAddress) {
+  const auto nothing = [] { return std::string(); };
+  EXPECT_THROW(MetricsListener("not an address", 0, nothing), IoError);
+  EXPECT_THROW(MetricsListener("127.0.0.1", listener_.port(), nothing), IoError);
+  EXPECT_GT(MetricsListener("::1", 0, nothing).port(), 0);
 }
 
 TEST(Watch, TheDocumentListsTheMetricsThatThereAre) {
