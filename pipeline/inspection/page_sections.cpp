@@ -211,10 +211,14 @@ std::string values_section(const PageContent& content) {
                         "0 lowest, 1 highest slice of the scan"),
       "charts wide");
   if (body.empty()) return "";
+  const bool slices = content.manifest().task == "slice";
+  const std::string hint =
+      slices ? "Classes that differ in brightness, lung share or height alone can be told apart without looking at a "
+               "nodule: these lines should lie close together."
+             : "Nodules of one class may well be brighter than those of another; lines that lie far apart show what a "
+               "model can learn without looking at shape.";
   return section("values", "Values, class by class",
-                 "<p class=\"hint\">Classes that differ in brightness, lung share or height alone can be told apart "
-                 "without looking at a nodule: these lines should lie close together.</p>" +
-                     legend(content.manifest()) + body);
+                 "<p class=\"hint\">" + hint + "</p>" + legend(content.manifest()) + body);
 }
 
 }  // namespace pulmo::pipeline
