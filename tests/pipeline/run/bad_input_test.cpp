@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <ostream>
 #include <set>
 
 #include "core/support/error.h"
@@ -29,6 +30,11 @@ struct BadInput {
   std::set<std::string> reasons;  ///< one of which is counted among the problems
   std::string left_out_of;        ///< the scope that counts it too, if any
 };
+
+/// How GoogleTest shows it.
+void PrintTo(const BadInput& input, std::ostream* out) {
+  *out << input.name;
+}
 
 /// A slice of patient 0 that cuts the malignant nodule: it is certainly used.
 fs::path nodule_slice(const fs::path& archive) {
