@@ -1,6 +1,7 @@
 #include "training/augment.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/support/seed.h"
 
@@ -47,8 +48,61 @@ Transform draw_transform(const AugmentOptions& options, std::uint64_t sample_see
     transform.shift_rows = static_cast<int>(random.below(span)) - options.shift_px;
     transform.shift_columns = static_cast<int>(random.below(span)) - options.shift_px;
   }
+  if (options.scale > 0.0) {
+    const double widest = std::log1p(options.scale);
+    transform.scale = std::exp(random.uniform(-widest, widest));
+  }
+  if (options.intensity > 0.0) {
+    transform.gain = 1.0 + random.uniform(-options.intensity, options.intensity);
+    transform.offset = 0.5 * random.uniform(-options.intensity, options.intensity);
+  }
+  if (options.noise > 0.0) {
+    transform.noise = random.uniform(0.0, options.noise);
+    transform.noise_seed = derive_seed(sample_seed, "noise");
+  }
   return transform;
 }
+
+namespace {
+
+// A coordinate of the scaled picture in the original: pixel centres lie at whole numbers, the middle stays.
+double unscaled(std::int64_t at, std::int64_t length, double scale, int shift) {
+  const double middle = 0.5 * static_cast<double>(length - 1);
+  const double place = middle + (static_cast<double>(at) - middle) / scale + shift;
+  return std::clamp(place, 0.0, static_cast<double>(length - 1));
+}
+
+// Between four neighbours, reached by the steps of `walk`.
+void scale_plane(const std::uint16_t* plane, const PlaneSize& size, const Transform& transform, float* target) {
+  const Walk walk = walk_of(transform, size);
+  for (std::int64_t y = 0; y < size.height; ++y) {
+    const double row = unscaled(y, size.height, transform.scale, transform.shift_rows);
+    const auto top = static_cast<std::int64_t>(row);
+    const std::int64_t down = top + 1 < size.height ? walk.row_step : 0;
+    const double below = row - static_cast<double>(top);
+    for (std::int64_t x = 0; x < size.width; ++x) {
+      const double column = unscaled(x, size.width, transform.scale, transform.shift_columns);
+      const auto left = static_cast<std::int64_t>(column);
+      const std::int64_t across = left + 1 < size.width ? walk.column_step : 0;
+      const double right = column - static_cast<double>(left);
+      const std::uint16_t* at = plane + walk.origin + top * walk.row_step + left * walk.column_step;
+      const double upper = at[0] + right * (static_cast<double>(at[across]) - at[0]);
+      const double lower = at[down] + right * (static_cast<double>(at[down + across]) - at[down]);
+      *target++ = static_cast<float>((upper + below * (lower - upper)) / 65535.0);
+    }
+  }
+}
+
+void change_values(std::span<float> values, const Transform& transform) {
+  Random random(transform.noise_seed);
+  for (float& value : values) {
+    const double noise = transform.noise > 0.0 ? transform.noise * random.normal() : 0.0;
+    if (value == 0.0F) continue;
+    value = static_cast<float>(std::clamp(value * transform.gain + transform.offset + noise, 0.0, 1.0));
+  }
+}
+
+}  // namespace
 
 void transform_to_float(std::span<const std::uint16_t> pixels, const PlaneSize& size, const Transform& transform,
                         std::span<float> out) {
@@ -56,6 +110,11 @@ void transform_to_float(std::span<const std::uint16_t> pixels, const PlaneSize& 
   float* target = out.data();
   for (std::int64_t c = 0; c < size.channels; ++c) {
     const std::uint16_t* plane = pixels.data() + c * size.height * size.width;
+    if (transform.scale != 1.0) {
+      scale_plane(plane, size, transform, target);
+      target += size.height * size.width;
+      continue;
+    }
     for (std::int64_t y = 0; y < size.height; ++y) {
       const std::int64_t row = std::clamp<std::int64_t>(y + transform.shift_rows, 0, size.height - 1);
       const std::uint16_t* line = plane + walk.origin + row * walk.row_step;
@@ -70,6 +129,7 @@ void transform_to_float(std::span<const std::uint16_t> pixels, const PlaneSize& 
       }
     }
   }
+  if (transform.gain != 1.0 || transform.offset != 0.0 || transform.noise > 0.0) change_values(out, transform);
 }
 
 }  // namespace pulmo::training

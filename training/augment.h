@@ -9,17 +9,25 @@ struct AugmentOptions {
   bool flips = false;          ///< left-right and up-down, each with probability 1/2
   bool quarter_turns = false;  ///< 0, 90, 180 or 270 degrees with equal probability; needs square images
   int shift_px = 0;            ///< up to this many pixels in each direction; the edge pixels are repeated
+  double scale = 0.0;          ///< enlarged or shrunk by up to 1 + scale about the centre, bilinearly
+  double intensity = 0.0;      ///< values times 1 +- intensity, plus or minus half of it
+  double noise = 0.0;          ///< Gaussian noise of up to this standard deviation
 
   bool operator==(const AugmentOptions&) const = default;
 };
 
-/// Where the output pixel (row, column) is read from.
+/// Where the output pixel (row, column) is read from, and how its value is changed.
 struct Transform {
   bool transpose = false;
   bool flip_rows = false;
   bool flip_columns = false;
   int shift_rows = 0;
   int shift_columns = 0;
+  double scale = 1.0;  ///< above 1 enlarges
+  double gain = 1.0;
+  double offset = 0.0;
+  double noise = 0.0;  ///< standard deviation
+  std::uint64_t noise_seed = 0;
 
   bool operator==(const Transform&) const = default;
 };
@@ -35,7 +43,8 @@ struct PlaneSize {
   std::int64_t elements() const { return channels * height * width; }
 };
 
-/// Writes value = pixel / 65535 of the transformed (C,H,W) image. A transposing transform needs H = W.
+/// Writes value = pixel / 65535 of the transformed (C,H,W) image. A transposing transform needs H = W. Gain, offset and
+/// noise leave pixels of value 0 alone, as preprocessing sets all outside of the lungs, and results stay in [0, 1].
 void transform_to_float(std::span<const std::uint16_t> pixels, const PlaneSize& size, const Transform& transform,
                         std::span<float> out);
 

@@ -33,6 +33,8 @@ void visit(Visitor& v, TrainingOptions& o) {
   v.seed("seed", o.seed);
   v.choice("precision", o.precision, kPrecisions);
   v.choice("class_weights", o.class_weights, kClassWeights);
+  v.real("focal_gamma", o.focal_gamma, 0.0, 20.0);
+  v.real("gradient_clip", o.gradient_clip, 0.0, 1e9);
   v.integer("early_stopping_epochs", o.early_stopping_epochs, 0, kMany);
 }
 
@@ -57,6 +59,9 @@ void visit(Visitor& v, AugmentOptions& o) {
   v.boolean("flips", o.flips);
   v.boolean("quarter_turns", o.quarter_turns);
   v.integer("shift_px", o.shift_px, 0, 1000);
+  v.real("scale", o.scale, 0.0, 4.0);
+  v.real("intensity", o.intensity, 0.0, 1.0);
+  v.real("noise", o.noise, 0.0, 1.0);
 }
 
 template <typename Visitor>

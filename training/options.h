@@ -53,6 +53,8 @@ struct TrainingOptions {
   std::uint64_t seed = 0;
   Precision precision = Precision::kAuto;
   ClassWeights class_weights = ClassWeights::kNone;
+  double focal_gamma = 0.0;    ///< focal loss (Lin et al. 2017): errors count (1 - p)^gamma; 0: cross-entropy
+  double gradient_clip = 0.0;  ///< longest gradient of a global batch (2-norm over all weights); 0: any
   std::int64_t early_stopping_epochs = 0;  ///< stop after this many epochs without a better validation; 0: never
 };
 

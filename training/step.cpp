@@ -7,6 +7,8 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <cmath>
+
 namespace pulmo::training {
 
 namespace {
@@ -93,8 +95,9 @@ Meter TrainingStep::backward(const Batch& batch, std::int64_t global_size) {
   const torch::Tensor logits =
       parts_.weights.network().forward(images, batch.dropout_seeds).to(class_weights_.scalar_type());
   const torch::Tensor log_probabilities = torch::log_softmax(logits, 1);
-  const torch::Tensor losses =
-      -log_probabilities.gather(1, labels.unsqueeze(1)).squeeze(1) * class_weights_.index_select(0, labels);
+  const torch::Tensor of_label = log_probabilities.gather(1, labels.unsqueeze(1)).squeeze(1);
+  torch::Tensor losses = -of_label * class_weights_.index_select(0, labels);
+  if (parts_.focal_gamma > 0.0) losses = losses * (1.0 - of_label.exp()).clamp_min(0.0).pow(parts_.focal_gamma);
   const torch::Tensor loss = losses.sum();
   (loss / static_cast<double>(global_size)).backward();
   Meter meter;
@@ -119,6 +122,21 @@ void TrainingStep::exchange() {
   for (std::size_t i = 0; i < factored_.size(); ++i) {
     if (factored_[i] != nullptr && parts_.weights.active()[i]) gradients_[i] = product_of(*factored_[i]);
   }
+}
+
+// The sums are the same on every rank, so all shorten alike.
+double TrainingStep::clip(double longest) {
+  if (longest <= 0.0) return 0.0;
+  const torch::NoGradGuard no_gradient;
+  double square = 0.0;
+  for (const torch::Tensor& gradient : gradients_) {
+    if (gradient.defined()) square += std::pow(gradient.norm().item<double>(), 2);
+  }
+  const double norm = std::sqrt(square);
+  for (torch::Tensor& gradient : gradients_) {
+    if (gradient.defined() && norm > longest) gradient.mul_(longest / norm);
+  }
+  return norm;
 }
 
 void TrainingStep::update(double learning_rate) {

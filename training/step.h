@@ -37,6 +37,7 @@ class TrainingStep {
     SampleShape shape;
     std::vector<double> class_weights;                  ///< K
     std::vector<std::shared_ptr<DenseLayer>> factored;  ///< layers whose factors travel instead of their gradients
+    double focal_gamma = 0.0;                           ///< of the focal loss; 0: cross-entropy
   };
   explicit TrainingStep(const Parts& parts);
 
@@ -47,6 +48,9 @@ class TrainingStep {
 
   /// Sums the gradients of backward() over the ranks. Collective.
   void exchange();
+
+  /// Shortens the gradients of exchange() to this 2-norm over all of them; 0 leaves them. Returns the norm before.
+  double clip(double longest);
 
   /// Updates the weights by the gradients of exchange().
   void update(double learning_rate);

@@ -94,7 +94,8 @@ Trainer::Trainer(const TrainerInput& input)
       sync_(make_sync(input)),
       step_({weights_, adam_, *sync_, input.data.manifest.shape, class_weights(input),
              factored_layers(weights_.network(), input.options.exchange.factors, input.options.training.batch_size,
-                             input.communicator.size())}),
+                             input.communicator.size()),
+             input.options.training.focal_gamma}),
       train_cache_(input.data.train, input.options.compute.cache_mib * kMebibyte),
       validation_cache_(input.data.validation, left_for_validation(input)),
       store_(input.folder / "checkpoints", input.options.checkpoint.keep) {
@@ -165,6 +166,7 @@ double Trainer::train_step(const EpochPlan& plan, BatchLoader& loader) {
   std::array<double, 3> sums = {local.loss, local.correct, local.samples};
   input_.communicator.sum(sums);
   check_finite(sums[0], local, *batch);
+  step_.clip(input_.options.training.gradient_clip);
   step_.update(current_rate());
   progress_.meter += {sums[0], sums[1], sums[2]};
   ++progress_.step;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <tuple>
 #include <vector>
@@ -75,6 +76,74 @@ TEST(Augment, QuarterTurnsAloneNeverMirror) {
   std::set<Grey> seen;
   for (std::uint64_t seed = 0; seed < 200; ++seed) seen.insert(apply(draw_transform({.quarter_turns = true}, seed)));
   EXPECT_EQ(seen, rotations);
+}
+
+std::vector<float> values_of(const Grey& pixels, const PlaneSize& size, const Transform& transform) {
+  std::vector<float> out(pixels.size());
+  transform_to_float(pixels, size, transform, out);
+  return out;
+}
+
+TEST(Augment, EnlargingSpreadsTheMiddle) {
+  // One row of five, twice as large: places 1, 1.5, 2, 2.5, 3 of the original.
+  const Grey line = {0, 10000, 30000, 50000, 60000};
+  EXPECT_EQ(apply(line, {1, 1, 5}, {.scale = 2.0}), (Grey{10000, 20000, 30000, 40000, 50000}));
+}
+
+TEST(Augment, ShrinkingRepeatsTheEdge) {
+  const Grey line = {10000, 20000, 30000, 40000, 60000};
+  EXPECT_EQ(apply(line, {1, 1, 5}, {.scale = 0.5}), (Grey{10000, 10000, 30000, 60000, 60000}));
+}
+
+TEST(Augment, ScalesWhatItTurns) {
+  const Transform plain{.scale = 1.7};
+  Transform turned = plain;
+  turned.transpose = true;
+  Grey tall(16), wide(16);
+  for (std::size_t y = 0; y < 4; ++y) {
+    for (std::size_t x = 0; x < 4; ++x) {
+      tall[4 * y + x] = static_cast<std::uint16_t>(4000 * y + 300 * x * x);
+      wide[4 * x + y] = tall[4 * y + x];
+    }
+  }
+  EXPECT_EQ(apply(tall, {1, 4, 4}, turned), apply(wide, {1, 4, 4}, plain));
+}
+
+TEST(Augment, ChangesOfIntensityKeepWhatIsMaskedAndTheUnitInterval) {
+  const Transform transform{.gain = 1.5, .offset = 0.1};
+  const std::vector<float> values = values_of({0, 13107, 65535}, {1, 1, 3}, transform);
+  EXPECT_EQ(values[0], 0.0F);
+  EXPECT_NEAR(values[1], 0.2 * 1.5 + 0.1, 1e-6);
+  EXPECT_EQ(values[2], 1.0F);
+}
+
+TEST(Augment, NoiseHasItsDeviationAndRepeatsBySeed) {
+  const Transform transform{.noise = 0.05, .noise_seed = 7};
+  const Grey grey(10000, 32768);
+  const std::vector<float> values = values_of(grey, {1, 100, 100}, transform);
+  double sum = 0.0, squares = 0.0;
+  for (const float value : values) {
+    sum += value;
+    squares += (value - 0.5) * (value - 0.5);
+  }
+  EXPECT_NEAR(sum / 10000.0, 0.5, 0.002);
+  EXPECT_NEAR(std::sqrt(squares / 10000.0), 0.05, 0.002);
+  EXPECT_EQ(values, values_of(grey, {1, 100, 100}, transform));
+}
+
+TEST(Augment, DrawsStayInTheirRanges) {
+  double largest = 0.0, smallest = 10.0, brightest = 0.0, noisiest = 0.0;
+  for (std::uint64_t seed = 0; seed < 500; ++seed) {
+    const Transform drawn = draw_transform({.scale = 0.25, .intensity = 0.2, .noise = 0.03}, seed);
+    largest = std::max(largest, drawn.scale);
+    smallest = std::min(smallest, drawn.scale);
+    brightest = std::max({brightest, std::abs(drawn.gain - 1.0), 2.0 * std::abs(drawn.offset)});
+    noisiest = std::max(noisiest, drawn.noise);
+  }
+  EXPECT_TRUE(largest > 1.2 && largest <= 1.25) << largest;
+  EXPECT_TRUE(smallest < 1.0 / 1.2 && smallest >= 0.8) << smallest;
+  EXPECT_TRUE(brightest > 0.19 && brightest <= 0.2) << brightest;
+  EXPECT_TRUE(noisiest > 0.028 && noisiest <= 0.03) << noisiest;
 }
 
 TEST(Augment, ShiftsStayInTheirRangeAndReachItsEnds) {

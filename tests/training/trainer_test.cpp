@@ -162,5 +162,43 @@ TEST_F(TrainerTest, ClassWeightsScaleTheLossOfTheirClass) {
   EXPECT_NEAR(loss(3.0, 0.5), 3.0 * loss(1.0, 0.0) + 0.5 * loss(0.0, 1.0), 1e-12);
 }
 
+// gamma 1 and one sample: the loss is (1 - p) times the cross-entropy, -log p.
+TEST_F(TrainerTest, FocalLossCountsWhatIsWrong) {
+  const TrainerInput input = run_.input(options_, Precision::kFp64, run_.folder("step"), alone_);
+  Weights weights(make_network(input.network), Precision::kFp64);
+  Adam adam(weights, options_.adam);
+  const auto sync = make_local_sync();
+  ImageCache cache(run_.data().train, 0);
+  const auto loss = [&](double gamma) {
+    TrainingStep step({weights, adam, *sync, run_.data().manifest.shape, {1.0, 1.0}, {}, gamma});
+    BatchLoader loader(cache, run_.data().train, {{0}}, {});
+    return step.backward(*loader.next(), 1).loss;
+  };
+  const double plain = loss(0.0);
+  EXPECT_NEAR(loss(1.0), (1.0 - std::exp(-plain)) * plain, 1e-12);
+  EXPECT_NEAR(loss(2.5), std::pow(1.0 - std::exp(-plain), 2.5) * plain, 1e-12);
+}
+
+TEST_F(TrainerTest, ClippingShortensTheGradientAndKeepsItsDirection) {
+  const TrainerInput input = run_.input(options_, Precision::kFp64, run_.folder("step"), alone_);
+  Weights weights(make_network(input.network), Precision::kFp64);
+  Adam adam(weights, options_.adam);
+  const auto sync = make_local_sync();
+  ImageCache cache(run_.data().train, 0);
+  TrainingStep step({weights, adam, *sync, run_.data().manifest.shape, {1.0, 1.0}, {}});
+  const auto norm_after = [&](double longest) {
+    BatchLoader loader(cache, run_.data().train, {{0, 1, 2, 3}}, {});
+    step.backward(*loader.next(), 4);
+    step.exchange();
+    step.clip(longest);
+    return step.clip(1e300);  // tells the norm, and leaves the gradients
+  };
+  const double whole = norm_after(1e300);
+  EXPECT_GT(whole, 0.0);
+  EXPECT_NEAR(norm_after(0.5 * whole), 0.5 * whole, 1e-12);
+  EXPECT_NEAR(norm_after(2.0 * whole), whole, 1e-12);
+  EXPECT_NEAR(norm_after(0.0), whole, 1e-12);
+}
+
 }  // namespace
 }  // namespace pulmo::training

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "training/evaluation/comparison_page.h"
+#include "training/evaluation/fold_pool.h"
 #include "training/evaluation/plots.h"
 #include "training/evaluation/table.h"
 #include "training/progress_line.h"
@@ -18,10 +19,19 @@ std::string cell_html(const std::string& cell) {
   return escape_html(cell.substr(0, bracket)) + "<small>" + escape_html(cell.substr(bracket + 1)) + "</small>";
 }
 
-std::string number_card(const std::string& name, double value, const Interval& interval) {
-  const bool known = !std::isnan(interval.low);
-  return "<div class=\"card\"><span>" + name + "</span><b>" + figure(value) + "</b><span>" +
-         (known ? "95 % interval " + figure(interval.low) + " to " + figure(interval.high) : "") + "</span></div>\n";
+// One figure of a row at group level, large, with what is known of its certainty.
+std::string number_card(const ComparedRow& row, Metric metric, const std::string& name) {
+  const LevelReport& level = row.test_report().at(Level::kGroup);
+  const Interval& interval = level.intervals[static_cast<std::size_t>(metric)];
+  std::string html = "<div class=\"card\"><span>" + name + "</span><b>" + figure(level.metrics[metric]) + "</b>";
+  if (!std::isnan(interval.low)) {
+    html += "<span>95 % interval " + figure(interval.low) + " to " + figure(interval.high) + "</span>";
+  }
+  if (!row.folds.empty()) {
+    const Spread spread = fold_spread(row.folds, Level::kGroup, metric);
+    html += "<span>folds " + figure(spread.mean) + " ± " + figure(spread.deviation) + "</span>";
+  }
+  return html + "</div>\n";
 }
 
 std::string percent(double share) {
@@ -72,13 +82,13 @@ int reference_index(const Comparison& comparison) {
 std::string summary_section(const Comparison& comparison) {
   const int at = reference_index(comparison);
   if (at < 0) return "";
-  const LevelReport& level = comparison.rows[static_cast<std::size_t>(at)].test_report().at(Level::kGroup);
+  const ComparedRow& reference = comparison.rows[static_cast<std::size_t>(at)];
   std::string html = "<section>\n<h2>" + escape_html(row_title(comparison.reference)) +
                      " by nodule or series</h2>\n<div class=\"glance\"><div class=\"figures\">\n";
   for (const auto& [metric, name] :
        {std::pair{Metric::kRocAuc, "ROC-AUC"}, std::pair{Metric::kAccuracy, "Accuracy"},
         std::pair{Metric::kRecall, "Recall"}, std::pair{Metric::kSpecificity, "Specificity"}}) {
-    html += number_card(name, level.metrics[metric], level.intervals[static_cast<std::size_t>(metric)]);
+    html += number_card(reference, metric, name);
   }
   std::vector<IntervalLine> lines;
   for (const ComparedRow& row : comparison.rows) {
@@ -150,7 +160,14 @@ std::string notes_section(const Comparison& comparison) {
     html.append("<li>").append(escape_html(note)).append("</li>\n");
   }
   html.append("<li>Dots on the curves are the operating points; in the calibration plot their size is the share of ");
-  html.append("predictions in the bin.</li>\n<li>Data digest: <code>").append(escape_html(comparison.data_digest));
+  html.append("predictions in the bin.</li>\n");
+  if (fold_count(comparison) > 0) {
+    html +=
+        "<li>Each fold has its own operating threshold, so the pooled operating points need not lie on the pooled "
+        "curves. A pooled area compares probabilities of different models and is the stricter figure; mean and "
+        "deviation of the folds' own stand beside it.</li>\n";
+  }
+  html.append("<li>Data digest: <code>").append(escape_html(comparison.data_digest));
   html.append("</code></li>\n<li>Command: <code>").append(escape_html(comparison.command_line));
   return html.append("</code></li>\n</ul></div>\n</section>\n");
 }
