@@ -32,6 +32,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", type=pathlib.Path, required=True)
     parser.add_argument("--patients", type=int, default=48, help="of the phantom archive, about 43 slices each")
+    parser.add_argument("--slices", type=int, default=0, help="of each phantom patient; 0: as the scanner spaces them")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--data", type=pathlib.Path, help="folder with lidc-idri-0001.zip and lidc-xml.zip")
@@ -41,10 +42,10 @@ def parse_arguments():
 
 
 def workloads(options):
-    archive = options.work / f"phantom-{options.patients}"
+    archive = options.work / f"phantom-{options.patients}-{options.slices}"
     if not (archive / "truth.csv").exists():
-        subprocess.run([options.program, "phantom", "--patients", str(options.patients), "--output", archive], check=True,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run([options.program, "phantom", "--patients", str(options.patients), "--slices", str(options.slices),
+                        "--output", archive], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     images, annotations = archive / "images", archive / "annotations"
     yield Workload("phantom, every normal slice", images, annotations, True)
     yield Workload("phantom, matched normal slices", images, annotations, False)
