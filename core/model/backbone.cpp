@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <array>
-#include <regex>
+#include <cstdio>
 
 #include "core/model/weights_formats.h"
 #include "core/support/error.h"
@@ -35,15 +35,19 @@ Normalisation torchvision_normalisation() {
 
 // The order of the colours does not matter to grey pictures; the means are in the order of the channels.
 Normalisation noted_normalisation(const std::string& note, const std::string& file) {
-  static const std::regex kForm(R"((BGR|RGB), 0\.\.255 minus \(([0-9.]+), ([0-9.]+), ([0-9.]+)\))");
-  std::smatch match;
-  if (!std::regex_match(note, match, kForm)) {
+  std::array<char, 4> order{};
+  std::array<double, kColours> means{};
+  int end = 0;
+  const int read = std::sscanf(note.c_str(), "%3[BGR], 0..255 minus (%lf, %lf, %lf)%n", order.data(), &means[0],
+                               &means[1], &means[2], &end);
+  const std::string colours(order.data());
+  if (read != 4 || static_cast<std::size_t>(end) != note.size() || (colours != "BGR" && colours != "RGB")) {
     refuse_weights(file, "its input note \"" + note + "\" is not understood; known is \"BGR, 0..255 minus (B, G, R)\"");
   }
   Normalisation result;
   for (std::size_t c = 0; c < kColours; ++c) {
     result.scale[c] = 255.0;
-    result.shift[c] = -std::stod(match[c + 2]);
+    result.shift[c] = -means[c];
   }
   return result;
 }
@@ -111,7 +115,12 @@ bool has_backbone(const Network& network) {
 }
 
 std::string torchvision_name(const std::string& parameter) {
-  return std::regex_replace(parameter, std::regex("_([0-9]+)\\."), ".$1.");
+  std::string name = parameter;
+  for (std::size_t at = name.find('_'); at != std::string::npos; at = name.find('_', at + 1)) {
+    const std::size_t end = name.find_first_not_of("0123456789", at + 1);
+    if (end != std::string::npos && end > at + 1 && name[end] == '.') name[at] = '.';
+  }
+  return name;
 }
 
 void load_backbone(Network& network, const std::filesystem::path& file) {
