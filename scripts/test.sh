@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs, builds and runs every test.
 #   scripts/test.sh [--preset release] [--require-real-data] [--fuzz SECONDS] [-- ctest options]
-# --fuzz runs the fuzzers (scripts/fuzz.sh) after the tests, each for so many seconds.
+# --fuzz runs the fuzzers (scripts/fuzz.sh) before the tests, each for so many seconds.
 # Examples: scripts/test.sh -- -L unit      scripts/test.sh --preset asan -- -L 'unit|data' -E mpi
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -29,5 +29,5 @@ scripts/setup.sh
 jobs=$(nproc)
 cmake --preset "$preset" >/dev/null
 cmake --build --preset "$preset" --parallel "$jobs"
-ctest --preset "$preset" --parallel "$jobs" --no-tests=error "$@"
 if ((fuzz_seconds > 0)); then scripts/fuzz.sh "$fuzz_seconds"; fi
+ctest --preset "$preset" --parallel "$jobs" --no-tests=error "$@"
