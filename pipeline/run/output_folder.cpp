@@ -6,7 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
-#include <regex>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,11 +20,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// "train-00000.h5", or what a killed run left of writing it: "train-00000.h5.tmp-...".
+bool is_shard(std::string_view name) {
+  for (const std::string_view split : {"train-", "validation-", "test-"}) {
+    if (!name.starts_with(split)) continue;
+    const std::size_t digits_end = name.find_first_not_of("0123456789", split.size());
+    if (digits_end == std::string_view::npos || digits_end == split.size()) return false;
+    const std::string_view ending = name.substr(digits_end);
+    return ending == ".h5" || ending.starts_with(".h5.tmp-");
+  }
+  return false;
+}
+
 std::vector<fs::path> shards_in(const fs::path& directory) {
-  static const std::regex kShard(R"((train|validation|test)-\d+\.h5(\.tmp-.*)?)");
   std::vector<fs::path> shards;
   for (const auto& item : fs::directory_iterator(directory)) {
-    if (std::regex_match(item.path().filename().string(), kShard)) shards.push_back(item.path());
+    if (is_shard(item.path().filename().string())) shards.push_back(item.path());
   }
   return shards;
 }
