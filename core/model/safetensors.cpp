@@ -64,7 +64,7 @@ Entry read_entry(const json& value, const std::string& name, std::uint64_t data_
 
 torch::Tensor tensor_of(const Entry& entry, ByteView data) {
   torch::Tensor tensor = torch::empty(entry.shape, torch::TensorOptions(entry.dtype));
-  std::memcpy(tensor.data_ptr(), data.data() + entry.begin, entry.end - entry.begin);
+  if (entry.end > entry.begin) std::memcpy(tensor.data_ptr(), data.data() + entry.begin, entry.end - entry.begin);
   return tensor;
 }
 
