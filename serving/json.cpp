@@ -1,11 +1,10 @@
 #include "serving/json.h"
 
-#include <openssl/evp.h>
-
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/image/slice.h"
+#include "core/support/html.h"
 #include "core/support/version.h"
 
 namespace pulmo::serving {
@@ -19,15 +18,6 @@ std::string text_of(const Json& document) {
 
 double milliseconds(double seconds) {
   return std::round(seconds * 1e6) / 1e3;  // to the microsecond
-}
-
-std::string base64(const Bytes& bytes) {
-  std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int length =
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
-  text.resize(static_cast<std::size_t>(length));
-  return text;
 }
 
 Json result_of(const Prediction& prediction, const BundleMetadata& metadata) {

@@ -7,7 +7,8 @@
 #include <numeric>
 #include <set>
 
-#include "pipeline/inspection/html.h"
+#include "core/support/html.h"
+#include "pipeline/inspection/grouped.h"
 
 namespace pulmo::pipeline {
 namespace {
@@ -42,7 +43,7 @@ std::string attribute(const char* name, double value) {
 }
 
 std::string label(double x, double y, const char* anchor, const std::string& text) {
-  return "<text" + attribute("x", x) + attribute("y", y) + " text-anchor=\"" + anchor + "\">" + escaped(text) +
+  return "<text" + attribute("x", x) + attribute("y", y) + " text-anchor=\"" + anchor + "\">" + escape_html(text) +
          "</text>";
 }
 
@@ -57,12 +58,12 @@ std::string rectangle(double x, double y, double width, double height, const std
 }
 
 std::string titled(const std::string& rectangle_text, const std::string& title) {
-  return rectangle_text + "><title>" + escaped(title) + "</title></rect>";
+  return rectangle_text + "><title>" + escape_html(title) + "</title></rect>";
 }
 
 std::string svg(const ChartText& text, const std::string& words, double height, const std::string& content) {
   return "<svg viewBox=\"0 0 " + coordinate(kWidth) + " " + coordinate(height) + "\" role=\"img\" aria-label=\"" +
-         escaped(text.title + ". " + words) + "\">" + content + "</svg>";
+         escape_html(text.title + ". " + words) + "\">" + content + "</svg>";
 }
 
 /// 1, 2 or 5 times a power of ten, so that about `wanted` steps make `range`.
@@ -171,9 +172,9 @@ std::string vertical_axis(const Bars& bars, const ChartText& text, double step, 
   }
   const double middle = kTop + 0.5 * kPlotHeight;
   out += "<text class=\"name\" text-anchor=\"middle\" transform=\"translate(11 " + coordinate(middle) +
-         ") rotate(-90)\">" + escaped(text.y_label) + "</text>";
+         ") rotate(-90)\">" + escape_html(text.y_label) + "</text>";
   return out + "<text class=\"name\" text-anchor=\"middle\"" + attribute("x", kLeft + 0.5 * kPlotWidth) +
-         attribute("y", kHeight - 6.0) + ">" + escaped(text.x_label) + "</text>";
+         attribute("y", kHeight - 6.0) + ">" + escape_html(text.x_label) + "</text>";
 }
 
 std::string value_labels(const Bars& bars) {

@@ -6,8 +6,9 @@
 #include "core/support/atomic_file.h"
 #include "core/support/bytes.h"
 #include "core/support/error.h"
+#include "core/support/html.h"
 #include "core/support/version.h"
-#include "pipeline/inspection/html.h"
+#include "pipeline/inspection/grouped.h"
 #include "pipeline/inspection/page_sections.h"
 
 namespace pulmo::pipeline {
@@ -32,7 +33,7 @@ std::set<std::string> patients_of(const std::filesystem::path& directory, const 
 }
 
 std::string card(const std::string& number, const std::string& what) {
-  return "<li><b>" + escaped(number) + "</b><span>" + escaped(what) + "</span></li>";
+  return "<li><b>" + escape_html(number) + "</b><span>" + escape_html(what) + "</span></li>";
 }
 
 std::int64_t sum_of(const std::vector<CountedReason>& reasons) {
@@ -76,18 +77,18 @@ std::string masks_words(const PreparedData& data) {
 
 std::string head(const PageContent& content) {
   const Manifest& manifest = content.manifest();
-  std::string out =
-      "<header><p class=\"kicker\">pulmo &middot; collection report</p><h1>" + escaped(title_of(manifest)) + "</h1>";
+  std::string out = "<header><p class=\"kicker\">pulmo &middot; collection report</p><h1>" +
+                    escape_html(title_of(manifest)) + "</h1>";
   out += "<p class=\"lead\">Prepared from " +
          std::string(manifest.source == "lidc" ? "CT series with radiologists&#39; readings" : "listed pictures") +
-         "; each sample " + escaped(shape_text(manifest.shape)) + ", " + escaped(masks_words(content.summary.data)) +
-         ".</p></header>";
+         "; each sample " + escape_html(shape_text(manifest.shape)) + ", " +
+         escape_html(masks_words(content.summary.data)) + ".</p></header>";
   if (manifest.phantom) {
     out +=
         "<p class=\"phantom\"><strong>Synthetic phantom</strong> Computed, not scanned: nothing made from it says "
         "anything about patients.</p>";
   }
-  return out + "<p class=\"notice\">" + escaped(kNotice) + "</p>" + cards(content);
+  return out + "<p class=\"notice\">" + escape_html(kNotice) + "</p>" + cards(content);
 }
 
 struct Part {
@@ -108,7 +109,7 @@ std::string navigation(const std::vector<Part>& parts) {
 
 std::string section(const std::string& id, const std::string& heading, const std::string& body) {
   if (body.empty()) return "";
-  return "<section id=\"" + id + "\"><h2>" + escaped(heading) + "</h2>\n" + body + "</section>\n";
+  return "<section id=\"" + id + "\"><h2>" + escape_html(heading) + "</h2>\n" + body + "</section>\n";
 }
 
 std::string collection_page(const std::filesystem::path& directory) {
@@ -124,11 +125,11 @@ std::string collection_page(const std::filesystem::path& directory) {
       "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
       "img-src data:\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<meta name=\"color-scheme\" content=\"light dark\">\n<title>" +
-      escaped(title_of(content.manifest())) + " - pulmo collection report</title>\n<style>" + page_style() +
+      escape_html(title_of(content.manifest())) + " - pulmo collection report</title>\n<style>" + page_style() +
       "</style></head>\n<body><main>\n" + head(content) + "\n" + navigation(parts) + "\n";
   for (const Part& part : parts) page += part.html;
-  return page + "<footer>Made by pulmo-prepare " + escaped(version()) + " from data " +
-         escaped(content.manifest().data_digest().substr(0, 12)) + ". " + escaped(kNotice) +
+  return page + "<footer>Made by pulmo-prepare " + escape_html(version()) + " from data " +
+         escape_html(content.manifest().data_digest().substr(0, 12)) + ". " + escape_html(kNotice) +
          "</footer>\n</main></body></html>\n";
 }
 

@@ -2,7 +2,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "pipeline/inspection/html.h"
+#include "core/support/html.h"
+#include "pipeline/inspection/grouped.h"
 #include "pipeline/inspection/page_sections.h"
 #include "pipeline/inspection/reasons.h"
 
@@ -23,7 +24,7 @@ std::string examples_of(const CountedReason& entry, const std::set<std::string>&
   if (entry.examples.empty()) return "";
   std::string out = "<details><summary>examples</summary><ul>";
   for (std::size_t i = 0; i < std::min(entry.examples.size(), kExamplesShown); ++i) {
-    out += "<li>" + escaped(without_patients(entry.examples[i], patients)) + "</li>";
+    out += "<li>" + escape_html(without_patients(entry.examples[i], patients)) + "</li>";
   }
   return out + "</ul></details>";
 }
@@ -36,9 +37,9 @@ std::string reasons_table(const std::vector<CountedReason>& reasons, const std::
   for (const CountedReason& entry : reasons) {
     const double share =
         100.0 * static_cast<double>(std::max<std::int64_t>(0, entry.count)) / static_cast<double>(most);
-    out += "<li><b>" + grouped(entry.count) + "</b><div><code>" + escaped(entry.reason) +
-           "</code><i style=\"width:" + plain_number(share) + "%\"></i><p>" + escaped(explain_reason(entry.reason)) +
-           "</p>" + examples_of(entry, patients) + "</div></li>\n";
+    out += "<li><b>" + grouped(entry.count) + "</b><div><code>" + escape_html(entry.reason) +
+           "</code><i style=\"width:" + plain_number(share) + "%\"></i><p>" +
+           escape_html(explain_reason(entry.reason)) + "</p>" + examples_of(entry, patients) + "</div></li>\n";
   }
   return out + "</ol>";
 }
@@ -46,13 +47,13 @@ std::string reasons_table(const std::vector<CountedReason>& reasons, const std::
 std::string pairs_list(const Pairs& pairs) {
   std::string out = "<dl>";
   for (const auto& [key, value] : pairs) {
-    out += "<div><dt>" + escaped(key) + "</dt><dd>" + escaped(value.empty() ? "-" : value) + "</dd></div>";
+    out += "<div><dt>" + escape_html(key) + "</dt><dd>" + escape_html(value.empty() ? "-" : value) + "</dd></div>";
   }
   return out + "</dl>";
 }
 
 std::string panel(const std::string& heading, const std::string& body) {
-  return "<div class=\"panel\"><h3>" + escaped(heading) + "</h3>" + body + "</div>\n";
+  return "<div class=\"panel\"><h3>" + escape_html(heading) + "</h3>" + body + "</div>\n";
 }
 
 Pairs spec_pairs(const PreprocessSpec& spec) {
@@ -74,8 +75,8 @@ std::string shard_list(const Manifest& manifest) {
   std::string out = "<details><summary>SHA-256 of each shard</summary><div class=\"scroll\"><table><tbody>";
   for (const Split which : kSplits) {
     for (const ManifestShard& shard : manifest.split(which).shards) {
-      out += "<tr><th scope=\"row\">" + escaped(shard.file) + "</th><td class=\"number\">" + grouped(shard.samples) +
-             "</td><td><code>" + escaped(shard.sha256) + "</code></td></tr>";
+      out += "<tr><th scope=\"row\">" + escape_html(shard.file) + "</th><td class=\"number\">" +
+             grouped(shard.samples) + "</td><td><code>" + escape_html(shard.sha256) + "</code></td></tr>";
     }
   }
   return out + "</tbody></table></div></details>";

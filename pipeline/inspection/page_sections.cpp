@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
+#include "core/support/html.h"
 #include "pipeline/inspection/chart.h"
-#include "pipeline/inspection/html.h"
+#include "pipeline/inspection/grouped.h"
 #include "pipeline/inspection/measures.h"
 #include "pipeline/inspection/montage.h"
 
@@ -17,14 +18,14 @@ constexpr std::size_t kScannersShown = 12;
 
 std::string figure(const std::string& title, const std::string& words, const std::string& picture) {
   if (picture.empty()) return "";
-  return "<figure class=\"chart\"><figcaption><h3>" + escaped(title) + "</h3><p>" + escaped(words) +
+  return "<figure class=\"chart\"><figcaption><h3>" + escape_html(title) + "</h3><p>" + escape_html(words) +
          "</p></figcaption>" + picture + "</figure>\n";
 }
 
 std::string legend(const Manifest& manifest) {
   std::string out = "<ul class=\"legend\">";
   for (const std::string& name : manifest.class_names) {
-    out += "<li><i class=\"swatch " + colour_of(manifest, name) + "\"></i>" + escaped(name) + "</li>";
+    out += "<li><i class=\"swatch " + colour_of(manifest, name) + "\"></i>" + escape_html(name) + "</li>";
   }
   return out + "</ul>";
 }
@@ -44,7 +45,7 @@ std::string split_table(const PageContent& content) {
   const auto& names = content.manifest().class_names;
   const std::string groups = groups_word(content.manifest());
   std::string out = "<div class=\"scroll\"><table><thead><tr><th scope=\"col\">part</th>";
-  for (const std::string& name : names) out += "<th scope=\"col\" class=\"number\">" + escaped(name) + "</th>";
+  for (const std::string& name : names) out += "<th scope=\"col\" class=\"number\">" + escape_html(name) + "</th>";
   out += "<th scope=\"col\" class=\"number\">all</th></tr></thead><tbody>";
   for (const SplitSummary& split : content.summary.splits) {
     out += std::string(split.name == "total" ? "<tr class=\"total\">" : "<tr>") + "<th scope=\"row\">" + split.name +
@@ -118,7 +119,7 @@ std::string scanner_list(const PageContent& content) {
       continue;
     }
     const double share = 100.0 * static_cast<double>(sorted[i].second) / static_cast<double>(sorted.front().second);
-    out += "<li><span>" + escaped(sorted[i].first) + "</span><b>" + grouped(sorted[i].second) +
+    out += "<li><span>" + escape_html(sorted[i].first) + "</span><b>" + grouped(sorted[i].second) +
            "</b><i style=\"width:" + plain_number(share) + "%\"></i></li>";
   }
   if (others > 0) {
@@ -180,10 +181,10 @@ std::string pictures_section(const PageContent& content) {
     if (total == 0) continue;
     const std::string words = std::to_string(std::min<std::int64_t>(kPageSamples, total)) + " of " + grouped(total) +
                               " " + samples_word(content.manifest()) + " of class " + name;
-    body += "<figure class=\"montage\"><figcaption><h3>" + escaped(name) + "</h3><p>" + escaped(words) +
+    body += "<figure class=\"montage\"><figcaption><h3>" + escape_html(name) + "</h3><p>" + escape_html(words) +
             ", of as many patients as possible, as they are stored</p></figcaption><div class=\"scroll\"><img alt=\"" +
-            escaped(words) + "\" src=\"data:image/png;base64," +
-            base64(class_montage_png(data, static_cast<std::uint8_t>(k), options)) + "\"></div></figure>\n";
+            escape_html(words) + "\" src=\"data:image/png;base64," +
+            base64(as_bytes(class_montage_png(data, static_cast<std::uint8_t>(k), options))) + "\"></div></figure>\n";
   }
   return section("pictures", "What the samples look like", body);
 }

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "core/support/html.h"
+
 namespace pulmo::training {
 namespace {
 
@@ -26,21 +28,6 @@ std::string segment(double x1, double y1, double x2, double y2, const std::strin
 }
 
 }  // namespace
-
-std::string escape_html(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
-    }
-  }
-  return out;
-}
 
 std::string svg_number(double value) {
   char text[32];

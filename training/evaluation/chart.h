@@ -5,9 +5,6 @@
 
 namespace pulmo::training {
 
-/// `&`, `<`, `>`, `"` and `'` as entities.
-std::string escape_html(const std::string& text);
-
 /// A number of an SVG attribute: two decimals.
 std::string svg_number(double value);
 

@@ -1,3 +1,4 @@
+#include "core/support/html.h"
 #include "core/support/version.h"
 #include "training/evaluation/chart.h"
 #include "training/evaluation/comparison_page.h"

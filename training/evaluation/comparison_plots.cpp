@@ -2,6 +2,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/support/html.h"
 #include "training/evaluation/comparison_page.h"
 #include "training/evaluation/curves.h"
 #include "training/evaluation/plots.h"

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "core/support/html.h"
 #include "training/evaluation/comparison_page.h"
 #include "training/evaluation/fold_pool.h"
 #include "training/evaluation/plots.h"

@@ -6,19 +6,9 @@
 #include <stdexcept>
 #include <vector>
 
-namespace pulmo::training {
+#include "core/support/html.h"
 
-std::string base64(std::span<const std::uint8_t> bytes) {
-  constexpr const char* kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
-    std::uint32_t block = 0;
-    for (std::size_t k = 0; k < 3; ++k) block = block << 8U | (k < count ? bytes[i + k] : 0U);
-    for (std::size_t k = 0; k < 4; ++k) text += k <= count ? kDigits[(block >> (18U - 6U * k)) & 63U] : '=';
-  }
-  return text;
-}
+namespace pulmo::training {
 
 std::string png_data_uri(std::span<const std::uint16_t> pixels, std::int64_t height, std::int64_t width,
                          std::int64_t largest_px) {
@@ -31,7 +21,7 @@ std::string png_data_uri(std::span<const std::uint16_t> pixels, std::int64_t hei
   if (!cv::imencode(".png", image, png, {cv::IMWRITE_PNG_COMPRESSION, 9})) {
     throw std::runtime_error("a picture of the report cannot be encoded as PNG");
   }
-  return "data:image/png;base64," + base64(png);
+  return "data:image/png;base64," + base64(std::as_bytes(std::span(png)));
 }
 
 }  // namespace pulmo::training

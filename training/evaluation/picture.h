@@ -11,7 +11,4 @@ namespace pulmo::training {
 std::string png_data_uri(std::span<const std::uint16_t> pixels, std::int64_t height, std::int64_t width,
                          std::int64_t largest_px);
 
-/// RFC 4648, with padding.
-std::string base64(std::span<const std::uint8_t> bytes);
-
 }  // namespace pulmo::training

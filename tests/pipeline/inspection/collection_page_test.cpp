@@ -6,7 +6,7 @@
 
 #include "core/support/bytes.h"
 #include "core/support/error.h"
-#include "pipeline/inspection/html.h"
+#include "pipeline/inspection/grouped.h"
 #include "pipeline/inspection/run_report.h"
 #include "tests/pipeline/inspection/hand_made_folder.h"
 #include "tests/support/temp_dir.h"
@@ -107,16 +107,7 @@ TEST(RunReport, SortsReasonsByCountAndDropsThoseTakenBack) {
   EXPECT_FALSE(read_run_report(dir / "nowhere"));
 }
 
-TEST(Html, EncodesBase64AsTheStandardSays) {  // RFC 4648 section 10
-  EXPECT_EQ(base64(""), "");
-  EXPECT_EQ(base64("f"), "Zg==");
-  EXPECT_EQ(base64("fo"), "Zm8=");
-  EXPECT_EQ(base64("foo"), "Zm9v");
-  EXPECT_EQ(base64("foobar"), "Zm9vYmFy");
-  EXPECT_EQ(base64("\xff\xfe\xfd"), "//79");
-}
-
-TEST(Html, GroupsDigitsByThree) {
+TEST(Grouped, GroupsDigitsByThree) {
   EXPECT_EQ(grouped(0), "0");
   EXPECT_EQ(grouped(999), "999");
   EXPECT_EQ(grouped(1000), "1,000");

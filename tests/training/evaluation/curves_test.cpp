@@ -70,16 +70,6 @@ TEST(Picture, IsThePngThatPillowReads) {
   EXPECT_EQ(reader.exit_code, 0) << reader.err;
 }
 
-TEST(Picture, Base64PadsAsTheStandardSays) {
-  const auto of = [](const std::string& text) {
-    return base64(std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
-  };
-  EXPECT_EQ(of(""), "");
-  EXPECT_EQ(of("f"), "Zg==");
-  EXPECT_EQ(of("fo"), "Zm8=");
-  EXPECT_EQ(of("foobar"), "Zm9vYmFy");
-}
-
 Prediction sample(const std::string& group, int label, double positive) {
   return {"P", group, "i", label, {1.0 - positive, positive}};
 }
