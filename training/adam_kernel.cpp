@@ -1,7 +1,8 @@
 #include "training/adam_kernel.h"
 
-#include <bit>
 #include <cmath>
+
+#include "training/bf16.h"
 
 // One binary for every processor: the loader picks the clone. Sanitizers start too late for its resolver.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
@@ -15,19 +16,13 @@ namespace pulmo::training {
 namespace {
 
 inline float widen(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16U);
+  return widen_bf16(bits);
 }
 inline float widen(float value) {
   return value;
 }
 inline double widen(double value) {
   return value;
-}
-
-// Round to nearest, ties to even; weights are finite.
-inline std::uint16_t narrow(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  return static_cast<std::uint16_t>((bits + 0x7fffU + ((bits >> 16U) & 1U)) >> 16U);
 }
 
 template <typename Real, typename Gradient>
@@ -47,7 +42,7 @@ template <typename Real, typename Gradient>
     second[i] = v;
     weights[i] = w;
     if constexpr (sizeof(Real) == sizeof(float)) {
-      if (rounded != nullptr) rounded[i] = narrow(w);
+      if (rounded != nullptr) rounded[i] = round_to_bf16(w);  // weights are finite
     }
   }
 }

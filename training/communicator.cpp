@@ -12,6 +12,7 @@
 #include <sstream>
 #include <thread>
 
+#include "training/bf16.h"
 #include "training/launch.h"
 
 namespace pulmo::training {
@@ -34,15 +35,11 @@ void send_chunks(std::byte* data, std::size_t size, int root) {
   }
 }
 
-float widen(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16U);
-}
-
-// To nearest, ties to even; what is no number stays so.
+// What is no number stays so.
 std::uint16_t narrow(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  if (value != value) return static_cast<std::uint16_t>((bits >> 16U) | 0x40U);
-  return static_cast<std::uint16_t>((bits + 0x7fffU + ((bits >> 16U) & 1U)) >> 16U);
+  constexpr std::uint16_t kQuiet = 0x40;
+  if (value != value) return static_cast<std::uint16_t>((std::bit_cast<std::uint32_t>(value) >> 16U) | kQuiet);
+  return round_to_bf16(value);
 }
 
 // An operation of MPI's: adds `count` bf16 values of `from` to `to`.
@@ -50,7 +47,7 @@ void add_bf16(void* from, void* to, int* count, MPI_Datatype* type) {
   static_cast<void>(type);
   const auto* values = static_cast<const std::uint16_t*>(from);
   auto* sums = static_cast<std::uint16_t*>(to);
-  for (int i = 0; i < *count; ++i) sums[i] = narrow(widen(sums[i]) + widen(values[i]));
+  for (int i = 0; i < *count; ++i) sums[i] = narrow(widen_bf16(sums[i]) + widen_bf16(values[i]));
 }
 
 int count_local_ranks() {
