@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdio>
 
+#include "core/model/dropout.h"
 #include "core/model/weights_formats.h"
 #include "core/support/error.h"
 
@@ -104,8 +105,25 @@ torch::Tensor BackboneNetwork::normalised(const torch::Tensor& images) const {
 
 std::string BackboneNetwork::script_of_input() {
   return R"(
+def forward(self, images: Tensor) -> Tensor:
     x = images.expand([-1, 3, -1, -1])
     x = x * self.input.scale.view([1, -1, 1, 1]) + self.input.shift.view([1, -1, 1, 1]))";
+}
+
+void BackboneNetwork::add_classifier(std::int64_t maps, const NetworkOptions& options) {
+  classifier_ = register_module("classifier", std::make_shared<DenseLayer>(maps, options.classes));
+  dropout_ = options.dropout;
+}
+
+torch::Tensor BackboneNetwork::classified(const torch::Tensor& maps, SampleSeeds dropout_seeds) const {
+  return classifier_->forward(dropout(maps.mean({2, 3}), dropout_seeds, 1, dropout_));
+}
+
+std::string BackboneNetwork::script_of_classifier() {
+  return R"(
+    x = torch.mean(x, [2, 3])
+    return torch.linear(x, self.classifier.weight, self.classifier.bias)
+)";
 }
 
 bool has_backbone(const Network& network) {

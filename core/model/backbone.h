@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string>
 
+#include "core/model/layers.h"
 #include "core/model/network.h"
 #include "core/model/weights.h"
 
@@ -22,12 +23,21 @@ class BackboneNetwork : public Network {
 
   /// (N,1,H,W) or (N,3,H,W) in [0, 1] to what the backbone was trained on: three channels, scaled and shifted.
   torch::Tensor normalised(const torch::Tensor& images) const;
-  /// The same as TorchScript, assigning x.
+  /// The same as the head and first lines of a TorchScript forward(), assigning x.
   static std::string script_of_input();
+
+  /// Registers the classifier on `maps` maps: last, as backward comes to it first.
+  void add_classifier(std::int64_t maps, const NetworkOptions& options);
+  /// The last maps (N, maps, H, W) to logits (N,K): their means over the picture, dropout, one dense layer.
+  torch::Tensor classified(const torch::Tensor& maps, SampleSeeds dropout_seeds) const;
+  /// The same as the last lines of a TorchScript forward(), of x.
+  static std::string script_of_classifier();
 
  private:
   struct Input;
   std::shared_ptr<Input> input_;
+  std::shared_ptr<DenseLayer> classifier_;
+  double dropout_ = 0.0;
 };
 
 /// Whether the network has a pretrained part.

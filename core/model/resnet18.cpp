@@ -5,7 +5,6 @@
 
 #include "core/model/architectures.h"
 #include "core/model/backbone.h"
-#include "core/model/dropout.h"
 #include "core/model/layers.h"
 
 namespace pulmo {
@@ -83,9 +82,7 @@ class ResNet18 final : public BackboneNetwork {
   explicit ResNet18(const NetworkOptions& options)
       : BackboneNetwork(options),
         conv1_(register_module("conv1", std::make_shared<ConvLayer>(3, 64, 7, conv_options(3, 2)))),
-        norm1_(register_module("bn1", std::make_shared<FrozenNorm>(64))),
-        classifier_(register_module("classifier", std::make_shared<DenseLayer>(kMaps, options.classes))),
-        dropout_(options.dropout) {
+        norm1_(register_module("bn1", std::make_shared<FrozenNorm>(64))) {
     std::int64_t in = 64;
     for (std::int64_t stage = 1; stage <= kStages; ++stage) {
       for (std::int64_t block = 0; block < 2; ++block) {
@@ -95,18 +92,18 @@ class ResNet18 final : public BackboneNetwork {
         in = out;
       }
     }
+    add_classifier(kMaps, options);
   }
 
   torch::Tensor forward(const torch::Tensor& images, SampleSeeds dropout_seeds) override {
     torch::Tensor x = norm1_->forward(conv1_->forward(normalised(images))).relu_();
     x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
     for (const auto& block : blocks_) x = block->forward(x);
-    x = x.mean({2, 3});
-    return classifier_->forward(dropout(x, dropout_seeds, 1, dropout_));
+    return classified(x, dropout_seeds);
   }
 
   std::string script() const override {
-    std::string text = text_of({"\ndef forward(self, images: Tensor) -> Tensor:", script_of_input()});
+    std::string text = script_of_input();
     text += text_of({"\n    x = torch.relu(", script_of_norm("bn1", script_of_conv("conv1", "x", 3, 2)), ")"});
     text += "\n    x = torch.max_pool2d(x, [3, 3], [2, 2], [1, 1])";
     for (std::int64_t stage = 1; stage <= kStages; ++stage) {
@@ -115,8 +112,7 @@ class ResNet18 final : public BackboneNetwork {
         text += script_of_block(name_of(stage, block), stride_of(stage, block), around);
       }
     }
-    text += "\n    x = torch.mean(x, [2, 3])";
-    return text + "\n    return torch.linear(x, self.classifier.weight, self.classifier.bias)\n";
+    return text + script_of_classifier();
   }
 
  private:
@@ -128,8 +124,6 @@ class ResNet18 final : public BackboneNetwork {
   std::shared_ptr<ConvLayer> conv1_;
   std::shared_ptr<FrozenNorm> norm1_;
   std::vector<std::shared_ptr<Block>> blocks_;
-  std::shared_ptr<DenseLayer> classifier_;
-  double dropout_;
 };
 
 }  // namespace

@@ -4,7 +4,6 @@
 
 #include "core/model/architectures.h"
 #include "core/model/backbone.h"
-#include "core/model/dropout.h"
 #include "core/model/layers.h"
 
 namespace pulmo {
@@ -61,13 +60,12 @@ class SqueezeNet final : public BackboneNetwork {
  public:
   explicit SqueezeNet(const NetworkOptions& options)
       : BackboneNetwork(options),
-        first_(register_module("features_0", std::make_shared<ConvLayer>(3, 64, 3, ConvLayer::Options{.stride = 2}))),
-        classifier_(register_module("classifier", std::make_shared<DenseLayer>(kMaps, options.classes))),
-        dropout_(options.dropout) {
+        first_(register_module("features_0", std::make_shared<ConvLayer>(3, 64, 3, ConvLayer::Options{.stride = 2}))) {
     for (const FireShape& fire : kFires) {
       fires_.push_back(register_module("features_" + std::to_string(fire.index),
                                        std::make_shared<Fire>(fire.in, fire.squeeze, fire.expand)));
     }
+    add_classifier(kMaps, options);
   }
 
   torch::Tensor forward(const torch::Tensor& images, SampleSeeds dropout_seeds) override {
@@ -76,23 +74,19 @@ class SqueezeNet final : public BackboneNetwork {
       if (pooled_before(kFires[i].index)) x = at::max_pool2d(x, {3, 3}, {2, 2}, {0, 0}, {1, 1}, true);
       x = fires_[i]->forward(x);
     }
-    x = x.mean({2, 3});
-    return classifier_->forward(dropout(x, dropout_seeds, 1, dropout_));
+    return classified(x, dropout_seeds);
   }
 
   std::string script() const override {
-    std::string text = "\ndef forward(self, images: Tensor) -> Tensor:" + script_of_input();
+    std::string text = script_of_input();
     text += "\n    x = torch.relu(torch.conv2d(x, self.features_0.weight, self.features_0.bias, [2, 2], [0, 0]))";
     for (const FireShape& fire : kFires) text += script_of_fire(fire.index);
-    text += "\n    x = torch.mean(x, [2, 3])";
-    return text + "\n    return torch.linear(x, self.classifier.weight, self.classifier.bias)\n";
+    return text + script_of_classifier();
   }
 
  private:
   std::shared_ptr<ConvLayer> first_;
   std::vector<std::shared_ptr<Fire>> fires_;
-  std::shared_ptr<DenseLayer> classifier_;
-  double dropout_;
 };
 
 }  // namespace
