@@ -82,7 +82,8 @@ RowResult RowMaker::make_classical(const std::string& row, const std::string& id
 }
 
 RowResult RowMaker::make(const std::string& row) {
-  const std::string identity = identity_of(row);
+  std::string identity;
+  communicator_.together([&] { identity = identity_of(row); });
   std::optional<RowResult> done;
   communicator_.together([&] {
     if (job_.fresh || !communicator_.is_root()) return;
