@@ -1,9 +1,6 @@
 // What pulmo-train leaves and tells, judged by other programs: scikit-learn, curl, a reader of event files.
 #include <gmock/gmock.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -13,6 +10,7 @@
 #include <thread>
 
 #include "core/support/bytes.h"
+#include "tests/support/free_port.h"
 #include "tests/support/prepared_folder.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
@@ -22,6 +20,7 @@ namespace pulmo::training {
 namespace {
 
 namespace fs = std::filesystem;
+using pulmo::testing::free_port;
 using pulmo::testing::Process;
 using pulmo::testing::ProcessResult;
 using pulmo::testing::run_process;
@@ -75,18 +74,6 @@ class ReportProgramTest : public ::testing::Test {
     std::size_t count = 0;
     for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
     return count;
-  }
-
-  static int free_port() {
-    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), size), 0);
-    EXPECT_EQ(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    ::close(socket);
-    return ntohs(address.sin_port);
   }
 
   pulmo::testing::TempDir root_;

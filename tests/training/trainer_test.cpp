@@ -146,16 +146,25 @@ TEST_F(TrainerTest, CacheMakesNoDifference) {
   EXPECT_EQ(largest_difference(cached, train_straight(Precision::kFp32, "uncached")), 0.0);
 }
 
-TEST_F(TrainerTest, ClassWeightsScaleTheLossOfTheirClass) {
-  const TrainerInput input = run_.input(options_, Precision::kFp64, run_.folder("step"), alone_);
-  Weights weights(make_network(input.network), Precision::kFp64);
-  Adam adam(weights, options_.adam);
-  const auto sync = make_local_sync();
-  ImageCache cache(run_.data().train, 0);
+/// Single steps of one rank in double precision.
+class StepTest : public TrainerTest {
+ protected:
+  Meter backward(TrainingStep& step, const std::vector<std::int64_t>& samples) {
+    BatchLoader loader(cache_, run_.data().train, {samples}, {});
+    return step.backward(*loader.next(), static_cast<std::int64_t>(samples.size()));
+  }
+
+  const TrainerInput input_ = run_.input(options_, Precision::kFp64, run_.folder("step"), alone_);
+  Weights weights_{make_network(input_.network), Precision::kFp64};
+  Adam adam_{weights_, options_.adam};
+  const std::unique_ptr<GradientSync> sync_ = make_local_sync();
+  ImageCache cache_{run_.data().train, 0};
+};
+
+TEST_F(StepTest, ClassWeightsScaleTheLossOfTheirClass) {
   const auto loss = [&](double first, double second) {
-    TrainingStep step({weights, adam, *sync, run_.data().manifest.shape, {first, second}, {}});
-    BatchLoader loader(cache, run_.data().train, {{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17}}, {});
-    return step.backward(*loader.next(), 18).loss;
+    TrainingStep step({weights_, adam_, *sync_, run_.data().manifest.shape, {first, second}, {}});
+    return backward(step, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17}).loss;
   };
   EXPECT_GT(loss(1.0, 0.0), 0.0);
   EXPECT_GT(loss(0.0, 1.0), 0.0);
@@ -163,32 +172,20 @@ TEST_F(TrainerTest, ClassWeightsScaleTheLossOfTheirClass) {
 }
 
 // gamma 1 and one sample: the loss is (1 - p) times the cross-entropy, -log p.
-TEST_F(TrainerTest, FocalLossCountsWhatIsWrong) {
-  const TrainerInput input = run_.input(options_, Precision::kFp64, run_.folder("step"), alone_);
-  Weights weights(make_network(input.network), Precision::kFp64);
-  Adam adam(weights, options_.adam);
-  const auto sync = make_local_sync();
-  ImageCache cache(run_.data().train, 0);
+TEST_F(StepTest, FocalLossCountsWhatIsWrong) {
   const auto loss = [&](double gamma) {
-    TrainingStep step({weights, adam, *sync, run_.data().manifest.shape, {1.0, 1.0}, {}, gamma});
-    BatchLoader loader(cache, run_.data().train, {{0}}, {});
-    return step.backward(*loader.next(), 1).loss;
+    TrainingStep step({weights_, adam_, *sync_, run_.data().manifest.shape, {1.0, 1.0}, {}, gamma});
+    return backward(step, {0}).loss;
   };
   const double plain = loss(0.0);
   EXPECT_NEAR(loss(1.0), (1.0 - std::exp(-plain)) * plain, 1e-12);
   EXPECT_NEAR(loss(2.5), std::pow(1.0 - std::exp(-plain), 2.5) * plain, 1e-12);
 }
 
-TEST_F(TrainerTest, ClippingShortensTheGradientAndKeepsItsDirection) {
-  const TrainerInput input = run_.input(options_, Precision::kFp64, run_.folder("step"), alone_);
-  Weights weights(make_network(input.network), Precision::kFp64);
-  Adam adam(weights, options_.adam);
-  const auto sync = make_local_sync();
-  ImageCache cache(run_.data().train, 0);
-  TrainingStep step({weights, adam, *sync, run_.data().manifest.shape, {1.0, 1.0}, {}});
+TEST_F(StepTest, ClippingShortensTheGradientToTheBound) {
+  TrainingStep step({weights_, adam_, *sync_, run_.data().manifest.shape, {1.0, 1.0}, {}});
   const auto norm_after = [&](double longest) {
-    BatchLoader loader(cache, run_.data().train, {{0, 1, 2, 3}}, {});
-    step.backward(*loader.next(), 4);
+    backward(step, {0, 1, 2, 3});
     step.exchange();
     step.clip(longest);
     return step.clip(1e300);  // tells the norm, and leaves the gradients

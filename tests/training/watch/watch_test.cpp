@@ -15,6 +15,7 @@
 
 #include "core/support/bytes.h"
 #include "core/support/error.h"
+#include "tests/support/free_port.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test_paths.h"
@@ -25,22 +26,10 @@ namespace pulmo::training {
 namespace {
 
 namespace fs = std::filesystem;
+using pulmo::testing::free_port;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using Json = nlohmann::json;
-
-// A port that nobody has just now.
-int free_port() {
-  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  EXPECT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  ::close(socket);
-  return ntohs(address.sin_port);
-}
 
 pulmo::testing::ProcessResult scrape(int port) {
   return pulmo::testing::run_process({"curl", "-sSi", "http://127.0.0.1:" + std::to_string(port) + "/metrics"});
