@@ -33,7 +33,8 @@ class HouseRules(unittest.TestCase):
             self.assertLessEqual(len(path.read_text().splitlines()), 40, path)
 
     def test_nothing_is_marked_unfinished(self):
-        mark = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+        words = ("TO" "DO", "FIX" "ME", "XX" "X", "HA" "CK")  # in halves: this file holds no such mark itself
+        mark = re.compile(rf"\b({'|'.join(words)})\b")
         for path in TEXTS:
             if path != pathlib.Path(__file__).resolve():
                 self.assertNotRegex(path.read_text(), mark, path)

@@ -1,10 +1,10 @@
 #include "pipeline/inspection/page_sections.h"
 
 namespace pulmo::pipeline {
+namespace {
 
 // Screens of any width, light and dark, and paper. The colours of classes keep apart for colour-blind eyes.
-const char* page_style() {
-  return R"css(
+constexpr const char* kStyle = R"css(
 :root {
   --ground: #f3f6f7; --panel: #fff; --line: #d8e0e3; --text: #14242b; --muted: #57696f; --accent: #0d6b73;
   --soft: #e3eff0; --warn: #7a4d00; --warn-soft: #fdf1d8; --phantom: #4b2a86; --phantom-text: #fff;
@@ -111,6 +111,11 @@ footer { color: var(--muted); font-size: .85rem; border-top: 1px solid var(--lin
   h2 { break-after: avoid; }
 }
 )css";
+
+}  // namespace
+
+const char* page_style() {
+  return kStyle;
 }
 
 }  // namespace pulmo::pipeline
