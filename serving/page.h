@@ -17,4 +17,7 @@ std::span<const PageFile> page_files();
 /// The file of that path; throws std::out_of_range.
 const PageFile& page_file(std::string_view path);
 
+/// The Content-Type of a page file, by its ending; throws std::out_of_range for an ending that the page does not use.
+std::string_view content_type_of(std::string_view path);
+
 }  // namespace pulmo::serving

@@ -1,5 +1,7 @@
 #include "serving/routes.h"
 
+#include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,29 +28,42 @@ HttpResponse json_reply(std::string body) {
   return response;
 }
 
-HttpResponse page_reply(const HttpRequest& request, const PageFile& file, const std::string& content_type,
-                        const std::string& etag) {
+struct PageAnswer {
+  const PageFile& file;
+  std::string etag;
+};
+
+HttpResponse page_reply(const HttpRequest& request, const PageAnswer& page) {
   HttpResponse response;
-  response.content_type = content_type;
+  response.content_type = std::string(content_type_of(page.file.path));
   response.headers = {{"Cache-Control", "no-cache"},
-                      {"ETag", etag},
+                      {"ETag", page.etag},
                       {"Content-Security-Policy", std::string(kContentSecurityPolicy)},
                       {"Referrer-Policy", "no-referrer"},
                       {"Cross-Origin-Opener-Policy", "same-origin"},
                       {"Permissions-Policy", "camera=(), microphone=(), geolocation=()"}};
-  if (request.head.header("if-none-match") == etag) {
+  if (request.head.header("if-none-match") == page.etag) {
     response.status = 304;
   } else {
-    response.body = file.content;
+    response.body = page.file.content;
   }
   return response;
 }
 
-void add_page(Router& router, const std::string& path, std::string_view name, const std::string& content_type) {
-  const PageFile& file = page_file(name);
-  const std::string etag = '"' + sha256_hex(file.content).substr(0, 16) + '"';
-  router.add("GET", path, [&file, content_type, etag](const HttpRequest& request, const auto&, const auto& respond) {
-    respond(page_reply(request, file, content_type, etag));
+/// `/` and everything that it loads: each embedded file of serving/web but the API's description.
+void add_page(Router& router) {
+  auto pages = std::make_shared<std::map<std::string, PageAnswer>>();
+  for (const PageFile& file : page_files()) {
+    if (file.path == "openapi.json") continue;
+    pages->emplace(file.path, PageAnswer{file, '"' + sha256_hex(file.content).substr(0, 16) + '"'});
+  }
+  router.add("GET", "/", [pages](const HttpRequest& request, const auto&, const auto& respond) {
+    respond(page_reply(request, pages->at("index.html")));
+  });
+  router.add("GET", "/page/{file}", [pages](const HttpRequest& request, const auto& values, const auto& respond) {
+    const auto found = pages->find(values.at("file"));
+    respond(found == pages->end() ? error_response(404, "not_found", "the page has no such file", request.id)
+                                  : page_reply(request, found->second));
   });
 }
 
@@ -123,12 +138,7 @@ std::string openapi_document() {
 
 Router make_routes(const RouteContext& context) {
   Router router;
-  add_page(router, "/", "index.html", "text/html; charset=utf-8");
-  for (const std::string name : {"app.js", "result.js", "words.js"}) {
-    add_page(router, "/" + name, name, "text/javascript; charset=utf-8");
-  }
-  add_page(router, "/style.css", "style.css", "text/css; charset=utf-8");
-  add_page(router, "/favicon.svg", "favicon.svg", "image/svg+xml");
+  add_page(router);
   add_fixed(router, "/openapi.json", openapi_document());
   Service& service = context.service;
   router.add(

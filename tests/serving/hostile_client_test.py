@@ -77,7 +77,7 @@ class HostileClientTest(unittest.TestCase):
     def test_disconnects_during_replies_are_survived(self):
         for _ in range(50):
             client = self.server.connect()
-            client.send(request("GET", "/app.js") * 20)
+            client.send(request("GET", "/page/app.js") * 20)
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # close by reset
             client.close()
         self.assertIsNone(self.server.process.poll())
