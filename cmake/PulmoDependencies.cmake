@@ -13,7 +13,10 @@ find_package(prometheus-cpp REQUIRED COMPONENTS core)
 find_package(CURL REQUIRED)
 pkg_check_modules(LIBZIP REQUIRED IMPORTED_TARGET libzip)
 pkg_check_modules(OPENJPEG REQUIRED IMPORTED_TARGET libopenjp2)
-pkg_check_modules(PISTACHE REQUIRED IMPORTED_TARGET libpistache)
+option(PULMO_SERVING "Build pulmo-serve, which needs Pistache" ON)
+if(PULMO_SERVING)
+  pkg_check_modules(PISTACHE REQUIRED IMPORTED_TARGET libpistache)
+endif()
 
 set(HDF5_PREFER_PARALLEL OFF)  # OpenCV, which LibTorch loads, brings the serial flavour into every process
 find_package(HDF5 REQUIRED COMPONENTS C)
