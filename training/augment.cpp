@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 
 #include "core/support/seed.h"
 
@@ -52,6 +53,9 @@ Transform draw_transform(const AugmentOptions& options, std::uint64_t sample_see
     const double widest = std::log1p(options.scale);
     transform.scale = std::exp(random.uniform(-widest, widest));
   }
+  if (options.rotation > 0.0) {
+    transform.angle = random.uniform(-options.rotation, options.rotation) * std::numbers::pi / 180.0;
+  }
   if (options.intensity > 0.0) {
     transform.gain = 1.0 + random.uniform(-options.intensity, options.intensity);
     transform.offset = 0.5 * random.uniform(-options.intensity, options.intensity);
@@ -65,23 +69,42 @@ Transform draw_transform(const AugmentOptions& options, std::uint64_t sample_see
 
 namespace {
 
-// A coordinate of the scaled picture in the original: pixel centres lie at whole numbers, the middle stays.
-double unscaled(std::int64_t at, std::int64_t length, double scale, int shift) {
-  const double middle = 0.5 * static_cast<double>(length - 1);
-  const double place = middle + (static_cast<double>(at) - middle) / scale + shift;
-  return std::clamp(place, 0.0, static_cast<double>(length - 1));
-}
+// Where an output pixel lies in the original: pixel centres lie at whole numbers, the middle stays.
+class Placing {
+ public:
+  Placing(const PlaneSize& size, const Transform& transform)
+      : last_row_(static_cast<double>(size.height - 1)),
+        last_column_(static_cast<double>(size.width - 1)),
+        shift_rows_(transform.shift_rows),
+        shift_columns_(transform.shift_columns),
+        cosine_(std::cos(transform.angle) / transform.scale),
+        sine_(std::sin(transform.angle) / transform.scale) {}
+
+  double row(std::int64_t y, std::int64_t x) const {
+    return std::clamp(0.5 * last_row_ + cosine_ * down(y) - sine_ * across(x) + shift_rows_, 0.0, last_row_);
+  }
+  double column(std::int64_t y, std::int64_t x) const {
+    return std::clamp(0.5 * last_column_ + cosine_ * across(x) + sine_ * down(y) + shift_columns_, 0.0, last_column_);
+  }
+
+ private:
+  double down(std::int64_t y) const { return static_cast<double>(y) - 0.5 * last_row_; }
+  double across(std::int64_t x) const { return static_cast<double>(x) - 0.5 * last_column_; }
+
+  double last_row_, last_column_, shift_rows_, shift_columns_, cosine_, sine_;
+};
 
 // Between four neighbours, reached by the steps of `walk`.
-void scale_plane(const std::uint16_t* plane, const PlaneSize& size, const Transform& transform, float* target) {
+void resample_plane(const std::uint16_t* plane, const PlaneSize& size, const Transform& transform, float* target) {
   const Walk walk = walk_of(transform, size);
+  const Placing place(size, transform);
   for (std::int64_t y = 0; y < size.height; ++y) {
-    const double row = unscaled(y, size.height, transform.scale, transform.shift_rows);
-    const auto top = static_cast<std::int64_t>(row);
-    const std::int64_t down = top + 1 < size.height ? walk.row_step : 0;
-    const double below = row - static_cast<double>(top);
     for (std::int64_t x = 0; x < size.width; ++x) {
-      const double column = unscaled(x, size.width, transform.scale, transform.shift_columns);
+      const double row = place.row(y, x);
+      const auto top = static_cast<std::int64_t>(row);
+      const std::int64_t down = top + 1 < size.height ? walk.row_step : 0;
+      const double below = row - static_cast<double>(top);
+      const double column = place.column(y, x);
       const auto left = static_cast<std::int64_t>(column);
       const std::int64_t across = left + 1 < size.width ? walk.column_step : 0;
       const double right = column - static_cast<double>(left);
@@ -110,8 +133,8 @@ void transform_to_float(std::span<const std::uint16_t> pixels, const PlaneSize& 
   float* target = out.data();
   for (std::int64_t c = 0; c < size.channels; ++c) {
     const std::uint16_t* plane = pixels.data() + c * size.height * size.width;
-    if (transform.scale != 1.0) {
-      scale_plane(plane, size, transform, target);
+    if (transform.scale != 1.0 || transform.angle != 0.0) {
+      resample_plane(plane, size, transform, target);
       target += size.height * size.width;
       continue;
     }

@@ -10,6 +10,7 @@ struct AugmentOptions {
   bool quarter_turns = false;  ///< 0, 90, 180 or 270 degrees with equal probability; needs square images
   int shift_px = 0;            ///< up to this many pixels in each direction; the edge pixels are repeated
   double scale = 0.0;          ///< enlarged or shrunk by up to 1 + scale about the centre, bilinearly
+  double rotation = 0.0;       ///< turned by up to so many degrees either way about the centre, bilinearly
   double intensity = 0.0;      ///< values times 1 +- intensity, plus or minus half of it
   double noise = 0.0;          ///< Gaussian noise of up to this standard deviation
 
@@ -24,6 +25,7 @@ struct Transform {
   int shift_rows = 0;
   int shift_columns = 0;
   double scale = 1.0;  ///< above 1 enlarges
+  double angle = 0.0;  ///< radians, clockwise as displayed
   double gain = 1.0;
   double offset = 0.0;
   double noise = 0.0;  ///< standard deviation

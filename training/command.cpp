@@ -41,6 +41,7 @@ struct Arguments {
   std::string split = "test";
   ProgressStyle progress = ProgressStyle::kAuto;
   bool fresh = false;
+  std::optional<std::int64_t> fold;
   std::string command_line;  ///< as it was typed, for the table
 };
 
@@ -128,6 +129,7 @@ void run_compare(const Arguments& arguments, const Communicator& communicator) {
   job.progress = arguments.progress;
   job.interrupted = any_rank_stopped(signal, communicator);
   job.command_line = arguments.command_line;
+  job.fold = arguments.fold;
   set_up_compute(job.options.fit.compute, communicator);
   const PreparedData data = open_prepared(arguments.data, job.options.fit.evaluation.verify_shards, communicator);
   std::vector<AlsoData> also;
@@ -186,6 +188,9 @@ void add_commands(CLI::App& program, Arguments& arguments, Body& body) {
                   "Judge the trained rows on another prepared folder too, on its samples of the test patients")
       ->type_name("NAME=DIR")
       ->allow_extra_args(false);
+  compare
+      .add_option("--fold", arguments.fold, "Only the rows of this patient fold, from 1: run without it to pool them")
+      ->type_name("I");
   compare.callback([&] { body = [&](const Communicator& ranks) { run_compare(arguments, ranks); }; });
 
   CLI::App& evaluate = *program.add_subcommand("evaluate", "Judge a bundle of any row on prepared data");

@@ -38,6 +38,15 @@ std::vector<Round> rounds_of(const CompareJob& job, const PreparedData& data) {
   return rounds;
 }
 
+void check_fold(const CompareJob& job) {
+  if (!job.fold) return;
+  const std::string given = "--fold " + std::to_string(*job.fold);
+  if (job.options.folds == 0) throw UsageError(given + ": there are no folds; set them with --set folds=K");
+  if (*job.fold < 1 || *job.fold > job.options.folds) {
+    throw UsageError(given + ": there are " + std::to_string(job.options.folds) + " folds, counted from 1");
+  }
+}
+
 void check_rounds(const std::vector<Round>& rounds, int ranks) {
   for (const Round& round : rounds) {
     check_trainable(round.data, ranks);
@@ -149,14 +158,17 @@ std::string compare(const CompareJob& job, const PreparedData& data, const std::
   std::vector<Round> rounds;
   communicator.together([&] {
     RowMaker::check(job.options);
+    check_fold(job);
     rounds = rounds_of(job, data);
     check_rounds(rounds, communicator.size());
+    if (job.fold) rounds = {rounds[static_cast<std::size_t>(*job.fold - 1)]};
     for (const AlsoData& one : also) check_also(one, data);
     if (!communicator.is_root()) return;
     make_writable_directory(job.folder);
     write_file_atomically(job.folder / "config.yaml", to_yaml(job.options));
   });
   std::vector<std::vector<FoldResult>> results = make_all(job, rounds, communicator);
+  if (job.fold) return "fold " + std::to_string(*job.fold) + " done: once all are, run again without --fold\n";
   std::string table;
   communicator.together([&] {
     if (!communicator.is_root()) return;

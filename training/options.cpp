@@ -60,6 +60,7 @@ void visit(Visitor& v, AugmentOptions& o) {
   v.boolean("quarter_turns", o.quarter_turns);
   v.integer("shift_px", o.shift_px, 0, 1000);
   v.real("scale", o.scale, 0.0, 4.0);
+  v.real("rotation", o.rotation, 0.0, 180.0);
   v.real("intensity", o.intensity, 0.0, 1.0);
   v.real("noise", o.noise, 0.0, 1.0);
 }

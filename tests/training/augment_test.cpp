@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <set>
 #include <tuple>
 #include <vector>
@@ -109,6 +110,18 @@ TEST(Augment, ScalesWhatItTurns) {
   EXPECT_EQ(apply(tall, {1, 4, 4}, turned), apply(wide, {1, 4, 4}, plain));
 }
 
+TEST(Augment, AQuarterTurnByAngleIsTheQuarterTurn) {
+  const Transform by_angle{.angle = std::numbers::pi / 2};
+  EXPECT_EQ(apply(kSquare, {1, 3, 3}, by_angle), apply({.transpose = true, .flip_rows = true}));
+}
+
+TEST(Augment, TurnsAboutTheMiddleBetweenPixels) {
+  // scipy.ndimage.map_coordinates(order=1, mode="nearest") at the same places, 30 degrees clockwise.
+  const Grey square = {0, 9000, 18000, 27000, 36000, 45000, 54000, 63000, 65535};
+  EXPECT_EQ(apply(square, {1, 3, 3}, {.angle = std::numbers::pi / 6}),
+            (Grey{17117, 8117, 12294, 41706, 36000, 30294, 59706, 61083, 52516}));
+}
+
 TEST(Augment, ChangesOfIntensityKeepWhatIsMaskedAndTheUnitInterval) {
   const Transform transform{.gain = 1.5, .offset = 0.1};
   const std::vector<float> values = values_of({0, 13107, 65535}, {1, 1, 3}, transform);
@@ -132,14 +145,16 @@ TEST(Augment, NoiseHasItsDeviationAndRepeatsBySeed) {
 }
 
 TEST(Augment, DrawsStayInTheirRanges) {
-  double largest = 0.0, smallest = 10.0, brightest = 0.0, noisiest = 0.0;
+  double widest = 0.0, largest = 0.0, smallest = 10.0, brightest = 0.0, noisiest = 0.0;
   for (std::uint64_t seed = 0; seed < 500; ++seed) {
-    const Transform drawn = draw_transform({.scale = 0.25, .intensity = 0.2, .noise = 0.03}, seed);
+    const Transform drawn = draw_transform({.scale = 0.25, .rotation = 20, .intensity = 0.2, .noise = 0.03}, seed);
+    widest = std::max(widest, std::abs(drawn.angle) * 180.0 / std::numbers::pi);
     largest = std::max(largest, drawn.scale);
     smallest = std::min(smallest, drawn.scale);
     brightest = std::max({brightest, std::abs(drawn.gain - 1.0), 2.0 * std::abs(drawn.offset)});
     noisiest = std::max(noisiest, drawn.noise);
   }
+  EXPECT_TRUE(widest > 19.0 && widest <= 20.0) << widest;
   EXPECT_TRUE(largest > 1.2 && largest <= 1.25) << largest;
   EXPECT_TRUE(smallest < 1.0 / 1.2 && smallest >= 0.8) << smallest;
   EXPECT_TRUE(brightest > 0.19 && brightest <= 0.2) << brightest;

@@ -121,6 +121,41 @@ TEST_F(ReportProgramTest, FoldsTestEachPatientOnceAndGoOnWhereTheyWere) {
   EXPECT_EQ(again.out, first.out);
 }
 
+TEST_F(ReportProgramTest, FoldsMadeApartGiveTheSameTable) {
+  const auto data = make_data();
+  const auto argv = command("compare", data, root_ / "run", compare_settings());
+  auto only = argv;
+  only.insert(only.end(), {"--fold", ""});
+  for (const char* fold : {"2", "3", "1"}) {
+    only.back() = fold;
+    const ProcessResult part = run_process(only);
+    ASSERT_EQ(part.exit_code, 0) << part.err;
+    EXPECT_FALSE(fs::exists(root_ / "run/comparison.md"));
+  }
+  const ProcessResult pooled = run_process(argv);
+  ASSERT_EQ(pooled.exit_code, 0) << pooled.err;
+  EXPECT_EQ(count_of(pooled.err, "row taken over"), 9U) << pooled.err;
+
+  const ProcessResult whole = run_process(command("compare", data, root_ / "whole", compare_settings()));
+  ASSERT_EQ(whole.exit_code, 0) << whole.err;
+  for (const std::string row : {"majority", "svm", "proposed_cnn"}) {
+    const fs::path file = fs::path(row) / "predictions.csv";
+    EXPECT_EQ(read_text_file(root_ / "run" / file), read_text_file(root_ / "whole" / file)) << row;
+  }
+}
+
+TEST_F(ReportProgramTest, RefusesAFoldThatIsNone) {
+  const auto data = make_data();
+  auto argv = command("compare", data, root_ / "run", compare_settings());
+  argv.insert(argv.end(), {"--fold", "4"});
+  const ProcessResult beyond = run_process(argv);
+  EXPECT_EQ(beyond.exit_code, 2);
+  EXPECT_THAT(beyond.err, HasSubstr("there are 3 folds"));
+  argv = command("compare", data, root_ / "run", {});
+  argv.insert(argv.end(), {"--fold", "1"});
+  EXPECT_EQ(run_process(argv).exit_code, 2);
+}
+
 TEST_F(ReportProgramTest, TheBundleOfFoldsIsThatOfTheMedianFold) {
   const auto data = make_data();
   const ProcessResult run = run_process(command("compare", data, root_ / "run", compare_settings()));
