@@ -25,11 +25,12 @@ set(MPI_CXX_SKIP_MPICXX ON)  # Open MPI's removed C++ bindings would be undefine
 find_package(MPI REQUIRED COMPONENTS CXX)
 
 find_package(Torch REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS CXX)  # LibTorch's threads
 
 # Torch and DCMTK export plain variables or non-system include paths; these targets keep their headers out of our warnings.
 add_library(pulmo_torch INTERFACE)
 target_include_directories(pulmo_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
-target_link_libraries(pulmo_torch INTERFACE ${TORCH_LIBRARIES})
+target_link_libraries(pulmo_torch INTERFACE ${TORCH_LIBRARIES} ${OpenMP_CXX_LIBRARIES})
 
 add_library(pulmo_hdf5 INTERFACE)
 target_include_directories(pulmo_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})

@@ -15,6 +15,12 @@ function(pulmo_reuse_torch_headers)
   endforeach()
 endfunction()
 
+# pulmo_parallel_sources(file.cpp ...): files that call at::parallel_for. LibTorch's header runs its body on one thread,
+# silently, in a file compiled without OpenMP. The precompiled headers are made without it.
+function(pulmo_parallel_sources)
+  set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS "${OpenMP_CXX_FLAGS}" SKIP_PRECOMPILE_HEADERS ON)
+endfunction()
+
 # pulmo_program(name SOURCES ... LIBS ...)
 function(pulmo_program name)
   cmake_parse_arguments(arg "" "" "SOURCES;LIBS" ${ARGN})

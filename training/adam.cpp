@@ -8,6 +8,10 @@
 #include "core/support/error.h"
 #include "training/adam_kernel.h"
 
+#ifndef _OPENMP
+#error "at::parallel_for would use one thread: name this file in pulmo_parallel_sources()"
+#endif
+
 namespace pulmo::training {
 namespace {
 

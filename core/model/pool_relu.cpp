@@ -9,6 +9,10 @@
 
 #include "core/model/pool_kernels.h"
 
+#ifndef _OPENMP
+#error "at::parallel_for would use one thread: name this file in pulmo_parallel_sources()"
+#endif
+
 namespace pulmo {
 namespace {
 
