@@ -1,154 +1,199 @@
-// The page: takes files, posts each to /v1/predict, shows what comes back. No library, no outside resource.
-import { ResultCard } from "./result.js";
+// The page: takes files, has them predicted, shows what comes back. No library, no outside resource.
+import { askForKey } from "./access.js";
+import { askForKeyWith, call } from "./api.js";
+import { announce, byId, make } from "./dom.js";
+import { failureBox, seriesFindings, showFindings, sliceFindings, subjectOf, waitingBox } from "./findings.js";
+import { groupsOf } from "./intake.js";
+import { ModelChoice, modelFacts } from "./models.js";
+import { buildReport, saveAnswers } from "./report.js";
+import { Stage } from "./stage.js";
+import { Runner, Study } from "./study.js";
+import { filesOfPicker, listenForDrops } from "./upload.js";
+import { headline, Worklist } from "./worklist.js";
+import { percent, position, sentence } from "./words.js";
 
-const kAtOnce = 3; // uploads at the same time
-const kTries = 4; // when the server is busy
-const byId = (id) => document.getElementById(id);
-const page = { cards: [], queue: [], running: 0, positiveClass: "" };
+const kAtOnce = 3; // studies on their way at the same time
+const kHealth = 15000; // ms from one look at the server's health to the next
 
-function contentType(file) {
-  if (/^image\/(png|jpeg)$/.test(file.type)) return file.type;
-  if (/\.(dcm|dicom)$/i.test(file.name)) return "application/dicom";
-  return "application/octet-stream"; // the server looks at the bytes
+const page = { studies: [], shown: null, stack: 0 };
+const models = new ModelChoice(showModel);
+const worklist = new Worklist(select);
+const stage = new Stage({ modelOf: modelOfShown, onslice: showEntry, onexplained: showEntry });
+const runner = new Runner(kAtOnce, () => models.current?.name);
+
+// The model that answered the study shown, which may not be the one chosen for the next.
+function modelOfShown() {
+  return models.named(page.shown?.answer?.model.name) ?? models.current;
 }
 
-const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-
-// The server's answer, or {error: {code, message}}.
-async function post(card) {
-  for (let tries = 1; ; ++tries) {
-    let reply;
-    try {
-      reply = await fetch("v1/predict?preview=1", {
-        method: "POST", body: card.file, headers: { "Content-Type": contentType(card.file) },
-      });
-    } catch {
-      return { error: { code: "unreachable", message: "No answer came back." } };
-    }
-    let answer;
-    try {
-      answer = await reply.json();
-    } catch {
-      return { error: { code: "internal", message: `Status ${reply.status} without an explanation.` } };
-    }
-    if (reply.status !== 503 || tries === kTries) return answer;
-    card.wait("The server is busy, trying again");
-    await pause(Number(reply.headers.get("Retry-After") ?? 1) * tries);
-  }
-}
-
-async function predict(card) {
-  card.wait("Reading the slice");
-  if (card.file.size === 0) return card.fail("empty_body", "It holds no bytes.");
-  const answer = await post(card);
-  return answer.error ? card.fail(answer.error.code, answer.error.message) : card.succeed(answer, page.positiveClass);
+function showModel(model) {
+  byId("model-facts").replaceChildren(...modelFacts(model));
+  if (model.preprocess?.mask === "none") byId("mask-note").textContent = "This model sees the whole picture.";
 }
 
 function showProgress() {
-  const left = page.queue.length + page.running;
-  byId("progress").textContent = left > 0 ? `${page.cards.length - left} of ${page.cards.length}` : "";
-  byId("results-section").hidden = page.cards.length === 0;
+  const open = page.studies.filter((study) => study.open).length;
+  byId("progress").textContent = open > 0 ? `${page.studies.length - open} of ${page.studies.length}` : "";
+  const any = page.studies.length > 0;
+  byId("main").classList.toggle("working", any);
+  byId("workspace").hidden = !any;
 }
 
-async function work() {
-  while (page.queue.length > 0 && page.running < kAtOnce) {
-    const card = page.queue.shift();
-    ++page.running;
-    predict(card).then((words) => {
-      byId("announce").textContent = words;
-    }).finally(() => {
-      --page.running;
-      showProgress();
-      work();
-    });
+function tell(study) {
+  const head = headline(study, models.current);
+  if (study.state === "failed") announce(`${study.title}: ${sentence(study.error.code)}`);
+  if (study.state !== "done" || !head) return;
+  const subject = models.current?.positive_class ?? head.called;
+  announce(`${study.title}: ${head.called}, probability of ${subject} ${percent(head.value)}. ${study.answer.notice}`);
+}
+
+function changed(study) {
+  worklist.update(study, models.current);
+  showProgress();
+  if (!study.open) tell(study);
+  if (page.shown === study) showStudy();
+}
+
+// The slice of a stack to begin with: where suspicion is highest.
+function firstOf(stack) {
+  const peak = stack.summary?.suspicious[0]?.peak_result;
+  const at = stack.entries.findIndex(({ index }) => index === peak);
+  if (at >= 0) return at;
+  return stack.summary ? Math.floor(stack.entries.length / 2) : 0;
+}
+
+function showStacks() {
+  const { stacks } = page.shown;
+  byId("stacks").hidden = stacks.length < 2;
+  byId("stacks").replaceChildren(...(stacks.length < 2 ? [] : stacks.map(({ label }, i) => make("button", {
+    type: "button", "aria-pressed": i === page.stack, onclick: () => { page.stack = i; showStudy(true); },
+  }, label))));
+}
+
+/** Everything of the study shown. The slice stays unless its stack is another than before. */
+function showStudy(fresh = false) {
+  const study = page.shown;
+  byId("title").textContent = study.title;
+  byId("reportable").hidden = study.state !== "done";
+  if (study.drawn !== study.stacks) {
+    page.stack = 0;
+    fresh = true;
+    study.drawn = study.stacks;
+  }
+  showStacks();
+  const stack = study.stacks[page.stack];
+  byId("stage").dataset.state = study.state;
+  if (fresh && stack.entries.length > 0) {
+    const model = modelOfShown();
+    stage.show(stack, firstOf(stack), model?.positive_class ?? "");
+  } else {
+    showEntry(stage.entry);
+  }
+  showWhole();
+}
+
+function pick(index) {
+  const at = stage.entries.findIndex((entry) => entry.index === index);
+  if (at >= 0) stage.go(at);
+  byId("viewport").focus({ preventScroll: false });
+}
+
+/** The upper part of the panel: how far the study is, what went wrong, or what was found in a series. */
+function showWhole() {
+  const study = page.shown;
+  if (study.open) {
+    study.box ??= waitingBox(study);
+    study.box.update();
+    if (!study.box.element.isConnected) showFindings("study", study.box.element);
+    return;
+  }
+  study.box = null;
+  if (study.error) return showFindings("study", failureBox(study.error.code, study.error.message, () => again(study)));
+  const { summary } = study.stacks[page.stack];
+  showFindings("study", summary && seriesFindings({ summary, model: modelOfShown(), onpick: pick }));
+}
+
+/** The lower part: the slice that the viewer shows. */
+function showEntry(entry) {
+  const study = page.shown;
+  if (!entry?.result) return showFindings("slice");
+  const where = typeof entry.position === "number" ? ` at ${position(entry.position)}` : "";
+  const heading = stage.entries.length > 1 ? `Slice ${stage.index + 1}${where}` : "";
+  const explanation = entry.explained?.explanation;
+  showFindings("slice", sliceFindings({ entry, answer: study.answer, model: modelOfShown(), explanation, heading }));
+}
+
+function select(study) {
+  page.shown = study;
+  page.stack = 0;
+  study.drawn = null;
+  stage.clear();
+  worklist.mark(study);
+  showStudy();
+}
+
+function again(study) {
+  study.reset();
+  runner.add(study);
+  select(study);
+}
+
+async function addFiles(files) {
+  if (files.length === 0) return;
+  announce("Looking at the files");
+  const groups = await groupsOf(files);
+  const studies = groups.map((group) => new Study(group, changed));
+  for (const study of studies) {
+    page.studies.push(study);
+    worklist.add(study);
+    worklist.update(study, models.current);
   }
   showProgress();
+  select(studies[0]);
+  for (const study of studies) runner.add(study);
 }
 
-function enqueue(card) {
-  card.wait("Waiting");
-  page.queue.push(card);
-  work();
-}
-
-function addFiles(files) {
-  const template = byId("card");
-  let first = true;
-  for (const file of files) {
-    const card = new ResultCard(file, template, enqueue);
-    page.cards.push(card);
-    byId("results").append(card.element);
-    enqueue(card);
-    if (first) {
-      card.element.scrollIntoView({ behavior: "auto", block: "nearest" });
-      first = false;
-    }
-  }
-}
-
-function clearResults() {
-  for (const card of page.cards) card.release();
-  page.cards = [];
-  page.queue = [];
-  byId("results").replaceChildren();
+function clearAll() {
+  for (const study of page.studies) study.cancel();
+  page.studies = [];
+  page.shown = null;
+  stage.clear();
+  worklist.clear();
   showProgress();
   byId("choose").focus();
 }
 
-function saveResults() {
-  const answers = page.cards.map((card) => ({ file: card.file.name, answer: card.answer ?? null }));
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([JSON.stringify(answers, null, 2)], { type: "application/json" }));
-  link.download = "pulmo-results.json";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-}
-
-function listenForDrops() {
-  const drop = byId("drop");
-  let depth = 0;
-  const light = (change) => {
-    depth = Math.max(0, depth + change);
-    drop.classList.toggle("over", depth > 0);
-  };
-  window.addEventListener("dragenter", (event) => { event.preventDefault(); light(1); });
-  window.addEventListener("dragleave", () => light(-1));
-  window.addEventListener("dragover", (event) => event.preventDefault());
-  window.addEventListener("drop", (event) => {
-    event.preventDefault();
-    light(-depth);
-    addFiles(event.dataTransfer.files);
+function printReport() {
+  const { entry, stack, viewer } = stage;
+  buildReport({
+    study: page.shown, stack, entry, model: modelOfShown(), explanation: entry.explained?.explanation,
+    snapshot: viewer.snapshot(), withName: byId("with-name").checked,
   });
+  const image = byId("report").querySelector("img");
+  image.decode().catch(() => {}).finally(() => window.print());
 }
 
 async function showStatus() {
-  let ready = false;
-  try {
-    ready = (await fetch("v2/health/ready")).ok;
-  } catch { /* shown as not reachable */ }
+  const ready = await call("v2/health/ready", { tries: 1 }).then(() => true, () => false);
   byId("status-dot").className = ready ? "dot good" : "dot bad";
   byId("status-text").textContent = ready ? "ready" : "not ready";
 }
 
-async function showModel() {
-  const server = await (await fetch("v2")).json();
-  const model = await (await fetch(`v2/models/${encodeURIComponent(server.models[0])}`)).json();
-  page.positiveClass = model.parameters.positive_class;
-  byId("model-name").textContent = model.name;
-  byId("model-version").textContent = `version ${model.versions[0]}`;
-  byId("build").textContent = `pulmo ${server.version}`;
-  if (model.parameters.preprocess.mask === "none") byId("mask-note").textContent = "This model sees the whole picture.";
-  byId("phantom").hidden = !model.parameters.phantom;
-  byId("served").hidden = false;
+for (const [button, input] of [["choose", "files"], ["choose-folder", "folder"]]) {
+  byId(button).addEventListener("click", () => byId(input).click());
+  byId(input).addEventListener("change", (event) => {
+    addFiles(filesOfPicker(event.target));
+    event.target.value = "";
+  });
 }
-
-byId("choose").addEventListener("click", () => byId("files").click());
-byId("files").addEventListener("change", (event) => {
-  addFiles(event.target.files);
-  event.target.value = "";
+byId("clear").addEventListener("click", clearAll);
+byId("save").addEventListener("click", () => saveAnswers(page.studies));
+byId("print").addEventListener("click", printReport);
+listenForDrops(byId("drop"), addFiles);
+askForKeyWith(askForKey);
+models.load().catch(() => {}).then(() => {
+  byId("served").hidden = false;
+  return showStatus();
 });
-byId("clear").addEventListener("click", clearResults);
-byId("save").addEventListener("click", saveResults);
-listenForDrops();
-showModel().catch(() => {}).then(showStatus);
-setInterval(showStatus, 15000);
+call("v2", { tries: 1 }).then(({ json }) => { byId("build").textContent = `pulmo ${json.version}`; }, () => {});
+setInterval(showStatus, kHealth);

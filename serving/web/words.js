@@ -1,7 +1,8 @@
-// What the page says for each error code of the server (reasons.h), in words for people.
+// What the page says for each error code of the server (reasons.h), in words for people, and how it writes numbers.
+const kBusy = "The server is busy. Try again in a moment.";
 const kSentences = {
-  unsupported_type: "This file is neither DICOM nor PNG nor JPEG.",
-  unknown_format: "This file is neither DICOM nor PNG nor JPEG.",
+  unsupported_type: "This file is neither DICOM nor PNG nor JPEG nor a zip of them.",
+  unknown_format: "This file is neither DICOM nor PNG nor JPEG nor a zip of them.",
   truncated_image: "The picture is cut off or damaged.",
   truncated_dicom: "The DICOM file is cut off or damaged.",
   not_dicom: "The DICOM file cannot be read.",
@@ -15,26 +16,43 @@ const kSentences = {
   too_small: "The picture is too small.",
   not_finite: "The picture holds values that are no numbers.",
   unusable: "The slice cannot be used.",
+  decoder_crashed: "The file broke the decoder. Nothing else was harmed.",
   empty_body: "The file is empty.",
   no_file: "The file is empty.",
-  too_large: "The file is larger than the server takes.",
+  no_picture: "There is no DICOM, PNG or JPEG file in this archive.",
+  corrupt_zip: "The zip archive is cut off or damaged.",
+  encrypted_zip: "The zip archive is locked with a password.",
+  nested_zip: "There is a zip archive inside the archive. Unpack it first.",
+  zip_bomb: "The zip archive unpacks to more than the server takes.",
+  too_large: "This is larger than the server takes.",
+  too_many_parts: "These are more files than the server takes at once.",
   timeout: "The upload took too long.",
-  queue_full: "The server is busy. Try again in a moment.",
-  deadline: "The server is busy. Try again in a moment.",
-  upload_budget: "The server is busy. Try again in a moment.",
-  too_many_connections: "The server is busy. Try again in a moment.",
+  unauthorized: "The server asks for an API key.",
+  rate_limited: "Too many requests came from here. Try again in a moment.",
+  unknown_model: "The server no longer has this model. Choose another one.",
+  model_failed: "The model failed on this picture.",
+  queue_full: kBusy,
+  deadline: kBusy,
+  upload_budget: kBusy,
+  too_many_connections: kBusy,
+  too_many_jobs: kBusy,
+  not_ready: "The server is not ready yet. Try again in a moment.",
   shutting_down: "The server is shutting down. Try again in a moment.",
   unreachable: "The server cannot be reached. Is it still running?",
+  job_gone: "The server no longer knows this job.",
+  cancelled: "Cancelled.",
+  unreadable: "The browser could not read this file.",
 };
 
+/** A sentence for an error code; a general one for a code that is not known here. */
 export function sentence(code) {
   return kSentences[code] ?? "Something went wrong on the server.";
 }
 
-// Codes after which the same file may well succeed.
+/** Whether the same file may well succeed later. */
 export function passing(code) {
-  return ["queue_full", "deadline", "upload_budget", "too_many_connections", "shutting_down", "unreachable", "timeout",
-    "internal", "model_failed"].includes(code);
+  return kSentences[code] === kBusy || ["shutting_down", "not_ready", "unreachable", "timeout", "internal",
+    "model_failed", "rate_limited", "unauthorized", "unknown_model", "job_gone", "cancelled"].includes(code);
 }
 
 export function percent(value) {
@@ -46,4 +64,27 @@ export function percent(value) {
 
 export function milliseconds(value) {
   return value < 10 ? `${value.toFixed(1)} ms` : `${Math.round(value)} ms`;
+}
+
+export function seconds(value) {
+  return value === 1 ? "1 second" : `${value} seconds`;
+}
+
+/** A position along the body, with a real minus. */
+export function position(mm) {
+  return `${mm < 0 ? "\u2212" : ""}${Math.abs(mm).toFixed(1)} mm`;
+}
+
+/** "1 slice", "2 slices". */
+export function count(n, noun) {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+}
+
+export function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** A sentence of the server's, begun with a capital and ended with a stop. */
+export function full(text) {
+  return capital(text).replace(/[^.!?]$/, "$&.");
 }

@@ -1,271 +1,249 @@
-"""Chromium drives the web page: drops slices on it, reads what it shows, and watches the console.
+"""Chromium drives the web page of a real server: slices, their pictures, and what goes wrong."""
 
-    browser_test.py [--screenshot FILE] [--server BINARY] [--bundle FILE] [--slice FILE]
-
-Without arguments it makes its own bundle and slice (ctest). --screenshot writes the picture of the page after a drop."""
-
-import argparse
-import base64
-import os
+import json
 import pathlib
-import sys
+import re
+import socket
 import tempfile
+import threading
 import unittest
+import urllib.error
+import urllib.request
 
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.common.action_chains import ActionChains
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/serving"))
-ARGUMENTS = argparse.Namespace(screenshot=None, bundle=None, slice=None)
+from page_driver import PageTest, chest, dicom
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--screenshot", type=pathlib.Path, help="write the page after a drop as PNG")
-    parser.add_argument("--server", type=pathlib.Path, help="the pulmo-serve to test")
-    parser.add_argument("--bundle", type=pathlib.Path, help="bundle to serve instead of a random one")
-    parser.add_argument("--slice", type=pathlib.Path, help="DICOM, PNG or JPEG slice to drop instead of a drawn one")
-    arguments, rest = parser.parse_known_args()
-    if arguments.server:
-        os.environ["PULMO_BIN_DIR"] = str(arguments.server.resolve().parent)
-    os.environ.setdefault("PULMO_SOURCE_DIR", str(ROOT))
-    return arguments, rest
-
-
-def start_browser(profile, width=1280, height=1000):
-    options = webdriver.ChromeOptions()
-    options.binary_location = "/usr/bin/chromium"
-    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                 "--disable-background-networking", "--disable-component-update", "--disable-sync",
-                 "--disable-dev-shm-usage", "--hide-scrollbars", f"--user-data-dir={profile}",
-                 f"--window-size={width},{height}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
-
-
-# Builds the files in the page and drops them as a person's mouse would.
-DROP = """
-const transfer = new DataTransfer();
-for (const [name, type, content] of arguments[0]) {
-  const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
-  transfer.items.add(new File([bytes], name, { type }));
-}
-const target = document.getElementById("drop");
-for (const kind of ["dragenter", "dragover", "drop"]) {
-  target.dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
-}
-"""
-
-
-class BrowserTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        from sample_images import chest, dicom, encode
-        from server_process import Server
-        cls.server = Server(bundle=ARGUMENTS.bundle, size_px=64, phantom=True)
-        cls.png = encode(chest(512, nodule=True), "png")
-        cls.dicom = dicom(chest(512, nodule=True))
-        cls.profile = tempfile.TemporaryDirectory(prefix="pulmo-browser-")
-        cls.browser = start_browser(cls.profile.name)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.browser.quit()
-        cls.profile.cleanup()
-        code = cls.server.stop()
-        if code != 0:
-            raise AssertionError(f"the server ended with {code}")
-
-    def setUp(self):
-        self.browser.get_log("browser")
-        self.browser.get(self.server.address + "/")
-        self.wait(lambda: self.find("#served").is_displayed())
-
-    def wait(self, condition, seconds=30):
-        return WebDriverWait(self.browser, seconds, 0.05).until(lambda _: condition())
-
-    def find(self, selector):
-        return self.browser.find_element(By.CSS_SELECTOR, selector)
-
-    def find_all(self, selector):
-        return self.browser.find_elements(By.CSS_SELECTOR, selector)
-
-    def drop(self, *files):
-        self.browser.execute_script(DROP, [(name, kind, base64.b64encode(data).decode()) for name, kind, data in files])
-
-    def wait_for_cards(self, done, failed=0):
-        self.wait(lambda: len(self.find_all('[data-state="done"]')) == done and
-                  len(self.find_all('[data-state="failed"]')) == failed)
-
-    def check_console(self, *allowed):
-        bad = [entry["message"] for entry in self.browser.get_log("browser")
-               if entry["level"] in ("SEVERE", "WARNING") and not any(word in entry["message"] for word in allowed)]
-        self.assertEqual(bad, [])
-
-    def check_verdict(self, card):
-        self.assertIn(card.find_element(By.CSS_SELECTOR, ".badge").text, ("normal", "malignant"))
-        self.assertRegex(card.find_element(By.CSS_SELECTOR, ".percent").text, r"^[<>]? ?\d+\.\d %$")
-        meter = card.find_element(By.CSS_SELECTOR, ".meter")
-        self.assertTrue(0 <= float(meter.get_attribute("aria-valuenow")) <= 100)
-        self.assertIn("operating point", card.find_element(By.CSS_SELECTOR, ".threshold").text)
-        self.assertIn("Lung in the picture", card.find_element(By.CSS_SELECTOR, ".facts").text)
-        image = card.find_element(By.CSS_SELECTOR, "img")
-        self.wait(lambda: self.browser.execute_script("return arguments[0].naturalWidth", image) > 0)
-
+class SliceTest(PageTest):
     def test_dropped_slice_is_shown_with_class_probability_and_notice(self):
         self.assertIn("never a diagnosis", self.find("#notice").text)
         self.assertTrue(self.find("#notice").is_displayed())
         self.drop(("slice.png", "image/png", self.png))
-        self.wait_for_cards(1)
-        card = self.find(".card")
-        self.check_verdict(card)
-        self.assertIn("grey values", card.text)
-        self.assertIn("slice.png", self.find("#announce").get_attribute("textContent"))
-        self.assertIn("never a diagnosis", self.find("#announce").get_attribute("textContent"))
+        self.wait_for_studies(1)
+        self.assertIn(self.find(".badge").text, ("normal", "malignant"))
+        self.assertRegex(self.find(".percent").text, r"^[<>]? ?\d+\.\d %$")
+        meter = self.find(".meter")
+        self.assertTrue(0 <= float(meter.get_attribute("aria-valuenow")) <= 100)
+        self.assertIn("operating point", self.find(".threshold").text)
+        self.assertIn("Lung in the picture", self.find(".findings .facts").text)
+        self.assertIn("grey values", self.find(".findings").text)
+        self.assertIn("slice.png", self.text("#announce"))
+        self.assertIn("never a diagnosis", self.text("#announce"))
+        self.assertTrue(self.find("#notice").is_displayed())
+        self.canvas()
         self.check_console()
 
-    def test_dicom_is_shown_as_people_and_as_the_model_see_it(self):
+    def test_how_sure_and_why_names_the_distance_and_the_pixels(self):
+        self.drop(("slice.png", "image/png", self.png))
+        self.wait_for_studies(1)
+        probability = float(self.find(".meter").get_attribute("aria-valuenow"))
+        threshold = float(self.find(".threshold").text.removeprefix("operating point ").removesuffix(" %"))
+        remarks = self.find(".remarks").text
+        points, side = re.search(r"([\d.]+) points (above|below)", remarks).groups()
+        self.assertAlmostEqual(float(points), abs(probability - threshold), delta=0.11)
+        self.assertEqual(side, "above" if probability >= threshold else "below")
+        self.assertIn("Grey values, not Hounsfield units", remarks)
+        self.assertIn("Calibrated", remarks)
+
+    def test_dicom_is_shown_in_hounsfield_units(self):
         self.drop(("slice.dcm", "", self.dicom))
-        self.wait_for_cards(1)
-        self.check_verdict(self.find(".card"))
-        shown = self.find(".card img").get_attribute("src")
-        self.find('[data-view="model"]').click()
-        seen = self.find(".card img").get_attribute("src")
-        self.assertTrue(shown.startswith("data:image/png") and seen.startswith("data:image/png"))
-        self.assertNotEqual(shown, seen)
-        self.assertIn("Hounsfield units", self.find(".card").text)
+        self.wait_for_studies(1)
+        before, _ = self.canvas()
+        self.assertIn("W 1400", self.text("#windowed"))
+        ActionChains(self.browser).move_to_element(self.find("#viewport")).perform()
+        self.wait(lambda: "HU" in self.text("#value"))
+        self.script("const p = document.getElementById('preset'); p.selectedIndex = 2;"
+                    "p.dispatchEvent(new Event('change'))")  # mediastinum: the lungs go black
+        self.wait(lambda: "W 400" in self.text("#windowed"))
+        self.wait(lambda: self.canvas()[0] != before)
+        self.assertIn("Hounsfield units", self.find(".findings").text)
         self.check_console()
 
-    def test_phantom_model_says_so_in_big_letters(self):
-        banner = self.find("#phantom")
-        shown = self.browser.execute_async_script(
-            "const done = arguments[0]; fetch('v2').then(r => r.json()).then(s => fetch('v2/models/' + s.models[0]))"
-            ".then(r => r.json()).then(m => done(m.parameters.phantom));")
-        self.assertEqual(banner.is_displayed(), shown)
-        if shown:
-            self.assertIn("PHANTOM", banner.text)
-            size = self.find("#phantom strong").value_of_css_property("font-size")
-            self.assertGreaterEqual(float(size.removesuffix("px")), 24)
+    def test_dragging_changes_the_window_and_double_click_brings_it_back(self):
+        self.drop(("slice.dcm", "", self.dicom))
+        self.wait_for_studies(1)
+        self.canvas()
+        self.assertIn("W 1400", self.text("#windowed"))
+        ActionChains(self.browser).drag_and_drop_by_offset(self.find("#viewport"), 60, 40).perform()
+        self.wait(lambda: "W 1400" not in self.text("#windowed"))
+        ActionChains(self.browser).double_click(self.find("#viewport")).perform()
+        self.wait(lambda: "W 1400  L -300" in self.text("#windowed"))
 
     def test_pictures_switch_between_what_was_sent_and_what_the_model_sees(self):
         self.drop(("slice.png", "image/png", self.png))
-        self.wait_for_cards(1)
-        self.assertTrue(self.find(".card img").get_attribute("src").startswith("blob:"))
+        self.wait_for_studies(1)
+        sent, _ = self.canvas()
+        self.wait(lambda: self.find('[data-view="model"]').is_displayed())
         self.find('[data-view="model"]').click()
-        self.assertTrue(self.find(".card img").get_attribute("src").startswith("data:image/png"))
         self.assertEqual(self.find('[data-view="model"]').get_attribute("aria-pressed"), "true")
+        self.wait(lambda: abs(self.canvas()[0] - sent) > 1)
 
-    def test_several_files_each_get_their_card_and_errors_speak_plainly(self):
+    def test_phantom_model_says_so_in_big_letters(self):
+        self.assertTrue(self.find("#phantom").is_displayed())
+        self.assertIn("PHANTOM", self.find("#phantom").text)
+        size = self.find("#phantom strong").value_of_css_property("font-size")
+        self.assertGreaterEqual(float(size.removesuffix("px")), 24)
+
+    def test_several_files_each_get_their_row_and_errors_speak_plainly(self):
         self.drop(("one.png", "image/png", self.png), ("letter.txt", "text/plain", b"Dear doctor"),
-                  ("broken.dcm", "", self.dicom[:2000]), ("empty.png", "image/png", b""), ("two.dcm", "", self.dicom))
-        self.wait_for_cards(2, failed=3)
-        texts = {card.find_element(By.CSS_SELECTOR, ".name").text: card.text for card in self.find_all(".card")}
-        self.assertIn("neither DICOM nor PNG nor JPEG", texts["letter.txt"])
-        self.assertIn("cut off or damaged", texts["broken.dcm"])
-        self.assertIn("empty", texts["empty.png"])
+                  ("broken.dcm", "", self.dicom[:2000]), ("empty.png", "image/png", b""),
+                  ("two.dcm", "", dicom(chest(512))))
+        self.wait_for_studies(2, failed=3)
+        for name, words in (("letter.txt", "neither DICOM nor PNG nor JPEG"), ("broken.dcm", "cut off or damaged"),
+                            ("empty.png", "empty")):
+            self.choose_study(name)
+            self.assertIn(words, self.find('.failure[role="alert"]').text)
         self.check_console("Failed to load resource")  # the browser's own words for a 4xx reply
 
     def test_a_name_full_of_markup_stays_text(self):
-        self.drop(("<img src=x onerror=alert(1)>.png", "image/png", self.png))
-        self.wait_for_cards(1)
-        self.assertEqual(self.find(".card .name").text, "<img src=x onerror=alert(1)>.png")
+        name = "<img src=x onerror=alert(1)>.png"
+        self.drop((name, "image/png", self.png))
+        self.wait_for_studies(1)
+        self.assertEqual(self.find(".study .name").text, name)
+        self.assertEqual(self.find("#title").text, name)
         self.check_console()
 
-    def test_files_can_be_chosen_by_keyboard_and_picker(self):
+    def test_files_can_be_chosen_by_the_picker_and_cleared(self):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "picked.png"
             path.write_bytes(self.png)
-            button = self.find("#choose")
-            self.browser.execute_script("arguments[0].focus()", button)
-            self.assertEqual(self.browser.switch_to.active_element, button)
             self.find("#files").send_keys(str(path))
-            self.wait_for_cards(1)
+            self.wait_for_studies(1)
         self.find("#clear").click()
-        self.assertEqual(self.find_all(".card"), [])
-        self.assertFalse(self.find("#results-section").is_displayed())
+        self.assertEqual(self.find_all(".study"), [])
+        self.assertFalse(self.find("#workspace").is_displayed())
+        self.assertEqual(self.browser.switch_to.active_element, self.find("#choose"))
 
-    def test_page_fits_a_phone(self):
-        try:
-            self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                                         {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True})
-            self.browser.get(self.server.address + "/")
-            self.drop(("slice.png", "image/png", self.png))
-            self.wait_for_cards(1)
-            self.find(".card summary").click()
-            self.assertLessEqual(self.browser.execute_script(
-                "const c = document.querySelector('.card'); return c.scrollWidth - c.clientWidth"), 0)
-            width = self.browser.execute_script("return document.documentElement.scrollWidth")
-            self.assertLessEqual(width, 360)
-        finally:
-            self.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    def test_answers_can_be_saved_as_json_without_pictures(self):
+        self.script("URL.createObjectURL = (blob) => { if (blob.type === 'application/json') window.saved = blob;"
+                    " return 'data:,'; }")
+        self.drop(("slice.png", "image/png", self.png))
+        self.wait_for_studies(1)
+        self.find("#save").click()
+        saved = self.browser.execute_async_script("saved.text().then(arguments[0])")
+        (answer,) = json.loads(saved)
+        self.assertEqual(answer["file"], "slice.png")
+        self.assertIn("never a diagnosis", answer["answer"]["notice"])
+        self.assertIn("probabilities", answer["answer"]["results"][0])
+        self.assertNotIn("data:image", saved)
 
-    def test_text_is_readable_in_light_and_dark(self):
-        for scheme in ("light", "dark"):
-            self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia",
-                                         {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
-            self.drop(("slice.png", "image/png", self.png))
-            self.wait(lambda: len(self.find_all('[data-state="done"]')) > 0)
-            for selector in ("body", ".notice", ".phantom", ".muted", ".primary", ".badge", ".warnings li", ".name"):
-                with self.subTest(selector=selector, scheme=scheme):  # 4.5: WCAG 2.1, 1.4.3; colours fade over
-                    self.wait(lambda: self.browser.execute_script(CONTRAST, selector) >= 4.5, seconds=3)
-        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    def test_report_prints_picture_figures_notice_and_model_but_no_name_unless_asked(self):
+        self.script("window.print = () => { window.printed = (window.printed ?? 0) + 1; }")
+        self.drop(("doe-jane.dcm", "", self.dicom))
+        self.wait_for_studies(1)
+        self.canvas()
+        self.find("#print").click()
+        self.wait(lambda: self.script("return window.printed") == 1)
+        report = self.text("#report")
+        self.assertIn("never a diagnosis", report)
+        self.assertIn("PHANTOM", report)
+        self.assertIn(self.find(".percent").text, report)
+        self.assertIn("version", report)
+        self.assertNotIn("doe-jane", report)
+        self.assertGreater(self.script("return document.querySelector('#report img').naturalWidth"), 300)
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        shown = [self.find(selector).is_displayed() for selector in ("#report", "#workspace", ".bar")]
+        self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+        self.assertEqual(shown, [True, False, False])
+        self.find("#with-name").click()
+        self.find("#print").click()
+        self.wait(lambda: self.script("return window.printed") == 2)
+        self.assertIn("doe-jane", self.text("#report"))
 
     def test_nothing_is_fetched_from_elsewhere(self):
         self.drop(("slice.png", "image/png", self.png))
-        self.wait_for_cards(1)
-        names = self.browser.execute_script("return performance.getEntriesByType('resource').map((e) => e.name)")
-        self.assertGreater(len(names), 3)
+        self.wait_for_studies(1)
+        names = self.script("return performance.getEntriesByType('resource').map((e) => e.name)")
+        self.assertGreater(len(names), 10)
         for name in names:
             self.assertTrue(name.startswith((self.server.address + "/", "blob:", "data:")), name)
 
 
-# Contrast of a text with the nearest painted background behind it.
-CONTRAST = """
-const element = document.querySelector(arguments[0]);
-const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
-const luminance = ([r, g, b]) => {
-  const [x, y, z] = [r, g, b].map((v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
-  return 0.2126 * x + 0.7152 * y + 0.0722 * z;
-};
-let behind = element;
-let ground = [255, 255, 255];
-for (; behind; behind = behind.parentElement) {
-  const colour = parse(getComputedStyle(behind).backgroundColor);
-  if (colour.length === 3 || colour[3] === 1) { ground = colour; break; }
-}
-const [a, b] = [luminance(parse(getComputedStyle(element).color)), luminance(ground)];
-return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+# Keeps every word that the page says of its studies.
+LISTEN = """
+window.said = [];
+new MutationObserver(() => said.push(document.getElementById("studies").textContent))
+  .observe(document.getElementById("studies"), { subtree: true, childList: true, characterData: true });
 """
 
 
-class Screenshot(BrowserTest):
-    """The picture for the documentation: only with --screenshot."""
+class Load:
+    """Clients that keep the server's queue full."""
 
-    def runTest(self):
-        if ARGUMENTS.slice:
-            kind = {"png": "image/png", "jpg": "image/jpeg"}.get(ARGUMENTS.slice.suffix[1:].lower(), "")
-            self.drop((ARGUMENTS.slice.name, kind, ARGUMENTS.slice.read_bytes()))
-        else:
-            self.drop(("slice.png", "image/png", self.png))
-        self.wait_for_cards(1)
-        self.check_verdict(self.find(".card"))
-        self.check_console()
-        height = self.browser.execute_script("return document.documentElement.scrollHeight")
-        self.browser.set_window_size(1280, height + 140)
-        self.browser.execute_script("scrollTo(0, 0); document.activeElement.blur()")
-        self.wait(lambda: self.browser.save_screenshot(str(ARGUMENTS.screenshot)))
+    def __init__(self, address, body, clients=6):
+        self.stopping = threading.Event()
+        self.refused = 0
+        self.threads = [threading.Thread(target=self._run, args=(address, body)) for _ in range(clients)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self, address, body):
+        while not self.stopping.is_set():
+            request = urllib.request.Request(address + "/v1/predict", body, {"Content-Type": "application/dicom"})
+            try:
+                urllib.request.urlopen(request, timeout=30).read()
+            except urllib.error.HTTPError as error:
+                self.refused += error.code == 503
+            except OSError:
+                pass
+
+    def stop(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
 
 
-def load_tests(loader, _tests, _pattern):
-    if ARGUMENTS.screenshot:
-        return unittest.TestSuite([Screenshot()])
-    return loader.loadTestsFromTestCase(BrowserTest)
+class TinyQueueTest(PageTest):
+    settings = ("batch.queue=1", "limits.files=1")
+
+    def test_an_overloaded_server_is_asked_again_until_it_answers(self):
+        self.script(LISTEN)
+        load = Load(self.server.address, self.dicom)
+        try:
+            self.drop(*[(f"{i}.png", "image/png", self.png) for i in range(4)])
+            self.wait(lambda: self.script("return said.some((words) => words.includes('Trying again in 1 second'))"))
+        finally:
+            load.stop()
+        self.assertGreater(load.refused, 0)
+        self.wait_for_studies(4)
+        self.check_console("Failed to load resource")
+
+
+class SpentBudgetTest(PageTest):
+    settings = ("limits.body_bytes=600000", "limits.upload_bytes=600000", "limits.body_timeout_s=120")
+
+    def occupy(self):
+        """An upload that does not go on, and holds what the server has for uploads."""
+        holder = socket.create_connection(("127.0.0.1", self.server.port))
+        self.addCleanup(holder.close)
+        holder.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: test\r\nContent-Type: application/dicom\r\n"
+                       b"Content-Length: 599999\r\n\r\n" + b"x" * 590_000)
+        return holder
+
+    def test_a_server_that_stays_busy_is_given_up_clearly_and_can_be_tried_again(self):
+        self.script(LISTEN)
+        holder = self.occupy()
+        self.drop(("slice.dcm", "", self.dicom))
+        self.wait(lambda: self.script("return said.some((words) => words.includes('try 2 of'))"))
+        self.wait_for_studies(0, failed=1)
+        failure = self.find('.failure[role="alert"]').text
+        self.assertIn("busy", failure)
+        self.assertIn("Tried 5 times", failure)
+        holder.close()
+        self.find(".again").click()
+        self.wait_for_studies(1)
+        self.check_console("Failed to load resource")
+
+    def test_waiting_can_be_cancelled(self):
+        holder = self.occupy()
+        self.drop(("slice.dcm", "", self.dicom))
+        self.wait(lambda: "Trying again" in self.text("#findings-body"))
+        self.find(".cancel").click()
+        self.wait(lambda: self.states() == ["cancelled"])
+        self.assertIn("Cancelled", self.find(".failure").text)
+        holder.close()
 
 
 if __name__ == "__main__":
-    ARGUMENTS, others = parse_arguments()
-    unittest.main(verbosity=2, argv=[sys.argv[0], *others])
+    unittest.main(verbosity=2)

@@ -1,0 +1,70 @@
+// How sure an answer is and why: plain remarks on one result, from what server, model and explanation say. Pure.
+import { full, percent } from "./words.js";
+
+const kAtThePoint = 0.05; // of probability, on each side of the operating point
+const kNearThePoint = 0.15;
+const kMostlyInside = 0.5; // share of the heat map inside the lungs
+
+const caution = (text, why = "") => ({ tone: "caution", text, why });
+const note = (text, why = "") => ({ tone: "note", text, why });
+const good = (text, why = "") => ({ tone: "good", text, why });
+
+function distance(probability, threshold) {
+  const margin = Math.abs(probability - threshold);
+  const side = probability >= threshold ? "above" : "below";
+  const figures = `${(margin * 100).toFixed(1)} points ${side} the operating point of ${percent(threshold)}.`;
+  if (margin < kAtThePoint) {
+    return caution("On the edge", `${figures} A slightly different picture could be called the other way.`);
+  }
+  if (margin < kNearThePoint) return note("Near the operating point", figures);
+  return good("Clear of the operating point", figures);
+}
+
+function calibration(model) {
+  if (!model) return [];
+  const error = model.metrics?.test?.sample?.ece ?? model.metrics?.validation?.sample?.ece;
+  const scaled = `Scaled on validation data (temperature ${model.temperature.toFixed(2)})`;
+  if (typeof error !== "number") return [note("Calibrated", `${scaled}; how well is not recorded in this model.`)];
+  const text = `${scaled}; stated and observed shares differ by ${percent(error)} on average.`;
+  return [error <= 0.1 ? good("Calibrated", text) : caution("Loosely calibrated", text)];
+}
+
+function unusual(result) {
+  if (!result.input?.unusual) return [];
+  return [caution("Unlike the training pictures",
+    "Lung share or brightness is outside of what the model was trained on.")];
+}
+
+function attention(explanation) {
+  if (typeof explanation?.inside_lungs !== "number") return [];
+  const text = `${percent(explanation.inside_lungs)} of the heat map lies inside the lungs.`;
+  return [explanation.inside_lungs < kMostlyInside ? caution("Looks elsewhere", text) : good("Looks at the lungs", text)];
+}
+
+/**
+ * Remarks on a result, cautions first: [{tone: "caution" | "note" | "good", text, why}].
+ * `subject` is the class whose probability is compared with the threshold; `model` (an entry of /v1/models) and
+ * `explanation` may be missing.
+ */
+export function remarks({ result, subject, model, explanation }) {
+  const all = [
+    distance(result.probabilities[subject], result.threshold),
+    ...unusual(result),
+    ...(result.warnings ?? []).map((text) => caution(full(text))),
+    ...attention(explanation),
+    ...(result.kind === "hounsfield" ? [] : [note("Grey values, not Hounsfield units",
+      "The picture's own brightness stands in for the CT numbers; DICOM is better.")]),
+    ...calibration(model),
+  ];
+  const order = ["caution", "note", "good"];
+  return all.sort((a, b) => order.indexOf(a.tone) - order.indexOf(b.tone));
+}
+
+/** The cautions of all in a few words, for the head of the panel. */
+export function inShort(list) {
+  const cautions = list.filter((remark) => remark.tone === "caution").length;
+  if (cautions === 1) return { tone: "caution", text: "One reason for caution" };
+  if (cautions > 1) return { tone: "caution", text: `${cautions} reasons for caution` };
+  const near = list.some((remark) => remark.text.startsWith("Near"));
+  return near ? { tone: "note", text: "Fairly clear" } : { tone: "good", text: "Nothing unusual seen" };
+}

@@ -1,0 +1,75 @@
+// What can be taken away: the answers as JSON, and a page to print.
+import { remarks } from "./certainty.js";
+import { byId, download, draw, fact, make } from "./dom.js";
+import { subjectOf } from "./findings.js";
+import { curve, layOut } from "./profile.js";
+import { modelFacts } from "./models.js";
+import { count, percent, position } from "./words.js";
+
+// Pictures are left out: they are the sender's own, and large.
+function withoutPictures({ preview, picture, explanation, ...result }) {
+  if (!explanation) return result;
+  const { picture: seen, lungs, heat, ...figures } = explanation;
+  return { ...result, explanation: figures };
+}
+
+/** The answers of all studies, without pictures. */
+export function answersOf(studies) {
+  return studies.map(({ title, answer, error }) => ({
+    file: title, answer: answer && { ...answer, results: answer.results.map(withoutPictures) }, error: error ?? undefined,
+  }));
+}
+
+export function saveAnswers(studies) {
+  download("pulmo-results.json", "application/json", `${JSON.stringify(answersOf(studies), null, 2)}\n`);
+}
+
+function chart({ summary, entries }) {
+  const plan = layOut(entries);
+  const at = plan.y(summary.threshold);
+  return draw("svg", { viewBox: "0 0 640 180", role: "img", "aria-label": "Probability along the series" },
+    draw("line", { class: "grid", x1: 44, x2: 628, y1: plan.y(0), y2: plan.y(0) }),
+    draw("line", { class: "operating", x1: 44, x2: 628, y1: at, y2: at }),
+    draw("path", { class: "curve", d: curve(entries, plan) }));
+}
+
+function seriesRows({ summary }) {
+  const { class: name, probability } = summary;
+  const called = typeof probability === "number" ? `${name}, ${percent(probability)}` : "not called";
+  return [fact("Series", called),
+    fact("Slices", `${count(summary.slices, "slice")}, ${summary.predicted} predicted, ${summary.refused} refused`),
+    fact("Suspicious positions", ...(summary.suspicious.length === 0 ? ["none"] : summary.suspicious.map((region) =>
+      `${typeof region.peak_mm === "number" ? position(region.peak_mm) : "unknown"} (${percent(region.probability)})`)))];
+}
+
+function sliceRows({ result, position: mm }, subject) {
+  return [fact("Slice called", result.class), fact(`Probability of ${subject}`, percent(result.probabilities[subject])),
+    fact("Operating point", percent(result.threshold)), fact("Lung in the picture", percent(result.lung_fraction)),
+    typeof mm === "number" && fact("Position of the slice", position(mm))];
+}
+
+/** Builds the page to print of the study shown: {study, stack, entry, model, explanation, snapshot, withName}. */
+export function buildReport({ study, stack, entry, model, explanation, snapshot, withName }) {
+  const { answer } = study;
+  const subject = entry.result.error ? "" : subjectOf(entry.result, model);
+  const list = entry.result.error ? [] : remarks({ result: entry.result, subject, model, explanation });
+  byId("report").replaceChildren(
+    make("h1", {}, "pulmo report"),
+    make("p", { class: "report-notice" }, answer.notice),
+    model?.phantom && make("p", { class: "report-notice" },
+      "PHANTOM MODEL: trained on synthetic pictures only; it says nothing about a real patient."),
+    make("div", { class: "report-columns" },
+      make("img", { src: snapshot, alt: "The slice as it was shown" }),
+      make("dl", { class: "facts" },
+        withName && fact("File", study.title),
+        stack.summary && seriesRows(stack),
+        subject && sliceRows(entry, subject),
+        fact("Printed", new Date().toLocaleString()), fact("Request", answer.request_id))),
+    stack.summary && chart(stack),
+    make("h2", {}, "How sure, and why"),
+    make("ul", { class: "remarks" }, list.map(({ tone, text, why }) =>
+      make("li", { class: tone }, make("strong", {}, text), ` ${why}`))),
+    make("h2", {}, "Model"),
+    make("dl", { class: "facts" },
+      model ? modelFacts(model) : fact("Model", `${answer.model.name}, version ${answer.model.version}`)));
+}

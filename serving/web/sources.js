@@ -1,0 +1,86 @@
+// Pictures and explanations of slices, fetched when they are first looked at, and kept for a while.
+import { NotShown } from "./dicom.js";
+import { pictureOf, pictureOfUrl } from "./picture.js";
+import { explain, explains, predictNow } from "./predict.js";
+import { contentType } from "./study.js";
+
+const kPictures = 24; // kept at the same time: a megabyte each
+
+/** A map that forgets what was not used for longest. */
+export class Recent {
+  constructor(most) {
+    this.most = most;
+    this.kept = new Map();
+  }
+
+  /** The value of a key, made by `make()` when it is not there; a promise that fails is forgotten. */
+  get(key, make) {
+    const value = this.kept.get(key) ?? make();
+    this.kept.delete(key);
+    this.kept.set(key, value);
+    Promise.resolve(value).catch(() => this.kept.delete(key));
+    if (this.kept.size > this.most) this.kept.delete(this.kept.keys().next().value);
+    return value;
+  }
+}
+
+const pictures = new Recent(kPictures);
+const previews = new Recent(kPictures);
+const explanations = new Recent(kPictures);
+
+const uploadOf = async (slice) => ({ body: await slice.read(), type: contentType(slice.name) });
+
+// The server's picture of a slice that the browser cannot decode: in the answer already, or asked for.
+async function fromServer(entry, model) {
+  const given = entry.result?.picture;
+  if (given) return pictureOfUrl(given);
+  const answer = await predictNow(await uploadOf(entry.slice), { model });
+  if (!answer.results[0].picture) throw new NotShown("the server has no picture of it");
+  return pictureOfUrl(answer.results[0].picture);
+}
+
+/** The picture of an entry of a stack. Throws NotShown, or what the server says. */
+export function pictureFor(entry, model) {
+  if (!entry.slice) return Promise.reject(new NotShown("it is not in the archive under this name"));
+  return pictures.get(entry.slice, async () => {
+    try {
+      return await pictureOf(await entry.slice.read());
+    } catch (problem) {
+      if (!(problem instanceof NotShown) && !entry.result?.picture) throw problem;
+      if (!entry.result || entry.result.error) throw problem;
+      return fromServer(entry, model);
+    }
+  });
+}
+
+/** The picture as the model sees it, or null: from the explanation or the prediction. */
+export function modelPictureFor(entry, explanation) {
+  const url = explanation?.picture ?? entry.result?.preview;
+  return url ? previews.get(url, () => pictureOfUrl(url)) : null;
+}
+
+const bitmapOf = async (url) => {
+  const bytes = Uint8Array.from(atob(url.slice(url.indexOf(",") + 1)), (c) => c.charCodeAt(0));
+  return createImageBitmap(new Blob([bytes], { type: "image/png" }));
+};
+
+/** Whether an entry can have an explanation. */
+export const canExplain = (entry) => explains() && Boolean(entry?.slice && entry.result && !entry.result.error);
+
+/** {explanation, lungs, heat} of an entry, the layers as bitmaps; null when the server explains nothing. */
+export function explanationFor(entry, model, method) {
+  return explanations.get(`${model} ${method} ${keyOf(entry.slice)}`, async () => {
+    const result = await explain(await uploadOf(entry.slice), { model, method });
+    if (!result?.explanation) return null;
+    const { lungs, heat } = result.explanation;
+    const [lungsMap, heatMap] = await Promise.all([lungs, heat].map((url) => url && bitmapOf(url)));
+    return { explanation: result.explanation, lungs: lungsMap, heat: heatMap };
+  });
+}
+
+const keys = new WeakMap();
+let nextKey = 0;
+function keyOf(slice) {
+  if (!keys.has(slice)) keys.set(slice, ++nextKey);
+  return keys.get(slice);
+}

@@ -1,0 +1,196 @@
+// The viewer with its tools: which slice of which stack is shown, through which window, with which overlays.
+import { byId, make } from "./dom.js";
+import { listenToGestures } from "./gestures.js";
+import { windowsFor } from "./picture.js";
+import { Profile, profileTable, spoken } from "./profile.js";
+import { canExplain, explanationFor, modelPictureFor, pictureFor } from "./sources.js";
+import { Viewer } from "./viewer.js";
+import { position } from "./words.js";
+
+const kDwell = 300; // ms on a slice before its explanation is asked for
+const kTools = [["window", "Window"], ["move", "Move"], ["scroll", "Scroll"]];
+
+export class Stage {
+  /** `onslice(entry, index)` is told of the slice shown; `onexplained(entry, explanation)` of what was found on it. */
+  constructor({ modelOf, onslice, onexplained }) {
+    Object.assign(this, { modelOf, onslice, onexplained, index: 0, tool: "window", side: "upload" });
+    this.viewer = new Viewer(byId("canvas"), () => this.tell());
+    this.profile = new Profile(byId("profile"), (index) => this.go(index));
+    this.viewport = byId("viewport");
+    listenToGestures(this.viewport, {
+      onwindow: (dx, dy) => this.viewer.dragWindow(dx, dy), onmove: (dx, dy) => this.viewer.move(dx, dy),
+      onstep: (steps) => this.step(steps), onzoom: (factor, point) => this.viewer.zoom(factor, point),
+      onreset: () => this.reset(), onhover: (point) => this.hover(point),
+      tool: () => this.tool, steps: () => this.entries.length > 1,
+    });
+    this.connect();
+  }
+
+  get entries() {
+    return this.stack?.entries ?? [];
+  }
+
+  get entry() {
+    return this.entries[this.index];
+  }
+
+  connect() {
+    byId("tools").append(...kTools.map(([tool, name]) => make("button", {
+      type: "button", "data-tool": tool, "aria-pressed": tool === this.tool, onclick: () => this.choose(tool),
+    }, name)));
+    byId("zoom-in").addEventListener("click", () => this.viewer.zoom(1.4));
+    byId("zoom-out").addEventListener("click", () => this.viewer.zoom(1 / 1.4));
+    byId("reset").addEventListener("click", () => this.reset());
+    byId("invert").addEventListener("click", () => this.invert());
+    byId("slice").addEventListener("input", (event) => this.go(Number(event.target.value) - 1));
+    for (const part of ["level", "width"]) {
+      byId(part).addEventListener("input", (event) =>
+        this.viewer.setWindow({ ...this.viewer.window, [part]: Number(event.target.value) }));
+    }
+    byId("preset").addEventListener("change", (event) =>
+      this.viewer.setWindow(this.windows[Number(event.target.value)]));
+    for (const layer of ["lungs", "heat"]) {
+      byId(layer).addEventListener("input", (event) => this.viewer.setOpacity(layer, Number(event.target.value) / 100));
+      this.viewer.setOpacity(layer, Number(byId(layer).value) / 100);
+    }
+    for (const button of document.querySelectorAll("[data-view]")) {
+      button.addEventListener("click", () => this.look(button.dataset.view));
+    }
+  }
+
+  choose(tool) {
+    this.tool = tool;
+    for (const button of byId("tools").children) {
+      button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
+    }
+  }
+
+  invert() {
+    this.viewer.setInverted(!this.viewer.inverted);
+    byId("invert").setAttribute("aria-pressed", String(this.viewer.inverted));
+  }
+
+  reset() {
+    this.viewer.reset();
+    if (this.windows) this.viewer.setWindow(this.windows[0]);
+  }
+
+  /** Shows a stack of a study from slice `index` on; the window stays when the same study gets its answer. */
+  show(stack, index, subject) {
+    this.stack = stack;
+    const series = Boolean(stack.summary);
+    byId("profile-box").hidden = !series;
+    if (series) {
+      this.profile.show(stack, subject);
+      byId("profile-table").replaceChildren(profileTable(stack.entries, subject));
+    }
+    byId("slice-row").hidden = stack.entries.length < 2;
+    byId("slice").max = Math.max(1, stack.entries.length);
+    this.go(index);
+  }
+
+  clear() {
+    this.stack = null;
+    this.windows = null;
+    this.viewer.view = { zoom: 1, x: 0.5, y: 0.5 };
+    this.viewer.show(null);
+  }
+
+  step(steps) {
+    this.go(Math.min(this.entries.length - 1, Math.max(0, this.index + steps)));
+  }
+
+  go(index) {
+    if (!this.stack || !this.entries[index]) return;
+    this.index = index;
+    const entry = this.entry;
+    byId("slice").value = index + 1;
+    byId("slice").setAttribute("aria-valuetext", spoken(entry, index, this.entries.length));
+    if (this.stack.summary) this.profile.mark(index);
+    this.onslice(entry, index);
+    this.load(entry);
+    clearTimeout(this.dwell);
+    this.dwell = setTimeout(() => this.explain(entry), kDwell);
+  }
+
+  look(side) {
+    this.side = side;
+    for (const button of document.querySelectorAll("[data-view]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.view === side));
+    }
+    this.load(this.entry);
+  }
+
+  // Draws the entry's picture once it is there, unless another slice is shown by then.
+  async load(entry) {
+    const explained = entry.explained ?? null;
+    const preview = modelPictureFor(entry, explained?.explanation);
+    byId("views").hidden = !preview;
+    const whole = this.side === "model" && preview !== null;
+    try {
+      const picture = await (whole ? preview : pictureFor(entry, this.modelOf()?.name));
+      if (this.entry !== entry) return;
+      byId("unseen").hidden = true;
+      this.fitWindow(picture);
+      const cropPx = this.modelOf()?.preprocess?.crop_px ?? 0;
+      this.viewer.show(picture, explained && { lungs: explained.lungs, heat: explained.heat, cropPx, whole });
+      this.viewport.dataset.shown = entry.slice?.name ?? "";
+    } catch {
+      if (this.entry !== entry) return;
+      this.viewer.show(null);
+      byId("unseen").hidden = false;
+    }
+    this.tell();
+  }
+
+  // The first picture of another unit gets its own window.
+  fitWindow(picture) {
+    if (this.windows && this.unit === picture.unit) return;
+    this.unit = picture.unit;
+    this.windows = windowsFor(picture, this.modelOf()?.preprocess);
+    byId("preset").replaceChildren(...this.windows.map(({ name }, i) => make("option", { value: i }, name)));
+    const [low, high, most] = picture.unit === "HU" ? [-1200, 1200, 4000] : [0, 255, 510];
+    Object.assign(byId("level"), { min: low, max: high });
+    Object.assign(byId("width"), { min: 1, max: most });
+    this.viewer.setWindow(this.windows[0]);
+  }
+
+  async explain(entry) {
+    byId("overlays").hidden = !canExplain(entry);
+    if (!canExplain(entry) || entry.explained !== undefined) return;
+    byId("explaining").hidden = false;
+    try {
+      entry.explained = await explanationFor(entry, this.modelOf()?.name, "auto");
+    } catch {
+      entry.explained = undefined; // asked for again when the slice is looked at again
+    }
+    byId("explaining").hidden = true;
+    byId("overlays").hidden = !canExplain(entry);
+    if (!entry.explained || this.entry !== entry) return;
+    this.onexplained(entry, entry.explained.explanation);
+    this.load(entry);
+  }
+
+  hover(point) {
+    const value = this.viewer.valueAt(point);
+    byId("value").textContent = value === undefined ? "" : `${Math.round(value)} ${this.unit === "HU" ? "HU" : "grey"}`;
+  }
+
+  // Window, zoom and place, in the corners and to screen readers.
+  tell() {
+    const { window, view } = this.viewer;
+    const entry = this.entry;
+    if (!window || !entry || !this.windows) return;
+    const many = this.entries.length > 1;
+    const where = typeof entry.position === "number" ? ` · ${position(entry.position)}` : "";
+    byId("where").textContent = many ? `${this.index + 1} / ${this.entries.length}${where}` : "";
+    const [width, level, zoom] = [window.width, window.level, view.zoom * 100].map(Math.round);
+    byId("windowed").textContent = `W ${width}  L ${level}`;
+    byId("zoomed").textContent = `${zoom} %`;
+    byId("level").value = window.level;
+    byId("width").value = window.width;
+    byId("preset").value = this.windows.findIndex((one) => one.level === window.level && one.width === window.width);
+    this.viewport.setAttribute("aria-label", `Slice viewer: ${spoken(entry, this.index, this.entries.length)}; ` +
+      `window ${width} at level ${level}, zoom ${zoom} percent`);
+  }
+}

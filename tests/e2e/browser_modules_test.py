@@ -1,0 +1,228 @@
+"""The page's own modules, run in Chromium from the real server, against pydicom, zipfile, zlib and NumPy."""
+
+import base64
+import io
+import json
+import unittest
+import urllib.request
+import zipfile
+import zlib
+
+import numpy as np
+import pydicom
+import pydicom.uid
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from page_driver import PageTest, chest, dicom
+
+
+class ModulesTest(PageTest):
+    """The page's policy forbids code made of text; the tests' own steps come in by the debugger's door."""
+
+    def run_in(self, module, body, *inputs):
+        """The value of a function body with `m` (the module), `inputs` and `bytes`."""
+        texts = [base64.b64encode(one).decode() if isinstance(one, bytes) else one for one in inputs]
+        code = (f"(async () => {{ const m = await import('/page/{module}.js'); const inputs = {json.dumps(texts)};"
+                "const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));" + body + "})()")
+        reply = self.browser.execute_cdp_cmd("Runtime.evaluate", {"expression": code, "awaitPromise": True,
+                                                                  "returnByValue": True})
+        if "exceptionDetails" in reply:
+            return {"thrown": reply["exceptionDetails"]["exception"].get("className")}
+        return reply["result"].get("value")
+
+    def decoded(self, data):
+        slice_ = self.run_in("dicom", "const { values, ...rest } = m.readSlice(bytes(inputs[0]));"
+                             "return { ...rest, values: [...values] };", data)
+        if "values" in slice_:
+            slice_["values"] = np.array(slice_["values"]).reshape(slice_["rows"], slice_["columns"])
+        return slice_
+
+    def variant(self, implicit=False, signed=True, inverted=False, stored=16, slope=1.0, padding=None, nested=False):
+        """(bytes, Hounsfield units by pydicom and NumPy)."""
+        dataset = pydicom.dcmread(io.BytesIO(dicom(chest(48, nodule=True))))
+        rng = np.random.default_rng(7)
+        low, high = (-(2 ** (stored - 1)), 2 ** (stored - 1)) if signed else (0, 2 ** stored)
+        pixels = rng.integers(low, high, (40, 56))
+        dataset.Rows, dataset.Columns = pixels.shape
+        dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = stored, stored - 1, int(signed)
+        dataset.PhotometricInterpretation = "MONOCHROME1" if inverted else "MONOCHROME2"
+        dataset.RescaleSlope, dataset.RescaleIntercept = slope, -1024
+        dataset.WindowCenter, dataset.WindowWidth = [-600, 40], [1500, 400]
+        if padding is not None:
+            dataset.add_new(0x00280120, "SS" if signed else "US", padding)
+            pixels[:5] = padding
+        if nested:
+            inner = Dataset()
+            inner.Rows = 9  # a trap: not that of the picture
+            inner.ReferencedSOPInstanceUID = "1.2.3"
+            outer = Dataset()
+            outer.SourceImageSequence = Sequence([inner])
+            dataset.ReferencedImageSequence = Sequence([outer, inner])
+            dataset["ReferencedImageSequence"].is_undefined_length = True
+            for item in dataset.ReferencedImageSequence:
+                item.is_undefined_length_sequence_item = True
+        dataset.PixelData = pixels.astype("<i2" if signed else "<u2").tobytes()
+        dataset.is_implicit_VR = implicit
+        dataset.file_meta.TransferSyntaxUID = (pydicom.uid.ImplicitVRLittleEndian if implicit
+                                               else pydicom.uid.ExplicitVRLittleEndian)
+        stream = io.BytesIO()
+        dataset.save_as(stream, write_like_original=False)
+        raw = pydicom.dcmread(io.BytesIO(stream.getvalue())).pixel_array.astype(np.float64)
+        top = -1 if signed else 2 ** stored - 1
+        expected = (top - raw if inverted else raw) * slope - 1024
+        if padding is not None:
+            expected = np.where(raw == padding, np.minimum(expected, -1000), expected)
+        return stream.getvalue(), expected
+
+    def test_ct_slices_are_decoded_as_pydicom_does(self):
+        cases = ({}, {"implicit": True}, {"signed": False, "stored": 12}, {"stored": 12, "slope": 0.5},
+                 {"inverted": True}, {"inverted": True, "signed": False, "stored": 12}, {"padding": -2000},
+                 {"signed": False, "padding": 65000}, {"nested": True}, {"nested": True, "implicit": True})
+        for case in cases:
+            with self.subTest(case):
+                data, expected = self.variant(**case)
+                slice_ = self.decoded(data)
+                np.testing.assert_allclose(slice_["values"], expected, rtol=1e-6)
+                self.assertEqual(slice_["window"], {"level": -600, "width": 1500})
+
+    def test_what_only_the_server_can_decode_is_left_to_it(self):
+        data, _ = self.variant()
+        for broken in (b"", b"Dear doctor" * 40, data[:-10], data[:300], data.replace(b"MONOCHROME2", b"PALETTE COL")):
+            self.assertEqual(self.decoded(broken), {"thrown": "NotShown"})
+        for syntax in (pydicom.uid.JPEG2000Lossless, pydicom.uid.ExplicitVRBigEndian):
+            packed = data.replace(b"1.2.840.10008.1.2.1\0", str(syntax).encode()[:20].ljust(20, b"\0"), 1)
+            self.assertEqual(self.decoded(packed), {"thrown": "NotShown"})
+
+    def test_series_and_place_are_read_from_the_header_alone(self):
+        dataset = pydicom.dcmread(io.BytesIO(dicom(chest(48))))
+        dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [10, -20, 30.5], [1, 0, 0, 0, 0.6, 0.8]
+        stream = io.BytesIO()
+        dataset.save_as(stream, write_like_original=False)
+        got = self.run_in("dicom", "const h = m.readHeader(bytes(inputs[0]).subarray(0, 1200));"
+                          "return [h.series, m.alongNormal(h)];", stream.getvalue())
+        self.assertEqual(got[0], dataset.SeriesInstanceUID)
+        normal = np.cross([1, 0, 0], [0, 0.6, 0.8])
+        self.assertAlmostEqual(got[1], float(normal @ [10, -20, 30.5]), places=9)
+
+    def test_every_cut_of_a_file_ends_in_an_answer(self):
+        data, _ = self.variant(nested=True)
+        got = self.run_in("dicom", "const all = bytes(inputs[0]); let n = 0;"
+                          "for (let i = 0; i < 1500; ++i) { try { m.readSlice(all.subarray(0, i)); } catch (e) {"
+                          " if (!(e instanceof m.NotShown)) throw e; ++n; } } return n;", data)
+        self.assertEqual(got, 1500)
+
+    def test_archives_are_read_as_zipfile_writes_them(self):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            archive.writestr("a/stored.bin", b"abc" * 100)
+            archive.writestr("a/", b"")
+            archive.writestr("Lücke.dcm", bytes(range(256)) * 300, zipfile.ZIP_DEFLATED)
+            archive.comment = b"a comment"
+        got = self.run_in("zip", """
+          const archive = new Blob([bytes(inputs[0])]);
+          return Promise.all((await m.listZip(archive)).map(async (entry) =>
+            [entry.name, entry.size, m.crc32(await m.readEntry(archive, entry))]));""", stream.getvalue())
+        self.assertEqual(got, [["a/stored.bin", 300, zlib.crc32(b"abc" * 100)],
+                               ["Lücke.dcm", 76800, zlib.crc32(bytes(range(256)) * 300)]])
+
+    def test_an_archive_that_lies_about_its_sizes_is_not_believed(self):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("bomb", b"\0" * 100_000)
+        data = bytearray(stream.getvalue())
+        at = data.index(b"PK\x01\x02")
+        data[at + 24:at + 28] = (1000).to_bytes(4, "little")
+        read = ("const archive = new Blob([bytes(inputs[0])]); const [entry] = await m.listZip(archive);"
+                "return (await m.readEntry(archive, entry)).length;")
+        self.assertEqual(self.run_in("zip", read, bytes(data)), {"thrown": "NotRead"})
+        self.assertEqual(self.run_in("zip", read, b"PK\x03\x04" + b"\0" * 100), {"thrown": "NotRead"})
+
+    def test_zipfile_reads_the_archives_that_the_page_makes(self):
+        files = {"scan/001.dcm": dicom(chest(64)), "Lücke.png": b"\x89PNG" * 50, "empty": b""}
+        got = self.run_in("zip", """
+          const files = inputs.slice(1).map((text, i) => ({ name: inputs[0][i], blob: new Blob([bytes(text)]) }));
+          const archive = new Uint8Array(await (await m.makeZip(files)).arrayBuffer());
+          return btoa(archive.reduce((text, byte) => text + String.fromCharCode(byte), ""));""",
+                          list(files), *files.values())
+        with zipfile.ZipFile(io.BytesIO(base64.b64decode(got))) as archive:
+            self.assertIsNone(archive.testzip())
+            self.assertEqual({name: archive.read(name) for name in archive.namelist()}, files)
+
+    def test_windows_shade_as_numpy_does(self):
+        values = np.linspace(-1500, 1500, 601)
+        for level, width in ((-300, 1400), (40, 400), (127.5, 255)):
+            got = self.run_in("picture", "const [values, level, width] = inputs;"
+                              "return [...m.shades(Float32Array.from(values), { level, width })]"
+                              ".filter((_, i) => i % 4 === 0);", list(values), level, width)
+            expected = np.clip((values - (level - width / 2)) / width, 0, 1) * 255
+            self.assertLessEqual(np.abs(np.array(got) - expected).max(), 0.51)
+
+    def test_zoom_keeps_the_pixel_under_the_pointer(self):
+        got = self.run_in("view", """
+          const picture = { rows: 512, columns: 300 }, frame = { width: 640, height: 480 }, point = { x: 400, y: 200 };
+          let view = m.kWholeView; const before = m.pixelAt(view, picture, frame, point);
+          view = m.zoomed(view, picture, frame, 4, point); view = m.moved(view, picture, frame, 7, -5);
+          return [before, m.pixelAt(view, picture, frame, { x: 407, y: 195 }), m.zoomed(view, picture, frame, 1e-9),
+                  m.zoomed(view, picture, frame, 1e9).zoom];""")
+        for name in ("row", "column"):
+            self.assertAlmostEqual(got[0][name], got[1][name], places=6)
+        self.assertEqual(got[2], {"zoom": 1, "x": 0.5, "y": 0.5})
+        self.assertEqual(got[3], 16)
+
+    def test_the_overlay_lies_where_the_model_looked(self):
+        # The square of core/image/preprocess.cpp: the longer side, or the crop, about the middle.
+        got = self.run_in("view", "return inputs.map(([rows, columns, crop]) => m.sourceSquare({ rows, columns }, crop));",
+                          [512, 300, 0], [512, 512, 128], [64, 65, 80])
+        self.assertEqual(got, [{"left": -106, "top": 0, "side": 512}, {"left": 192, "top": 192, "side": 128},
+                               {"left": -8, "top": -8, "side": 80}])
+
+    def test_remarks_name_what_calls_for_caution(self):
+        base = {"kind": "hounsfield", "class": "malignant", "probabilities": {"normal": 0.57, "malignant": 0.43},
+                "threshold": 0.41, "lung_fraction": 0.2, "warnings": ["the lungs are small"],
+                "input": {"lung_fraction": 0.02, "mean_intensity": 0.1, "unusual": True}}
+        body = ("const [result, model, explanation] = inputs;"
+                "const list = m.remarks({ result, subject: 'malignant', model, explanation });"
+                "return [list.map(({ tone, text }) => `${tone}: ${text}`), m.inShort(list).text];")
+        model = {"temperature": 1.5, "metrics": {"test": {"sample": {"ece": 0.031}}}}
+        remarks, short = self.run_in("certainty", body, base, model, {"inside_lungs": 0.2})
+        self.assertEqual(remarks, ["caution: On the edge", "caution: Unlike the training pictures",
+                                   "caution: The lungs are small.", "caution: Looks elsewhere", "good: Calibrated"])
+        self.assertEqual(short, "4 reasons for caution")
+        calm = {**base, "probabilities": {"normal": 0.01, "malignant": 0.99}, "warnings": [],
+                "input": {"unusual": False}}
+        remarks, short = self.run_in("certainty", body, calm, model, {"inside_lungs": 0.9})
+        self.assertEqual([one.split(":")[0] for one in remarks], ["good"] * 3)
+        self.assertEqual(short, "Nothing unusual seen")
+
+    def test_waits_grow_and_follow_the_server(self):
+        got = self.run_in("api", "return inputs.map(([told, tries]) => m.backoff(told, tries));",
+                          ["1", 1], ["3", 2], [None, 3], ["Wed, 21 Oct", 1], ["500", 1], ["0", 1])
+        self.assertEqual(got, [1, 6, 3, 1, 60, 1])
+
+    def test_every_refusal_of_a_slice_or_an_upload_has_its_sentence(self):
+        document = json.load(urllib.request.urlopen(self.server.address + "/openapi.json"))
+        codes = document["components"]["schemas"]["ErrorCode"]["enum"]
+        machines = {"malformed_request", "malformed_multipart", "bad_parameter", "not_found", "method_not_allowed",
+                    "length_required", "field_too_large", "target_too_long", "expectation_failed", "headers_too_large",
+                    "unknown_method", "http_version", "internal"}  # what a program gets wrong, never a person at this page
+        got = self.run_in("words", "return inputs[0].filter((code) => m.sentence(code) === m.sentence('?'));", codes)
+        self.assertEqual(set(got) - machines, set())
+
+    def test_an_answer_is_sorted_into_its_series(self):
+        answer = {"results": [{"name": "c"}, {"name": "a"}, {"name": "loose"}, {"name": "b"}],
+                  "summary": {"series": [{"profile": [{"result": 1, "position_mm": 1, "probability": 0.1},
+                                                      {"result": 3, "position_mm": 2, "probability": None},
+                                                      {"result": 0, "position_mm": 3, "probability": 0.3}]}]}}
+        got = self.run_in("study", """
+          const stacks = m.stacksOf(["a", "b", "c", "loose"].map((name) => ({ name })), inputs[0]);
+          return stacks.map(({ label, entries }) =>
+            [label, entries.map(({ slice, index, probability }) => [slice.name, index, probability ?? null])]);""", answer)
+        self.assertEqual(got, [["Series", [["a", 1, 0.1], ["b", 3, None], ["c", 0, 0.3]]],
+                               ["Other pictures", [["loose", 2, None]]]])
+        self.assertEqual(self.run_in("study", "return m.differentNames(['a', 'b', 'a', 'a']);"),
+                         ["a", "b", "2-a", "3-a"])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,99 @@
+"""Makes the pictures of the page in docs/: a slice, a series, a phone, an error, all of the synthetic phantom.
+
+    page_screenshots.py --bundle runs/demo/run/proposed_cnn/bundle.pt --series runs/demo/archive/images/PULMO-0001
+                        [--bin build/release/bin] [--output docs]
+
+The bundle and the archive are those that scripts/demo.sh leaves. The slice is the one that the series is called by."""
+
+import argparse
+import base64
+import io
+import os
+import pathlib
+import tempfile
+import zipfile
+
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MOST_BYTES = 400_000  # of a picture
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin", help="folder of pulmo-serve")
+    parser.add_argument("--bundle", type=pathlib.Path, required=True)
+    parser.add_argument("--series", type=pathlib.Path, required=True, help="folder with the DICOM files of one series")
+    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "docs")
+    return parser.parse_args()
+
+
+ARGUMENTS = parse_arguments()
+os.environ["PULMO_BIN_DIR"] = str(ARGUMENTS.bin.resolve())
+from page_driver import PageTest  # noqa: E402
+
+
+class Pictures(PageTest):
+    """The tests' own way to drive the page, used to look at it."""
+
+    server_options = {"bundle": ARGUMENTS.bundle.resolve()}
+
+    def runTest(self):
+        files = sorted(ARGUMENTS.series.rglob("*.dcm"))
+        with tempfile.TemporaryDirectory() as folder:
+            series = pathlib.Path(folder) / "phantom-series.zip"
+            with zipfile.ZipFile(series, "w", zipfile.ZIP_DEFLATED) as archive:
+                for file in files:
+                    archive.write(file, f"series/{file.name}")
+            self.screen(1360, 900)
+            self.show(series)
+            self.take("page-series.png")
+            peak = files[0].parent / pathlib.Path(self.find("#viewport").get_attribute("data-shown")).name
+            self.screen(390, 844, mobile=True)
+            self.show(series)
+            self.take("page-phone.png", height=1500)
+            self.screen(1360, 900)
+            self.show(peak)
+            self.take("page.png")
+            letter = pathlib.Path(folder) / "referral.txt"
+            letter.write_text("Dear doctor")
+            half = pathlib.Path(folder) / "half-a-slice.dcm"
+            half.write_bytes(peak.read_bytes()[:200_000])
+            self.screen(1360, 640, theme="dark")
+            self.show(half, letter)
+            self.take("page-error.png", height=640)
+
+    def screen(self, width, height, theme="light", mobile=False):
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                     {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": mobile})
+        self.emulate(prefers_color_scheme=theme)
+        self.open_page()
+
+    def show(self, *paths):
+        self.drop_paths(*paths)
+        self.wait(lambda: self.states() and not {"waiting", "running"} & set(self.states()), seconds=300)
+        if "done" in self.states():
+            self.wait(lambda: "heat map lies" in self.text("#slice-findings"), seconds=60)
+            self.canvas()
+
+    def take(self, name, height=None):
+        """The page from its top on, whole unless a height is given."""
+        width, whole = self.script("document.activeElement.blur(); scrollTo(0, 0);"
+                                   "return [innerWidth, document.documentElement.scrollHeight]")
+        clip = {"x": 0, "y": 0, "width": width, "height": height or whole, "scale": 1}
+        png = self.browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+        picture = Image.open(io.BytesIO(base64.b64decode(png["data"]))).convert("RGB")
+        file = ARGUMENTS.output / name
+        picture.quantize(256, dither=Image.Dither.NONE).save(file, optimize=True)
+        print(f"{file}: {picture.width} x {picture.height}, {file.stat().st_size} bytes")
+        self.assertLess(file.stat().st_size, MOST_BYTES, f"{file} is too large for the documentation")
+
+
+if __name__ == "__main__":
+    Pictures.setUpClass()
+    try:
+        outcome = Pictures().run()
+    finally:
+        Pictures.tearDownClass()
+    for _, trace in outcome.errors + outcome.failures:
+        raise SystemExit(trace)
