@@ -4,7 +4,7 @@ import { seconds } from "./words.js";
 const kTries = 5; // of a request that meets a busy server
 const kLongestWait = 60; // seconds
 
-/** A refusal, by the code of the server's error reply, or "unreachable", "cancelled", "job_gone". */
+/** A refusal, by the code of the server's error reply, or "unreachable" and "cancelled". */
 export class ApiError extends Error {
   constructor(code, message, status = 0) {
     super(message);

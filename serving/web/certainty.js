@@ -36,7 +36,10 @@ function unusual(result) {
 }
 
 function attention(explanation) {
-  if (typeof explanation?.inside_lungs !== "number") return [];
+  if (!explanation) return [];
+  if (typeof explanation.inside_lungs !== "number") {
+    return [note("No place stands out", `Nothing in the picture speaks for ${explanation.class} more than the rest.`)];
+  }
   const text = `${percent(explanation.inside_lungs)} of the heat map lies inside the lungs.`;
   return [explanation.inside_lungs < kMostlyInside ? caution("Looks elsewhere", text) : good("Looks at the lungs", text)];
 }

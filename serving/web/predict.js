@@ -30,7 +30,6 @@ async function follow(address, { onprogress, onwait, signal }) {
     }
   } catch (problem) {
     if (problem.code === "cancelled") drop(address);
-    if (problem.status === 404) throw new ApiError("job_gone", problem.message, 404);
     throw problem;
   }
 }

@@ -16,7 +16,13 @@ const kSentences = {
   too_small: "The picture is too small.",
   not_finite: "The picture holds values that are no numbers.",
   unusable: "The slice cannot be used.",
-  decoder_crashed: "The file broke the decoder. Nothing else was harmed.",
+  localizer: "This is a localizer, not a slice.",
+  not_axial: "This is not an axial slice. Only axial ones are understood here.",
+  decoder_failed: "The file broke its decoder. Nothing else was harmed.",
+  decoder_memory: "The file takes more memory to decode than the server gives it.",
+  decoder_timeout: "The file takes longer to decode than the server waits.",
+  no_gradients: "This model cannot say where it looks in this way.",
+  one_slice: "One slice at a time can be explained.",
   empty_body: "The file is empty.",
   no_file: "The file is empty.",
   no_picture: "There is no DICOM, PNG or JPEG file in this archive.",
@@ -26,6 +32,7 @@ const kSentences = {
   zip_bomb: "The zip archive unpacks to more than the server takes.",
   too_large: "This is larger than the server takes.",
   too_many_parts: "These are more files than the server takes at once.",
+  too_many_slices: "These are more slices than the server takes at once.",
   timeout: "The upload took too long.",
   unauthorized: "The server asks for an API key.",
   rate_limited: "Too many requests came from here. Try again in a moment.",
@@ -36,10 +43,11 @@ const kSentences = {
   upload_budget: kBusy,
   too_many_connections: kBusy,
   too_many_jobs: kBusy,
+  decoder_unavailable: kBusy,
   not_ready: "The server is not ready yet. Try again in a moment.",
   shutting_down: "The server is shutting down. Try again in a moment.",
   unreachable: "The server cannot be reached. Is it still running?",
-  job_gone: "The server no longer knows this job.",
+  unknown_job: "The server no longer knows this job.",
   cancelled: "Cancelled.",
   unreadable: "The browser could not read this file.",
 };
@@ -52,7 +60,7 @@ export function sentence(code) {
 /** Whether the same file may well succeed later. */
 export function passing(code) {
   return kSentences[code] === kBusy || ["shutting_down", "not_ready", "unreachable", "timeout", "internal",
-    "model_failed", "rate_limited", "unauthorized", "unknown_model", "job_gone", "cancelled"].includes(code);
+    "model_failed", "rate_limited", "unauthorized", "unknown_model", "unknown_job", "cancelled"].includes(code);
 }
 
 export function percent(value) {

@@ -205,7 +205,7 @@ class ModulesTest(PageTest):
         codes = document["components"]["schemas"]["ErrorCode"]["enum"]
         machines = {"malformed_request", "malformed_multipart", "bad_parameter", "not_found", "method_not_allowed",
                     "length_required", "field_too_large", "target_too_long", "expectation_failed", "headers_too_large",
-                    "unknown_method", "http_version", "internal"}  # what a program gets wrong, never a person at this page
+                    "unknown_method", "http_version", "internal", "forbidden", "load_failed", "plain_http"}  # what a program gets wrong, never a person at this page
         got = self.run_in("words", "return inputs[0].filter((code) => m.sentence(code) === m.sentence('?'));", codes)
         self.assertEqual(set(got) - machines, set())
 

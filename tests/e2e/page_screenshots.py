@@ -73,7 +73,7 @@ class Pictures(PageTest):
         self.drop_paths(*paths)
         self.wait(lambda: self.states() and not {"waiting", "running"} & set(self.states()), seconds=300)
         if "done" in self.states():
-            self.wait(lambda: "heat map lies" in self.text("#slice-findings"), seconds=60)
+            self.wait(lambda: self.find("#overlays").is_displayed() and not self.find("#explaining").is_displayed(), seconds=60)
             self.canvas()
 
     def take(self, name, height=None):
