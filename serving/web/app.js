@@ -27,6 +27,7 @@ function modelOfShown() {
 }
 
 function showModel(model) {
+  if (page.shown) showWhole();
   byId("model-facts").replaceChildren(...modelFacts(model));
   if (model.preprocess?.mask === "none") byId("mask-note").textContent = "This model sees the whole picture.";
 }
@@ -110,7 +111,11 @@ function showWhole() {
   study.box = null;
   if (study.error) return showFindings("study", failureBox(study.error.code, study.error.message, () => again(study)));
   const { summary } = study.stacks[page.stack];
-  showFindings("study", summary && seriesFindings({ summary, model: modelOfShown(), onpick: pick }));
+  const { current } = models;
+  const another = current && current.name !== study.answer.model.name;
+  showFindings("study",
+    another && make("button", { type: "button", class: "another", onclick: () => again(study) }, `Ask ${current.name}`),
+    summary && seriesFindings({ summary, model: modelOfShown(), onpick: pick }));
 }
 
 /** The lower part: the slice that the viewer shows. */

@@ -25,13 +25,17 @@ async function fromList() {
   return json;
 }
 
+// Of each name the newest version, which is the one that a request by name gets; older ones stand before it.
+const newest = (models) => [...new Map(models.map((model) => [model.name, model])).values()];
+
 /**
  * {default, models: [{name, version, sha256, row, task, classes, positive_class, threshold, temperature, phantom,
  * metrics, preprocess}]}.
  */
 export async function loadModels() {
   try {
-    return await fromList();
+    const list = await fromList();
+    return { ...list, models: newest(list.models) };
   } catch (problem) {
     if (problem.status !== 404 && problem.status !== 405) throw problem;
     return fromProtocol();
