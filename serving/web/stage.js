@@ -4,6 +4,7 @@ import { listenToGestures } from "./gestures.js";
 import { windowsFor } from "./picture.js";
 import { Profile, profileTable, spoken } from "./profile.js";
 import { canExplain, explanationFor, modelPictureFor, pictureFor } from "./sources.js";
+import { kWholeView } from "./view.js";
 import { Viewer } from "./viewer.js";
 import { position } from "./words.js";
 
@@ -92,7 +93,9 @@ export class Stage {
   clear() {
     this.stack = null;
     this.windows = null;
-    this.viewer.view = { zoom: 1, x: 0.5, y: 0.5 };
+    for (const id of ["profile-box", "slice-row", "overlays", "views", "unseen"]) byId(id).hidden = true;
+    for (const id of ["where", "windowed", "zoomed", "value"]) byId(id).textContent = "";
+    this.viewer.view = kWholeView;
     this.viewer.show(null);
   }
 
@@ -118,7 +121,7 @@ export class Stage {
     for (const button of document.querySelectorAll("[data-view]")) {
       button.setAttribute("aria-pressed", String(button.dataset.view === side));
     }
-    this.load(this.entry);
+    if (this.entry) this.load(this.entry);
   }
 
   // Draws the entry's picture once it is there, unless another slice is shown by then.
