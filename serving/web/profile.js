@@ -67,6 +67,34 @@ function scale(plan, threshold, width) {
       `operating point ${percent(threshold)}`)];
 }
 
+// The stretch of a suspicious region; a region without positions is marked at its peak.
+function stretch({ from_mm: from, to_mm: to, peak_result: peak }, entries, plan, width) {
+  const { x, placed, low, high } = plan;
+  const along = (mm) => kEdge.left + ((mm - low) / (high - low || 1)) * (width - kEdge.left - kEdge.right);
+  const at = entries.findIndex(({ index }) => index === peak);
+  const known = placed && typeof from === "number";
+  const [a, b] = (known ? [along(from), along(to)] : [x[at] ?? 0, x[at] ?? 0]).sort((one, other) => one - other);
+  const height = kHeight - kEdge.top - kEdge.bottom;
+  return draw("rect", { class: "stretch", x: a - 3, width: b - a + 6, y: kEdge.top, height, rx: 3 });
+}
+
+function spots(entries, { x, y }, threshold) {
+  const dots = entries.length <= kMostPoints;
+  return entries.map(({ probability: p }, i) => {
+    if (typeof p !== "number") return draw("line", { class: "refused", x1: x[i], x2: x[i], y1: y(0) + 2, y2: y(0) + 7 });
+    return dots && draw("circle", { class: p >= threshold ? "point high" : "point", cx: x[i], cy: y(p), r: 2.2 });
+  });
+}
+
+/** The chart of a stack of a series as SVG: {svg, plan}. */
+export function chart({ summary, entries }, width = kWidth) {
+  const plan = layOut(entries, width);
+  const svg = draw("svg", { class: "chart", viewBox: `0 0 ${width} ${kHeight}`, "aria-hidden": "true" },
+    summary.suspicious.map((region) => stretch(region, entries, plan, width)), scale(plan, summary.threshold, width),
+    draw("path", { class: "curve", d: curve(entries, plan) }), spots(entries, plan, summary.threshold));
+  return { svg, plan };
+}
+
 export class Profile {
   /** `onpick(index)` is called when a slice is chosen on the chart. */
   constructor(root, onpick) {
@@ -79,26 +107,19 @@ export class Profile {
   }
 
   /** Draws a stack of a series; `subject` is the positive class. */
-  show({ summary, entries }, subject) {
-    this.shown = [{ summary, entries }, subject];
-    this.entries = entries;
+  show(stack, subject) {
+    this.shown = [stack, subject];
+    this.entries = stack.entries;
     this.width = Math.max(280, this.root.clientWidth || kWidth);
-    this.plan = layOut(entries, this.width);
-    const { x, y } = this.plan;
-    const path = curve(entries, this.plan);
-    const stretches = summary.suspicious.map((region) => this.stretch(region));
+    const { svg, plan } = chart(stack, this.width);
+    this.plan = plan;
     this.cursor = draw("line", { class: "cursor", y1: kEdge.top, y2: kHeight - kEdge.bottom });
     this.spot = draw("circle", { class: "spot", r: 5 });
-    const refused = entries.map(({ probability }, i) => typeof probability !== "number" &&
-      draw("line", { class: "refused", x1: x[i], x2: x[i], y1: y(0) + 2, y2: y(0) + 7 }));
+    svg.append(this.cursor, this.spot);
     this.root.setAttribute("aria-label", `Probability of ${subject} along the series`);
     this.root.setAttribute("aria-valuemin", 1);
-    this.root.setAttribute("aria-valuemax", entries.length);
-    const points = entries.length > kMostPoints ? [] : entries.map(({ probability: p }, i) => typeof p === "number" &&
-      draw("circle", { class: p >= summary.threshold ? "point high" : "point", cx: x[i], cy: y(p), r: 2.2 }));
-    this.root.replaceChildren(draw("svg", { viewBox: `0 0 ${this.width} ${kHeight}`, "aria-hidden": "true" },
-      stretches, scale(this.plan, summary.threshold, this.width), refused, draw("path", { class: "curve", d: path }), points,
-      this.cursor, this.spot));
+    this.root.setAttribute("aria-valuemax", this.entries.length);
+    this.root.replaceChildren(svg);
   }
 
   // Drawn anew where another place makes another width, so that its letters keep their size.
@@ -106,16 +127,6 @@ export class Profile {
     if (!this.shown || !this.root.clientWidth || Math.abs(this.root.clientWidth - this.width) < 8) return;
     this.show(...this.shown);
     this.mark(this.index);
-  }
-
-  stretch({ from_mm: from, to_mm: to, peak_result: peak }) {
-    const { x, placed, low, high } = this.plan;
-    const along = (mm) => kEdge.left + ((mm - low) / (high - low || 1)) * (this.width - kEdge.left - kEdge.right);
-    const at = this.entries.findIndex(({ index }) => index === peak);
-    const known = placed && typeof from === "number";
-    const [a, b] = (known ? [along(from), along(to)] : [x[at] ?? 0, x[at] ?? 0]).sort((one, other) => one - other);
-    const height = kHeight - kEdge.top - kEdge.bottom;
-    return draw("rect", { class: "stretch", x: a - 3, width: b - a + 6, y: kEdge.top, height, rx: 3 });
   }
 
   /** Moves the cursor. */

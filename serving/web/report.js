@@ -1,8 +1,8 @@
 // What can be taken away: the answers as JSON, and a page to print.
 import { remarks } from "./certainty.js";
-import { byId, download, draw, fact, make } from "./dom.js";
+import { byId, download, fact, make } from "./dom.js";
 import { subjectOf } from "./findings.js";
-import { curve, layOut } from "./profile.js";
+import { chart } from "./profile.js";
 import { modelFacts } from "./models.js";
 import { count, percent, position } from "./words.js";
 
@@ -22,15 +22,6 @@ export function answersOf(studies) {
 
 export function saveAnswers(studies) {
   download("pulmo-results.json", "application/json", `${JSON.stringify(answersOf(studies), null, 2)}\n`);
-}
-
-function chart({ summary, entries }) {
-  const plan = layOut(entries);
-  const at = plan.y(summary.threshold);
-  return draw("svg", { viewBox: "0 0 640 180", role: "img", "aria-label": "Probability along the series" },
-    draw("line", { class: "grid", x1: 44, x2: 628, y1: plan.y(0), y2: plan.y(0) }),
-    draw("line", { class: "operating", x1: 44, x2: 628, y1: at, y2: at }),
-    draw("path", { class: "curve", d: curve(entries, plan) }));
 }
 
 function seriesRows({ summary }) {
@@ -65,7 +56,7 @@ export function buildReport({ study, stack, entry, model, explanation, snapshot,
         stack.summary && seriesRows(stack),
         subject && sliceRows(entry, subject),
         fact("Printed", new Date().toLocaleString()), fact("Request", answer.request_id))),
-    stack.summary && chart(stack),
+    stack.summary && chart(stack).svg,
     make("h2", {}, "How sure, and why"),
     make("ul", { class: "remarks" }, list.map(({ tone, text, why }) =>
       make("li", { class: tone }, make("strong", {}, text), ` ${why}`))),

@@ -1,6 +1,7 @@
 """The page of a server that wants an API key."""
 
 import pathlib
+import re
 import subprocess
 import tempfile
 import unittest
@@ -18,7 +19,7 @@ class KeysTest(PageTest):
         made = subprocess.run([BIN / "pulmo-serve", "keygen", "--name", "page"], capture_output=True, text=True, check=True)
         file = pathlib.Path(cls.folder.name) / "keys"
         file.write_text(made.stdout)
-        cls.key = made.stderr.split()[-1]
+        cls.key = re.search(r"pulmo_[A-Za-z0-9_-]+", made.stderr).group(0)
         cls.settings = (f"security.keys_file={file}",)
         super().setUpClass()
 

@@ -153,7 +153,7 @@ class SeriesTest(PageTest):
         report = self.text("#report")
         self.assertIn("Suspicious positions", report)
         self.assertNotIn("series.zip", report)
-        self.assertTrue(self.find_all("#report svg path"))
+        self.assertTrue(self.find_all("#report .chart path"))
 
     def test_a_series_fits_a_phone(self):
         self.phone()
