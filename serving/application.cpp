@@ -27,29 +27,16 @@ namespace {
 
 constexpr auto kSettle = std::chrono::milliseconds(300);  // quiet for so long: no reply and no request on its way
 
-/// Blocks the signals that end the server, in this thread and all that it starts.
+/// Blocks the signals that end the server or make it look for models, in this thread and all that it starts.
 sigset_t block_signals() {
   std::signal(SIGPIPE, SIG_IGN);
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
-}
-
-/// The first run of a TorchScript module optimises it, and shows whether it runs at all.
-void warm_up(const Predictor& predictor, std::size_t max_batch) {
-  const BundleMetadata& metadata = predictor.metadata();
-  for (const std::size_t count : {std::size_t{1}, max_batch, std::size_t{1}}) {
-    ImageBatch batch;
-    batch.count = static_cast<std::int64_t>(count);
-    batch.channels = metadata.channels;
-    batch.height = metadata.spec.size_px;
-    batch.width = metadata.spec.size_px;
-    batch.pixels.resize(static_cast<std::size_t>(batch.count * batch.channels * batch.height * batch.width));
-    predictor.predict(batch);
-  }
 }
 
 void log_exchange(Metrics& metrics, const Exchange& exchange) {
@@ -66,14 +53,21 @@ void log_exchange(Metrics& metrics, const Exchange& exchange) {
                        {"request_id", exchange.id}});
 }
 
+/// LibTorch's own default is one thread on some virtual machines, whatever their cores.
+int model_threads(const ServeConfig& config) {
+  return config.model_threads > 0 ? config.model_threads
+                                  : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
 /// All parts of a running server, wired together.
 class Application {
  public:
-  Application(std::shared_ptr<const Predictor> predictor, const ServeConfig& config)
+  explicit Application(const ServeConfig& config)
       : config_(config),
-        metrics_({predictor->metadata().row, predictor->metadata().version, predictor->sha256(),
-                  predictor->metadata().class_names}),
-        service_(std::move(predictor), config.service, metrics_),
+        models_(
+            config.models,
+            [threads = model_threads(config)](const auto& path) { return load_predictor(path, threads); }, metrics_),
+        service_(models_, config.service, metrics_),
         router_(make_routes({service_, metrics_, ready_})),
         server_(config.http, handlers()) {
     GaugeSources sources;
@@ -81,14 +75,21 @@ class Application {
     sources.in_progress = [this] { return static_cast<double>(service_.in_progress()); };
     sources.connections = [this] { return static_cast<double>(server_.connections()); };
     sources.upload_bytes = [this] { return static_cast<double>(server_.upload_bytes()); };
-    sources.ready = [this] { return ready_ ? 1.0 : 0.0; };
+    sources.ready = [this] { return ready_ && models_.ready() ? 1.0 : 0.0; };
     metrics_.connect(std::move(sources));
   }
 
+  /// Throws when there is nothing to serve, or nowhere.
   void start() {
+    models_.load_all();
     ready_ = true;
     server_.start();
     log_info("listening", {{"address", server_.address()}});
+  }
+
+  void reload_models() {
+    log_info("looking for models that changed");
+    models_.later([this] { models_.reload_changed(); });
   }
 
   /// Not ready any more; what is in flight is answered, then everything is closed.
@@ -119,6 +120,7 @@ class Application {
   const ServeConfig config_;
   std::atomic<bool> ready_{false};
   Metrics metrics_;
+  ModelRepository models_;
   Service service_;
   Router router_;
   HttpServer server_;
@@ -128,49 +130,51 @@ ServeConfig configuration(const ServeArguments& arguments) {
   ServeConfig config = load_serve_config(arguments.common.config, arguments.common.overrides);
   if (arguments.host) config.http.host = *arguments.host;
   if (arguments.port) config.http.port = *arguments.port;
+  config.models.bundle = arguments.bundle;
+  config.models.folder = arguments.models;
   return config;
 }
 
-/// LibTorch's own default is one thread on some virtual machines, whatever their cores.
-int model_threads(const ServeConfig& config) {
-  return config.model_threads > 0 ? config.model_threads
-                                  : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-}
-
-void wait_for(const sigset_t& signals) {
+int wait_for(const sigset_t& signals) {
   int received = 0;
   sigwait(&signals, &received);
   log_info("signal", {{"number", std::to_string(received)}});
+  return received;
+}
+
+void end_at_second_signal(const sigset_t& signals) {
+  std::thread([signals] {
+    while (wait_for(signals) == SIGHUP) continue;
+    log_warning("second signal: ending at once");
+    std::_Exit(kExitFailed);
+  }).detach();
 }
 
 }  // namespace
 
 void add_serve_options(CLI::App& program, ServeArguments& arguments) {
-  program.add_option("--bundle", arguments.bundle, "Model bundle to serve (bundle.pt of a run)")->required();
+  CLI::Option* bundle = program.add_option("--bundle", arguments.bundle, "Model bundle to serve (bundle.pt of a run)");
+  program
+      .add_option(
+          "--models", arguments.models,
+          "Folder of models to serve: NAME/bundle.pt or NAME/VERSION/bundle.pt (the folder of a comparison is one)")
+      ->excludes(bundle);
   program.add_option("--host", arguments.host, "Address to listen on; 0.0.0.0 for every interface");
   program.add_option("--port", arguments.port, "Port to listen on; 0 picks a free one");
   add_configuration_options(program, arguments.common);
 }
 
 void serve(const ServeArguments& arguments) {
+  if (arguments.bundle.empty() && arguments.models.empty()) {
+    throw UsageError("say what to serve: --bundle FILE or --models FOLDER");
+  }
   const ServeConfig config = configuration(arguments);
   const sigset_t signals = block_signals();  // before any thread starts: all inherit it
   cv::setNumThreads(1);                      // slices are prepared side by side; threads inside one only add waiting
-  std::shared_ptr<const Predictor> predictor = load_predictor(arguments.bundle, model_threads(config));
-  warm_up(*predictor, config.service.batch.max_batch);
-  const BundleMetadata& metadata = predictor->metadata();
-  log_info("model", {{"name", metadata.row},
-                     {"version", metadata.version},
-                     {"sha256", predictor->sha256()},
-                     {"phantom", metadata.phantom ? "true" : "false"}});
-  Application application(std::move(predictor), config);
+  Application application(config);
   application.start();
-  wait_for(signals);
-  std::thread([signals] {
-    wait_for(signals);
-    log_warning("second signal: ending at once");
-    std::_Exit(kExitFailed);
-  }).detach();
+  while (wait_for(signals) == SIGHUP) application.reload_models();
+  end_at_second_signal(signals);
   application.shut_down();
 }
 

@@ -11,7 +11,8 @@ namespace pulmo::serving {
 
 /// The command line of pulmo-serve.
 struct ServeArguments {
-  std::filesystem::path bundle;
+  std::filesystem::path bundle;  ///< this or `models`
+  std::filesystem::path models;
   CommonOptions common;
   std::optional<std::string> host;    ///< over the configuration's
   std::optional<std::uint16_t> port;  ///< over the configuration's
@@ -21,7 +22,8 @@ struct ServeArguments {
 void add_serve_options(CLI::App& program, ServeArguments& arguments);
 
 /// Serves until SIGTERM or SIGINT, then answers what is in flight and returns; a second signal ends the process at
-/// once. Logs `listening address=http://...` when ready. Throws InvalidInput or IoError when it cannot start.
+/// once. SIGHUP loads the models that changed on disk. Logs `listening address=http://...` when ready. Throws
+/// InvalidInput or IoError when it cannot start.
 void serve(const ServeArguments& arguments);
 
 }  // namespace pulmo::serving

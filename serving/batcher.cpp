@@ -15,8 +15,7 @@ double seconds(std::chrono::steady_clock::duration duration) {
 
 }  // namespace
 
-Batcher::Batcher(std::shared_ptr<const Predictor> predictor, BatcherOptions options,
-                 std::function<void(std::size_t, double)> observe_batch)
+Batcher::Batcher(std::shared_ptr<const Predictor> predictor, BatcherOptions options, Observer observe_batch)
     : predictor_(std::move(predictor)), options_(options), observe_batch_(std::move(observe_batch)) {
   thread_ = std::thread([this] { run(); });
 }

@@ -44,11 +44,11 @@ class Batcher {
   using TimePoint = std::chrono::steady_clock::time_point;
   /// Called exactly once per accepted sample, on the batcher's thread (or in close()). Must not throw or block.
   using Done = std::function<void(BatchOutcome outcome)>;
+  /// Told the size and duration (s) of each run.
+  using Observer = std::function<void(std::size_t size, double seconds)>;
   enum class Submitted { kAccepted, kFull, kClosed };
 
-  /// `observe_batch`, when given, is told the size and duration (s) of each run.
-  Batcher(std::shared_ptr<const Predictor> predictor, BatcherOptions options,
-          std::function<void(std::size_t, double)> observe_batch = {});
+  Batcher(std::shared_ptr<const Predictor> predictor, BatcherOptions options, Observer observe_batch = {});
   ~Batcher();  ///< close()
   Batcher(const Batcher&) = delete;
   Batcher& operator=(const Batcher&) = delete;
@@ -81,7 +81,7 @@ class Batcher {
 
   const std::shared_ptr<const Predictor> predictor_;
   const BatcherOptions options_;
-  const std::function<void(std::size_t, double)> observe_batch_;
+  const Observer observe_batch_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Sample> queue_;

@@ -48,12 +48,12 @@ Json result_of(const SliceFailure& failure, const BundleMetadata& /*metadata*/) 
 
 }  // namespace
 
-std::string prediction_json(const Predictor& predictor, const std::vector<SliceOutcome>& outcomes,
+std::string prediction_json(const ServedModel& model, const std::vector<SliceOutcome>& outcomes,
                             const std::string& request_id) {
-  const BundleMetadata& metadata = predictor.metadata();
+  const BundleMetadata& metadata = model.metadata();
   Json document;
   document["request_id"] = request_id;
-  document["model"] = {{"name", metadata.row}, {"version", metadata.version}, {"sha256", predictor.sha256()}};
+  document["model"] = {{"name", model.name()}, {"version", model.version()}, {"sha256", model.sha256()}};
   document["results"] = Json::array();
   for (const SliceOutcome& outcome : outcomes) {
     document["results"].push_back(std::visit([&](const auto& one) { return result_of(one, metadata); }, outcome));
@@ -62,26 +62,52 @@ std::string prediction_json(const Predictor& predictor, const std::vector<SliceO
   return text_of(document);
 }
 
-std::string server_json(const std::string& model_name) {
+std::string models_json(const ModelRepository& models) {
+  Json document;
+  document["default"] = models.default_model();
+  document["models"] = Json::array();
+  for (const auto& model : models.models()) {
+    const BundleMetadata& metadata = model->metadata();
+    document["models"].push_back({{"name", model->name()},
+                                  {"version", model->version()},
+                                  {"sha256", model->sha256()},
+                                  {"row", metadata.row},
+                                  {"task", metadata.task},
+                                  {"classes", metadata.class_names},
+                                  {"positive_class", metadata.positive_class},
+                                  {"threshold", metadata.threshold},
+                                  {"temperature", metadata.temperature},
+                                  {"phantom", metadata.phantom},
+                                  {"metrics", Json::parse(metadata.metrics_json)}});
+  }
+  return text_of(document);
+}
+
+std::string server_json(const ModelRepository& models) {
+  Json names = Json::array();
+  for (const auto& model : models.models()) {
+    if (names.empty() || names.back() != model->name()) names.push_back(model->name());
+  }
   return text_of({{"name", "pulmo"},
                   {"version", version()},
                   {"extensions", Json::array()},
-                  {"models", {model_name}},
+                  {"models", std::move(names)},
                   {"notice", kNotice}});
 }
 
-std::string model_json(const BundleMetadata& metadata, const std::string& sha256) {
+std::string model_json(const ServedModel& model, const std::vector<std::string>& versions) {
+  const BundleMetadata& metadata = model.metadata();
   const Json input = {{"name", "image"},
                       {"datatype", "FP32"},
                       {"shape", {-1, metadata.channels, metadata.spec.size_px, metadata.spec.size_px}}};
   const Json output = {{"name", "probabilities"}, {"datatype", "FP64"}, {"shape", {-1, metadata.class_names.size()}}};
   Json document;
-  document["name"] = metadata.row;
-  document["versions"] = {metadata.version};
+  document["name"] = model.name();
+  document["versions"] = versions;
   document["platform"] = "pytorch_torchscript";
   document["inputs"] = Json::array({input});
   document["outputs"] = Json::array({output});
-  document["parameters"] = {{"sha256", sha256},
+  document["parameters"] = {{"sha256", model.sha256()},
                             {"task", metadata.task},
                             {"classes", metadata.class_names},
                             {"positive_class", metadata.positive_class},

@@ -3,21 +3,25 @@
 #include <string>
 #include <vector>
 
-#include "core/model/predictor.h"
+#include "serving/model_repository.h"
+#include "serving/served_model.h"
 #include "serving/service.h"
 
 namespace pulmo::serving {
 
 /// The answer of POST /v1/predict. `outcomes` may hold failures beside predictions: their entries carry "error".
 /// Text that is no valid UTF-8 is mended, so that the document always parses.
-std::string prediction_json(const Predictor& predictor, const std::vector<SliceOutcome>& outcomes,
+std::string prediction_json(const ServedModel& model, const std::vector<SliceOutcome>& outcomes,
                             const std::string& request_id);
 
-/// GET /v2 (Open Inference Protocol: server metadata), with the names of the models.
-std::string server_json(const std::string& model_name);
+/// GET /v1/models: what each model version is, and which one answers requests that name none.
+std::string models_json(const ModelRepository& models);
+
+/// GET /v2 (Open Inference Protocol: server metadata), with the names of the models that are ready.
+std::string server_json(const ModelRepository& models);
 
 /// GET /v2/models/{m} (Open Inference Protocol: model metadata); `parameters` holds what the page shows.
-std::string model_json(const BundleMetadata& metadata, const std::string& sha256);
+std::string model_json(const ServedModel& model, const std::vector<std::string>& versions);
 
 /// {"<key>": true}
 std::string flag_json(const std::string& key, bool value);

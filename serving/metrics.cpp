@@ -41,6 +41,7 @@ struct Metrics::Impl {
   ProcessMetrics process;
   GaugeSources sources;
   mutable std::mutex scrape_mutex;  // one scrape at a time sets the gauges
+  std::mutex models_mutex;          // of predictions and model_infos
 
   prometheus::Family<prometheus::Counter>& requests;
   prometheus::Family<prometheus::Histogram>& durations;
@@ -49,12 +50,18 @@ struct Metrics::Impl {
   prometheus::Gauge& connections;
   prometheus::Gauge& upload_bytes;
   prometheus::Gauge& ready;
+  prometheus::Gauge& models;
+  prometheus::Family<prometheus::Gauge>& model_info;
+  prometheus::Family<prometheus::Counter>& class_predictions;
+  prometheus::Counter* loaded = nullptr;
+  prometheus::Counter* load_failed = nullptr;
   prometheus::Histogram& batch_size;
   prometheus::Histogram& positive_probability;
   prometheus::Histogram& lung_fraction;
   std::array<prometheus::Histogram*, kStageNames.size()> stages{};
   std::map<std::string, prometheus::Counter*, std::less<>> rejections;
   std::map<std::string, prometheus::Counter*, std::less<>> predictions;
+  std::map<prometheus::Labels, prometheus::Gauge*> model_infos;
 
   prometheus::Gauge& gauge(const char* name, const char* help) {
     return family(prometheus::BuildGauge(), registry, name, help).Add({});
@@ -71,7 +78,12 @@ struct Metrics::Impl {
         in_progress(gauge("pulmo_in_progress", "Slices from their arrival to their result")),
         connections(gauge("pulmo_connections", "Open client connections")),
         upload_bytes(gauge("pulmo_upload_bytes", "Bytes of request bodies held in memory")),
-        ready(gauge("pulmo_ready", "1 when the server takes requests")),
+        ready(gauge("pulmo_ready", "1 when the server takes requests and every model answers")),
+        models(gauge("pulmo_models_loaded", "Model versions that answer")),
+        model_info(family(prometheus::BuildGauge(), registry, "pulmo_model_info",
+                          "1; the labels say which model versions are served")),
+        class_predictions(
+            family(prometheus::BuildCounter(), registry, "pulmo_predictions_total", "Slices predicted, by class")),
         batch_size(histogram("pulmo_batch_size", "Slices in one run of the model", kBatchBuckets)),
         positive_probability(histogram("pulmo_positive_probability",
                                        "Probability of the positive class of predicted slices", kShareBuckets)),
@@ -79,7 +91,7 @@ struct Metrics::Impl {
                                 kShareBuckets)) {}
 };
 
-Metrics::Metrics(const ModelLabels& model) : impl_(std::make_unique<Impl>()) {
+Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
   prometheus::Registry& registry = impl_->registry;
   auto& stages = family(prometheus::BuildHistogram(), registry, "pulmo_stage_duration_seconds",
                         "Time of one slice in each stage; of infer, one run of the model");
@@ -92,12 +104,9 @@ Metrics::Metrics(const ModelLabels& model) : impl_(std::make_unique<Impl>()) {
     impl_->rejections[std::string(reason.code)] = &rejections.Add({{"reason", std::string(reason.code)}});
   }
   impl_->rejections["other"] = &rejections.Add({{"reason", "other"}});
-  auto& predictions =
-      family(prometheus::BuildCounter(), registry, "pulmo_predictions_total", "Slices predicted, by class");
-  for (const std::string& name : model.classes) impl_->predictions[name] = &predictions.Add({{"class", name}});
-  family(prometheus::BuildGauge(), registry, "pulmo_model_info", "1; the labels say which model is served")
-      .Add({{"name", model.name}, {"version", model.version}, {"sha256", model.sha256}})
-      .Set(1.0);
+  auto& loads = family(prometheus::BuildCounter(), registry, "pulmo_model_loads_total", "Loads of a bundle, by result");
+  impl_->loaded = &loads.Add({{"result", "loaded"}});
+  impl_->load_failed = &loads.Add({{"result", "failed"}});
   family(prometheus::BuildGauge(), registry, "pulmo_build_info", "1; the label says which version is running")
       .Add({{"version", std::string(version())}})
       .Set(1.0);
@@ -129,6 +138,7 @@ void Metrics::observe_batch(std::size_t size) {
 }
 
 void Metrics::count_prediction(const std::string& class_name) {
+  const std::lock_guard lock(impl_->models_mutex);
   if (const auto found = impl_->predictions.find(class_name); found != impl_->predictions.end()) {
     found->second->Increment();
   }
@@ -137,6 +147,29 @@ void Metrics::count_prediction(const std::string& class_name) {
 void Metrics::observe_slice(double positive_probability, double lung_fraction) {
   impl_->positive_probability.Observe(positive_probability);
   impl_->lung_fraction.Observe(lung_fraction);
+}
+
+void Metrics::count_load(bool loaded) {
+  (loaded ? impl_->loaded : impl_->load_failed)->Increment();
+}
+
+void Metrics::set_models(const std::vector<ModelLabels>& models) {
+  const std::lock_guard lock(impl_->models_mutex);
+  std::map<prometheus::Labels, prometheus::Gauge*> present;
+  for (const ModelLabels& model : models) {
+    const prometheus::Labels labels{{"name", model.name}, {"version", model.version}, {"sha256", model.sha256}};
+    prometheus::Gauge& info = impl_->model_info.Add(labels);  // the one there is, when its labels are known
+    info.Set(1.0);
+    present[labels] = &info;
+    for (const std::string& name : model.classes) {
+      impl_->predictions.try_emplace(name, &impl_->class_predictions.Add({{"class", name}}));
+    }
+  }
+  for (const auto& [labels, info] : impl_->model_infos) {
+    if (present.find(labels) == present.end()) impl_->model_info.Remove(info);
+  }
+  impl_->model_infos = std::move(present);
+  impl_->models.Set(static_cast<double>(models.size()));
 }
 
 void Metrics::connect(GaugeSources sources) {

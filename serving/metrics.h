@@ -11,7 +11,7 @@ namespace pulmo::serving {
 /// Where the time of one slice goes.
 enum class Stage { kDecode, kPreprocess, kQueue, kInfer };
 
-/// What the metrics say of the model: labels of pulmo_model_info and of the predictions.
+/// What the metrics say of a model version: labels of pulmo_model_info and of the predictions.
 struct ModelLabels {
   std::string name;
   std::string version;
@@ -33,7 +33,7 @@ struct GaugeSources {
 /// Thread-safe. The gauges may be connected once, before the first scrape.
 class Metrics {
  public:
-  explicit Metrics(const ModelLabels& model);
+  Metrics();
   ~Metrics();
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
@@ -47,6 +47,11 @@ class Metrics {
   void count_prediction(const std::string& class_name);
   /// Probability of the positive class and share of lung of one predicted slice.
   void observe_slice(double positive_probability, double lung_fraction);
+
+  /// A bundle was loaded, or could not be.
+  void count_load(bool loaded);
+  /// The model versions that answer from now on.
+  void set_models(const std::vector<ModelLabels>& models);
 
   void connect(GaugeSources sources);
 

@@ -29,6 +29,11 @@ HttpResponse busy(const std::string& code, const std::string& message, const std
   return response;
 }
 
+HttpResponse refused(const HttpRefusal& refusal, const std::string& id) {
+  if (refusal.status() == 503) return busy(refusal.code(), refusal.what(), id);
+  return error_response(refusal.status(), refusal.code(), refusal.what(), id);
+}
+
 /// The client's own name for a file, or "file-N".
 std::string shown_name(std::string_view given, std::size_t number) {
   std::string name(given.substr(0, kMaxNameBytes));
@@ -87,7 +92,7 @@ HttpResponse all_failed(const std::vector<SliceOutcome>& outcomes, const std::ve
   return response;
 }
 
-HttpResponse reply(const Service& service, const Answer& answer, const std::vector<bool>& declared,
+HttpResponse reply(const ServedModel& model, const Answer& answer, const std::vector<bool>& declared,
                    const std::string& id) {
   if (const auto* failure = std::get_if<ServiceFailure>(&answer)) {
     return status_of(failure->code) == 503
@@ -99,12 +104,20 @@ HttpResponse reply(const Service& service, const Answer& answer, const std::vect
                                [](const auto& outcome) { return std::holds_alternative<Prediction>(outcome); });
   if (!any) return all_failed(outcomes, declared, id);
   HttpResponse response;
-  response.body = prediction_json(service.predictor(), outcomes, id);
+  response.body = prediction_json(model, outcomes, id);
   response.headers.push_back({"Cache-Control", "no-store"});
   return response;
 }
 
 }  // namespace
+
+std::shared_ptr<ServedModel> requested_model(const ModelRepository& models, const RequestHead& head) {
+  const auto named = head.query.find("model");
+  const std::string name = named == head.query.end() ? models.default_model() : named->second;
+  if (auto model = models.find(name)) return model;
+  if (models.knows(name)) throw HttpRefusal(503, "not_ready", "this model does not answer now: try again");
+  throw HttpRefusal(404, "unknown_model", "no such model here; GET /v1/models lists what there is");
+}
 
 std::optional<HttpResponse> admit_predict(const Service& service, const RequestHead& head, const AdmissionInfo& info) {
   if (info.late) return busy("shutting_down", "the server is shutting down", info.id);
@@ -119,6 +132,11 @@ std::optional<HttpResponse> admit_predict(const Service& service, const RequestH
   if (preview != head.query.end() && preview->second != "0" && preview->second != "1") {
     return error_response(400, "bad_parameter", "preview is 0 or 1", info.id);
   }
+  try {
+    requested_model(service.models(), head);
+  } catch (const HttpRefusal& refusal) {
+    return refused(refusal, info.id);
+  }
   if (!service.has_room()) return busy("queue_full", "the server is busy: try again in a moment", info.id);
   return std::nullopt;
 }
@@ -129,14 +147,15 @@ void answer_predict(Service& service, HttpRequest request, const Responder& resp
     PredictOptions options;
     const auto preview = request.head.query.find("preview");
     options.preview = preview != request.head.query.end() && preview->second == "1";
-    service.predict(std::move(uploads.files), options,
-                    [&service, respond, lease = std::move(request.lease),
+    const std::shared_ptr<ServedModel> model = requested_model(service.models(), request.head);
+    service.predict(model, std::move(uploads.files), options,
+                    [model, respond, lease = std::move(request.lease),
                      declared = std::move(uploads.declared)](const Answer& answer) mutable {
                       lease.reset();  // the bytes are gone; the budget is free before the client hears of it
-                      respond(reply(service, answer, declared, respond.request_id()));
+                      respond(reply(*model, answer, declared, respond.request_id()));
                     });
   } catch (const HttpRefusal& refusal) {
-    respond(error_response(refusal.status(), refusal.code(), refusal.what(), request.id));
+    respond(refused(refusal, request.id));
   }
 }
 

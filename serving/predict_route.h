@@ -1,15 +1,19 @@
 #pragma once
 
+#include <memory>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "serving/http/router.h"
 #include "serving/service.h"
 
 namespace pulmo::serving {
 
-/// POST /v1/predict, before the body is read: 415, 400 for a bad parameter, 503 when shutting down or full.
+/// The model that `?model=NAME` names, or the default one. Throws HttpRefusal: 404 unknown_model, or 503 not_ready for
+/// one that is known but does not answer now.
+std::shared_ptr<ServedModel> requested_model(const ModelRepository& models, const RequestHead& head);
+
+/// POST /v1/predict, before the body is read: 415, 400 for a bad parameter, 404 for an unknown model, 503 when
+/// shutting down or full.
 std::optional<HttpResponse> admit_predict(const Service& service, const RequestHead& head, const AdmissionInfo& info);
 
 /// POST /v1/predict. One reply for all files of the request: 200 when at least one could be predicted (the others'

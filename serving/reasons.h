@@ -15,11 +15,12 @@ struct Reason {
 inline constexpr std::array kReasons{
     // the request
     Reason{"malformed_request", 400}, Reason{"malformed_multipart", 400}, Reason{"empty_body", 400},
-    Reason{"no_file", 400}, Reason{"bad_parameter", 400}, Reason{"not_found", 404}, Reason{"unknown_model", 404},
-    Reason{"method_not_allowed", 405}, Reason{"timeout", 408}, Reason{"length_required", 411}, Reason{"too_large", 413},
-    Reason{"field_too_large", 413}, Reason{"too_many_parts", 413}, Reason{"target_too_long", 414},
-    Reason{"unsupported_type", 415}, Reason{"expectation_failed", 417}, Reason{"headers_too_large", 431},
-    Reason{"unknown_method", 501}, Reason{"http_version", 505},
+    Reason{"no_file", 400}, Reason{"bad_parameter", 400}, Reason{"load_failed", 400}, Reason{"forbidden", 403},
+    Reason{"not_found", 404}, Reason{"unknown_model", 404}, Reason{"method_not_allowed", 405}, Reason{"timeout", 408},
+    Reason{"length_required", 411}, Reason{"too_large", 413}, Reason{"field_too_large", 413},
+    Reason{"too_many_parts", 413}, Reason{"target_too_long", 414}, Reason{"unsupported_type", 415},
+    Reason{"expectation_failed", 417}, Reason{"headers_too_large", 431}, Reason{"unknown_method", 501},
+    Reason{"http_version", 505},
     // the slice
     Reason{"unknown_format", 422}, Reason{"truncated_image", 422}, Reason{"picture_too_large", 422},
     Reason{"not_dicom", 422}, Reason{"truncated_dicom", 422}, Reason{"wrong_modality", 422},

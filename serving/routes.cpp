@@ -1,10 +1,12 @@
 #include "serving/routes.h"
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/support/digest.h"
 #include "core/support/version.h"
@@ -73,20 +75,9 @@ void add_fixed(Router& router, const std::string& path, std::string body) {
   });
 }
 
-/// A GET of the one model there is; 404 for any other name or version.
-void add_model_route(Router& router, const std::string& pattern, const BundleMetadata& metadata,
-                     const std::function<HttpResponse()>& reply) {
-  router.add(
-      "GET", pattern,
-      [&metadata, reply](const HttpRequest& request, const Router::PathValues& values, const auto& respond) {
-        const auto version = values.find("version");
-        const bool known =
-            values.at("model") == metadata.row && (version == values.end() || version->second == metadata.version);
-        respond(known ? reply()
-                      : error_response(404, "unknown_model",
-                                       "this server has the model " + metadata.row + ", version " + metadata.version,
-                                       request.id));
-      });
+void add_computed(Router& router, const std::string& path, const std::function<std::string()>& body) {
+  router.add("GET", path,
+             [body](const HttpRequest&, const auto&, const auto& respond) { respond(json_reply(body())); });
 }
 
 HttpResponse ready_reply(bool ready) {
@@ -100,20 +91,49 @@ HttpResponse ready_reply(bool ready) {
 
 void add_health(Router& router, const RouteContext& context) {
   add_fixed(router, "/v2/health/live", flag_json("live", true));
-  router.add("GET", "/v2/health/ready", [&ready = context.ready](const HttpRequest&, const auto&, const auto& respond) {
-    respond(ready_reply(ready));
+  router.add("GET", "/v2/health/ready", [context](const HttpRequest&, const auto&, const auto& respond) {
+    respond(ready_reply(context.ready && context.service.models().ready()));
   });
 }
 
+std::string version_of(const Router::PathValues& values) {
+  const auto found = values.find("version");
+  return found == values.end() ? "" : found->second;
+}
+
+HttpResponse describe(const ModelRepository& models, const Router::PathValues& values, const std::string& id) {
+  const auto model = models.find(values.at("model"), version_of(values));
+  if (model == nullptr) {
+    return error_response(404, "unknown_model", "no such model here; GET /v1/models lists what there is", id);
+  }
+  std::vector<std::string> versions;
+  for (const auto& other : models.models()) {
+    if (other->name() == model->name()) versions.push_back(other->version());
+  }
+  return json_reply(model_json(*model, versions));
+}
+
+HttpResponse tell_ready(const RouteContext& context, const Router::PathValues& values, const std::string& id) {
+  const ModelRepository& models = context.service.models();
+  if (!models.knows(values.at("model"), version_of(values))) {
+    return error_response(404, "unknown_model", "no such model here; GET /v1/models lists what there is", id);
+  }
+  return ready_reply(context.ready && models.find(values.at("model"), version_of(values)) != nullptr);
+}
+
 void add_models(Router& router, const RouteContext& context) {
-  const Predictor& predictor = context.service.predictor();
-  const BundleMetadata& metadata = predictor.metadata();
-  add_fixed(router, "/v2", server_json(metadata.row));
-  const auto describe = [body = model_json(metadata, predictor.sha256())] { return json_reply(body); };
-  const auto ready = [&is_ready = context.ready] { return ready_reply(is_ready); };
+  const ModelRepository& models = context.service.models();
+  add_computed(router, "/v1/models", [&models] { return models_json(models); });
+  add_computed(router, "/v2", [&models] { return server_json(models); });
   for (const std::string version : {"", "/versions/{version}"}) {
-    add_model_route(router, "/v2/models/{model}" + version, metadata, describe);
-    add_model_route(router, "/v2/models/{model}" + version + "/ready", metadata, ready);
+    router.add("GET", "/v2/models/{model}" + version,
+               [&models](const HttpRequest& request, const Router::PathValues& values, const auto& respond) {
+                 respond(describe(models, values, request.id));
+               });
+    router.add("GET", "/v2/models/{model}" + version + "/ready",
+               [context](const HttpRequest& request, const Router::PathValues& values, const auto& respond) {
+                 respond(tell_ready(context, values, request.id));
+               });
   }
 }
 

@@ -50,13 +50,21 @@ void read_limits(YamlReader reader, ServeConfig& config) {
 
 void read_batch(YamlReader reader, ServeConfig& config) {
   ServiceOptions& service = config.service;
-  service.batch.max_batch = whole(reader, "max_size", service.batch.max_batch, 1, 1024);
-  service.batch.max_delay = duration(reader, "max_delay_s", service.batch.max_delay, 10.0);
+  BatcherOptions& batch = config.models.batch;
+  batch.max_batch = whole(reader, "max_size", batch.max_batch, 1, 1024);
+  batch.max_delay = duration(reader, "max_delay_s", batch.max_delay, 10.0);
   service.capacity = whole(reader, "queue", service.capacity, 1, 100'000);
+  batch.capacity = service.capacity;  // what is under way fits in any one queue
   service.deadline = duration(reader, "deadline_s", service.deadline);
   if (service.capacity < config.http.limits.parts) {
     reader.refuse("queue", std::to_string(service.capacity) + " is below limits.files: such a request never fits");
   }
+  reader.finish();
+}
+
+void read_models(YamlReader reader, RepositoryOptions& models) {
+  models.default_model = reader.text("default", models.default_model);
+  models.control = reader.boolean("control", models.control);
   reader.finish();
 }
 
@@ -68,6 +76,7 @@ ServeConfig load_serve_config(const std::filesystem::path& file, const std::vect
   read_serve(root.section("serve"), config);
   read_limits(root.section("limits"), config);
   read_batch(root.section("batch"), config);
+  read_models(root.section("models"), config.models);
   root.finish();
   return config;
 }

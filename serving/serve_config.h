@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "serving/http_server.h"
+#include "serving/model_repository.h"
 #include "serving/service.h"
 
 namespace pulmo::serving {
@@ -14,6 +15,7 @@ namespace pulmo::serving {
 struct ServeConfig {
   HttpServerOptions http;
   ServiceOptions service;
+  RepositoryOptions models;                          ///< bundle or folder come from the command line
   int model_threads = 0;                             ///< LibTorch threads in one run of the model; 0: one a core
   std::chrono::milliseconds shutdown_grace{30'000};  ///< for requests in flight at SIGTERM
 };

@@ -30,12 +30,6 @@ int worker_count(int wanted) {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-BatcherOptions batcher_options(const ServiceOptions& options) {
-  BatcherOptions batch = options.batch;
-  batch.capacity = options.capacity;
-  return batch;
-}
-
 /// (S,S) pixels as one sample (C,S,S): the grey plane stands for each channel.
 std::vector<std::uint16_t> to_sample(const cv::Mat& image, std::int64_t channels) {
   const cv::Mat plane = image.isContinuous() ? image : image.clone();
@@ -110,6 +104,7 @@ struct Service::Request {
   std::vector<SliceOutcome> outcomes;
   std::optional<ServiceFailure> failure;
   std::size_t remaining = 0;
+  std::shared_ptr<ServedModel> model;
   PredictOptions options;
   Clock::time_point deadline;
   Done done;
@@ -147,10 +142,10 @@ struct Service::Request {
 struct Service::Slice {
   Slice(Service& service_, std::shared_ptr<Request> request_, std::size_t index_, Upload upload_)
       : service(service_), request(std::move(request_)), index(index_), upload(std::move(upload_)) {
-    service.batcher_.expect(1);
+    request->model->batcher().expect(1);
   }
   ~Slice() {
-    if (announced) service.batcher_.expect(-1);
+    if (announced) request->model->batcher().expect(-1);
     give_room_back();
   }
   Slice(const Slice&) = delete;
@@ -176,20 +171,13 @@ struct Service::Slice {
   Upload upload;
   bool announced = true;   ///< the batcher waits for it
   bool holds_room = true;  ///< it counts in in_progress_
+  bool prepared = false;   ///< came as a sample: nothing is known of a picture
   bool lossy = false;
   Prediction prediction;
 };
 
-Service::Service(std::shared_ptr<const Predictor> predictor, const ServiceOptions& options, Metrics& metrics)
-    : predictor_(std::move(predictor)),
-      options_(options),
-      metrics_(metrics),
-      batcher_(predictor_, batcher_options(options),
-               [&metrics](std::size_t size, double seconds) {
-                 metrics.observe_batch(size);
-                 metrics.observe_stage(Stage::kInfer, seconds);
-               }),
-      pool_(worker_count(options.workers)) {}
+Service::Service(ModelRepository& models, const ServiceOptions& options, Metrics& metrics)
+    : models_(models), options_(options), metrics_(metrics), pool_(worker_count(options.workers)) {}
 
 Service::~Service() {
   close();
@@ -197,7 +185,7 @@ Service::~Service() {
 
 void Service::close() {
   pool_.close();
-  batcher_.close();
+  models_.close();
 }
 
 bool Service::has_room() const {
@@ -212,7 +200,8 @@ bool Service::take_room(std::size_t slices) {
   return true;
 }
 
-void Service::predict(std::vector<Upload> uploads, const PredictOptions& options, Done done) {
+void Service::predict(std::shared_ptr<ServedModel> model, std::vector<Upload> uploads, const PredictOptions& options,
+                      Done done) {
   if (!take_room(uploads.size())) {
     done(ServiceFailure{"queue_full", "the server is busy: try again in a moment"});
     return;
@@ -220,6 +209,7 @@ void Service::predict(std::vector<Upload> uploads, const PredictOptions& options
   const auto request = std::make_shared<Request>();
   request->outcomes.resize(uploads.size());
   request->remaining = uploads.size();
+  request->model = std::move(model);
   request->options = options;
   request->deadline = Clock::now() + options_.deadline;
   request->done = std::move(done);
@@ -237,7 +227,9 @@ void Service::prepare(const std::shared_ptr<Slice>& slice) {
       slice->fail("deadline", "the server is busy: the slice waited too long; try again");
       return;
     }
-    submit(slice, decode_and_preprocess(*slice));
+    std::vector<std::uint16_t> ready = std::move(slice->upload.sample);
+    slice->prepared = !ready.empty();
+    submit(slice, slice->prepared ? std::move(ready) : decode_and_preprocess(*slice));
   } catch (const InvalidInput& error) {
     refuse(*slice, std::string(slice_code(error.reason())), error.what());
   } catch (const std::exception& error) {
@@ -247,6 +239,7 @@ void Service::prepare(const std::shared_ptr<Slice>& slice) {
 }
 
 std::vector<std::uint16_t> Service::decode_and_preprocess(Slice& slice) {
+  const BundleMetadata& metadata = slice.request->model->metadata();
   Prediction& prediction = slice.prediction;
   prediction.name = slice.upload.name;
   Clock::time_point begin = Clock::now();
@@ -257,19 +250,20 @@ std::vector<std::uint16_t> Service::decode_and_preprocess(Slice& slice) {
   metrics_.observe_stage(Stage::kDecode, prediction.times.decode_s);
 
   begin = Clock::now();
-  const PreprocessedSlice ready = preprocess(decoded, predictor_->metadata().spec);
+  const PreprocessedSlice ready = preprocess(decoded, metadata.spec);
   prediction.times.preprocess_s = seconds_since(begin);
   metrics_.observe_stage(Stage::kPreprocess, prediction.times.preprocess_s);
   prediction.kind = ready.kind;
   prediction.lung_fraction = ready.lung_fraction;
-  if (slice.request->options.preview) draw(decoded, ready, predictor_->metadata().spec, prediction);
-  return to_sample(ready.image, predictor_->metadata().channels);
+  if (slice.request->options.preview) draw(decoded, ready, metadata.spec, prediction);
+  return to_sample(ready.image, metadata.channels);
 }
 
 void Service::submit(const std::shared_ptr<Slice>& slice, std::vector<std::uint16_t> pixels) {
   slice->announced = false;  // submit() takes the announcement back, whatever it answers
-  const auto answer = batcher_.submit(std::move(pixels), slice->request->deadline,
-                                      [this, slice](const BatchOutcome& outcome) { finish(slice, outcome); });
+  Batcher& batcher = slice->request->model->batcher();
+  const auto answer = batcher.submit(std::move(pixels), slice->request->deadline,
+                                     [this, slice](const BatchOutcome& outcome) { finish(slice, outcome); });
   if (answer == Batcher::Submitted::kFull) slice->fail("queue_full", "the server is busy: try again");
   if (answer == Batcher::Submitted::kClosed) slice->fail("shutting_down", "the server is shutting down");
 }
@@ -289,17 +283,17 @@ void Service::finish(const std::shared_ptr<Slice>& slice, const BatchOutcome& ou
 }
 
 void Service::succeed(Slice& slice, const BatchResult& result) {
-  const BundleMetadata& metadata = predictor_->metadata();
+  const BundleMetadata& metadata = slice.request->model->metadata();
   Prediction& prediction = slice.prediction;
   prediction.probabilities = result.probabilities;
   prediction.class_name = metadata.class_names.at(choose_class(metadata, result.probabilities));
   prediction.times.queue_s = result.queue_s;
   prediction.times.infer_s = result.infer_s;
-  add_warnings(metadata, slice.lossy, prediction);
+  if (!slice.prepared) add_warnings(metadata, slice.lossy, prediction);
   metrics_.observe_stage(Stage::kQueue, result.queue_s);
   metrics_.count_prediction(prediction.class_name);
   const std::size_t positive = positive_index(metadata);
-  if (positive < result.probabilities.size()) {
+  if (positive < result.probabilities.size() && !slice.prepared) {
     metrics_.observe_slice(result.probabilities[positive], prediction.lung_fraction);
   }
   slice.settle(std::move(prediction));

@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "core/image/dicom.h"
-#include "core/model/predictor.h"
+#include "core/model/bundle_metadata.h"
 #include "core/support/bytes.h"
 #include "serving/batcher.h"
 #include "serving/metrics.h"
+#include "serving/model_repository.h"
+#include "serving/served_model.h"
 #include "serving/thread_pool.h"
 
 namespace pulmo::serving {
@@ -25,14 +27,14 @@ struct ServiceOptions {
   int workers = 0;                             ///< threads that decode and preprocess; 0: one a core
   std::size_t capacity = 256;                  ///< slices under way at once, at most
   std::chrono::milliseconds deadline{30'000};  ///< from arrival to the model
-  BatcherOptions batch;                        ///< its capacity is set to `capacity`
   DecodeLimits decode;
 };
 
-/// One uploaded file.
+/// One uploaded file, or one sample that needs no preparation.
 struct Upload {
   std::string name;  ///< shown back to the client, never logged
   Bytes data;
+  std::vector<std::uint16_t> sample{};  ///< unless empty, in place of `data`: C*S*S values, as preprocess() makes them
 };
 
 struct SliceTimes {
@@ -80,29 +82,37 @@ struct PredictOptions {
 /// most probable of all when the model names no positive class. Pure.
 std::size_t choose_class(const BundleMetadata& metadata, const std::vector<double>& probabilities);
 
-/// Predicts slices: decodes and preprocesses them on a pool, runs the model in batches. No HTTP, no JSON. Thread-safe.
+/// Predicts slices: decodes and preprocesses them on a pool as the model's bundle says, and runs the model in batches;
+/// room and pool are shared by all models. No HTTP, no JSON. Thread-safe.
 class Service {
  public:
   using Done = std::function<void(Answer answer)>;
 
-  /// `metrics` must outlive the service.
-  Service(std::shared_ptr<const Predictor> predictor, const ServiceOptions& options, Metrics& metrics);
+  /// Both must outlive the service.
+  Service(ModelRepository& models, const ServiceOptions& options, Metrics& metrics);
   ~Service();  ///< close()
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
   /// Never blocks. `done` is called once, from any thread: at once when there is no room for all of the uploads.
-  void predict(std::vector<Upload> uploads, const PredictOptions& options, Done done);
+  void predict(std::shared_ptr<ServedModel> model, std::vector<Upload> uploads, const PredictOptions& options,
+               Done done);
 
+  /// Runs other work of a request on the pool, after what waits there. False, and the task dropped, after close().
+  bool run(std::function<void()> task) { return pool_.submit(std::move(task)); }
+
+  /// Slices under way at once, at most.
+  std::size_t capacity() const { return options_.capacity; }
   /// Whether another slice would be taken now.
   bool has_room() const;
   /// Refuses new work and fails what is under way. Requests whose slices still waited to be decoded are dropped:
   /// their `done` is destroyed without a call. Idempotent.
   void close();
 
-  const Predictor& predictor() const { return *predictor_; }
+  ModelRepository& models() { return models_; }
+  const ModelRepository& models() const { return models_; }
   std::size_t in_progress() const { return in_progress_.load(); }
-  std::size_t queue_depth() const { return batcher_.depth(); }
+  std::size_t queue_depth() const { return models_.queue_depth(); }
 
  private:
   struct Request;
@@ -116,11 +126,10 @@ class Service {
   void succeed(Slice& slice, const BatchResult& result);
   void refuse(Slice& slice, const std::string& code, const std::string& message);
 
-  const std::shared_ptr<const Predictor> predictor_;
+  ModelRepository& models_;
   const ServiceOptions options_;
   Metrics& metrics_;
   std::atomic<std::size_t> in_progress_{0};
-  Batcher batcher_;
   ThreadPool pool_;
 };
 

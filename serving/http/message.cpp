@@ -13,12 +13,13 @@ struct Phrase {
   std::string_view text;
 };
 
-constexpr std::array<Phrase, 25> kPhrases{{{200, "OK"},
+constexpr std::array<Phrase, 26> kPhrases{{{200, "OK"},
                                            {202, "Accepted"},
                                            {204, "No Content"},
                                            {304, "Not Modified"},
                                            {400, "Bad Request"},
                                            {401, "Unauthorized"},
+                                           {403, "Forbidden"},
                                            {404, "Not Found"},
                                            {405, "Method Not Allowed"},
                                            {406, "Not Acceptable"},

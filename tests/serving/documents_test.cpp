@@ -39,9 +39,13 @@ Prediction sample_prediction() {
   return prediction;
 }
 
+ServedModel fake_model() {
+  return {"fake", "7", std::make_shared<FakePredictor>(), BatcherOptions{}};
+}
+
 TEST(PredictionJson, HasTheKeysThatProgramsRelyOn) {
-  const FakePredictor predictor;
-  const json document = json::parse(prediction_json(predictor, {sample_prediction()}, "id-1"));
+  const ServedModel model = fake_model();
+  const json document = json::parse(prediction_json(model, {sample_prediction()}, "id-1"));
   EXPECT_EQ(document.at("request_id"), "id-1");
   EXPECT_EQ(document.at("model"), (json{{"name", "fake"}, {"version", "7"}, {"sha256", "0123abcd"}}));
   EXPECT_EQ(document.at("notice"), kNotice);
@@ -57,34 +61,35 @@ TEST(PredictionJson, HasTheKeysThatProgramsRelyOn) {
 }
 
 TEST(PredictionJson, PutsFailuresInTheirPlace) {
-  const FakePredictor predictor;
+  const ServedModel model = fake_model();
   const json document =
-      json::parse(prediction_json(predictor, {SliceFailure{"b", "no_lung", "no lung"}, sample_prediction()}, "id"));
+      json::parse(prediction_json(model, {SliceFailure{"b", "no_lung", "no lung"}, sample_prediction()}, "id"));
   EXPECT_EQ(document["results"][0], (json{{"name", "b"}, {"error", {{"code", "no_lung"}, {"message", "no lung"}}}}));
   EXPECT_EQ(document["results"][1]["class"], "malignant");
 }
 
 TEST(PredictionJson, SurvivesNamesThatAreNoText) {
-  const FakePredictor predictor;
+  const ServedModel model = fake_model();
   Prediction prediction = sample_prediction();
   prediction.name = "\xff\xfe\"";
-  EXPECT_EQ(json::parse(prediction_json(predictor, {prediction}, "id"))["results"][0]["name"], "\uFFFD\uFFFD\"");
+  EXPECT_EQ(json::parse(prediction_json(model, {prediction}, "id"))["results"][0]["name"], "\uFFFD\uFFFD\"");
 }
 
 TEST(PredictionJson, CarriesThePreviewAsDataUrl) {
-  const FakePredictor predictor;
+  const ServedModel model = fake_model();
   Prediction prediction = sample_prediction();
   for (const char c : std::string("hello")) prediction.preview_png.push_back(static_cast<std::byte>(c));
-  EXPECT_EQ(json::parse(prediction_json(predictor, {prediction}, "id"))["results"][0]["preview"],
+  EXPECT_EQ(json::parse(prediction_json(model, {prediction}, "id"))["results"][0]["preview"],
             "data:image/png;base64,aGVsbG8=");
 }
 
 TEST(ModelJson, DescribesTheModelAsTheProtocolSays) {
-  FakePredictor predictor(32);
-  predictor.change_metadata().phantom = true;
-  const json document = json::parse(model_json(predictor.metadata(), predictor.sha256()));
-  EXPECT_EQ(document["name"], "fake");
-  EXPECT_EQ(document["versions"], json::array({"7"}));
+  const auto predictor = std::make_shared<FakePredictor>(32);
+  predictor->change_metadata().phantom = true;
+  const ServedModel model("lungs", "2", predictor, {});
+  const json document = json::parse(model_json(model, {"1", "2"}));
+  EXPECT_EQ(document["name"], "lungs");
+  EXPECT_EQ(document["versions"], json::array({"1", "2"}));
   EXPECT_EQ(document["inputs"][0]["shape"], (json{-1, 1, 32, 32}));
   EXPECT_EQ(document["outputs"][0]["shape"], (json{-1, 2}));
   EXPECT_EQ(document["parameters"]["phantom"], true);
@@ -104,7 +109,8 @@ TEST(Reasons, AreUniqueAndMapToErrorStatuses) {
 }
 
 TEST(Metrics, NeverLetsAClientMakeALabel) {
-  Metrics metrics({"fake", "7", "abc", {"normal"}});
+  Metrics metrics;
+  metrics.set_models({{"fake", "7", "abc", {"normal"}}});
   metrics.count_rejection("evil\n# HELP");
   metrics.count_prediction("unheard of");
   const std::string text = metrics.text();
@@ -114,7 +120,8 @@ TEST(Metrics, NeverLetsAClientMakeALabel) {
 }
 
 TEST(Metrics, AsksItsGaugesAtEachScrape) {
-  Metrics metrics({"fake", "7", "abc", {"normal"}});
+  Metrics metrics;
+  metrics.set_models({{"fake", "7", "abc", {"normal"}}});
   double depth = 3.0;
   GaugeSources sources;
   sources.queue_depth = [&] { return depth; };
@@ -125,11 +132,25 @@ TEST(Metrics, AsksItsGaugesAtEachScrape) {
 }
 
 TEST(Metrics, SpeaksOfTheModelAndTheProcess) {
-  Metrics metrics({"fake", "7", "abc", {"normal"}});
+  Metrics metrics;
+  metrics.set_models({{"fake", "7", "abc", {"normal"}}});
   const std::string text = metrics.text();
   EXPECT_THAT(text, HasSubstr("pulmo_model_info{name=\"fake\",sha256=\"abc\",version=\"7\"} 1"));
+  EXPECT_THAT(text, HasSubstr("pulmo_models_loaded 1"));
   EXPECT_THAT(text, ::testing::ContainsRegex("process_resident_memory_bytes [1-9]"));
   EXPECT_THAT(text, ::testing::ContainsRegex("process_open_fds [1-9]"));
+}
+
+TEST(Metrics, ForgetAModelThatIsNoLongerServed) {
+  Metrics metrics;
+  metrics.set_models({{"a", "1", "abc", {"normal"}}, {"b", "1", "def", {"normal", "malignant"}}});
+  metrics.count_prediction("malignant");
+  metrics.set_models({{"a", "1", "abc", {"normal"}}, {"a", "2", "123", {"normal"}}});
+  const std::string text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("pulmo_model_info{name=\"a\",sha256=\"abc\",version=\"1\"} 1"));
+  EXPECT_THAT(text, HasSubstr("pulmo_model_info{name=\"a\",sha256=\"123\",version=\"2\"} 1"));
+  EXPECT_THAT(text, Not(HasSubstr("def")));
+  EXPECT_THAT(text, HasSubstr("pulmo_predictions_total{class=\"malignant\"} 1"));  // a counter never falls
 }
 
 TEST(PageFiles, NeedNothingFromElsewhere) {
@@ -159,9 +180,9 @@ TEST(PageFiles, HaveNoInlineScriptOrStyle) {
 
 class RoutesTest : public ::testing::Test {
  protected:
-  std::shared_ptr<FakePredictor> predictor_ = std::make_shared<FakePredictor>();
-  Metrics metrics_{{"fake", "7", "abc", {"normal", "malignant"}}};
-  Service service_{predictor_, {}, metrics_};
+  Metrics metrics_;
+  ModelRepository models_{{}, {}, metrics_};
+  Service service_{models_, {}, metrics_};
   std::atomic<bool> ready_{true};
   Router router_ = make_routes({service_, metrics_, ready_});
 };
@@ -207,10 +228,13 @@ TEST(ServeConfig, DefaultsAreWhatTheCommentedFileSays) {
   EXPECT_EQ(file.service.workers, defaults.service.workers);
   EXPECT_EQ(file.service.capacity, defaults.service.capacity);
   EXPECT_EQ(file.service.deadline, defaults.service.deadline);
-  EXPECT_EQ(file.service.batch.max_batch, defaults.service.batch.max_batch);
-  EXPECT_EQ(file.service.batch.max_delay, defaults.service.batch.max_delay);
+  EXPECT_EQ(file.models.batch.max_batch, defaults.models.batch.max_batch);
+  EXPECT_EQ(file.models.batch.max_delay, defaults.models.batch.max_delay);
   EXPECT_EQ(file.service.decode.max_side_px, defaults.service.decode.max_side_px);
   EXPECT_EQ(file.service.decode.max_pixels, defaults.service.decode.max_pixels);
+  EXPECT_EQ(file.models.batch.capacity, defaults.models.batch.capacity);
+  EXPECT_EQ(file.models.default_model, defaults.models.default_model);
+  EXPECT_EQ(file.models.control, defaults.models.control);
   EXPECT_EQ(file.model_threads, defaults.model_threads);
   EXPECT_EQ(file.shutdown_grace, defaults.shutdown_grace);
 }
@@ -219,7 +243,7 @@ TEST(ServeConfig, TakesOverrides) {
   const ServeConfig config = load_serve_config({}, {"serve.port=0", "limits.head_timeout_s=0.25", "batch.max_size=3"});
   EXPECT_EQ(config.http.port, 0);
   EXPECT_EQ(config.http.timeouts.head, std::chrono::milliseconds(250));
-  EXPECT_EQ(config.service.batch.max_batch, 3U);
+  EXPECT_EQ(config.models.batch.max_batch, 3U);
 }
 
 TEST(ServeConfig, RefusesWhatItDoesNotKnowOrCannotBe) {

@@ -17,19 +17,20 @@ SOURCE = pathlib.Path(os.environ["PULMO_SOURCE_DIR"])
 
 
 class Server:
-    """One process on a free port, with a bundle of its own unless one is given."""
+    """One process on a free port, with a bundle of its own unless one (or a folder of models) is given."""
 
-    def __init__(self, *settings, bundle=None, size_px=64, mask="lungs", phantom=False,
+    def __init__(self, *settings, bundle=None, models=None, size_px=64, mask="lungs", phantom=False,
                  host="127.0.0.1"):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pulmo-serve-"))
         self.bundle = bundle or self.folder / "bundle.pt"
-        if bundle is None:
+        if bundle is None and models is None:
             extra = ["phantom"] if phantom else []
             subprocess.run([BIN / "pulmo-test-bundle", self.bundle, str(size_px), mask, *extra], check=True)
         self.work = self.folder / "work"
         self.work.mkdir()
         self.log_path = self.folder / "log"
-        command = [BIN / "pulmo-serve", "--bundle", self.bundle, "--port", "0"]
+        served = ["--models", models] if models else ["--bundle", self.bundle]
+        command = [BIN / "pulmo-serve", *served, "--port", "0"]
         for setting in settings:
             command += ["--set", setting]
         environment = {**os.environ, "TMPDIR": str(self.work), "OMP_NUM_THREADS": "1"}

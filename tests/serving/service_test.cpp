@@ -26,12 +26,14 @@ class ServiceTest : public ::testing::Test {
  protected:
   void start(ServiceOptions options = {}) {
     options.workers = 2;
-    service_ = std::make_unique<Service>(predictor_, options, metrics_);
+    service_ = std::make_unique<Service>(models_, options, metrics_);
+    models_.install("fake", "7", predictor_);
   }
   std::future<Answer> send(std::vector<Upload> uploads, const PredictOptions& options = {}) {
     auto promise = std::make_shared<std::promise<Answer>>();
     auto future = promise->get_future();
-    service_->predict(std::move(uploads), options, [promise](Answer answer) { promise->set_value(std::move(answer)); });
+    service_->predict(models_.find(""), std::move(uploads), options,
+                      [promise](Answer answer) { promise->set_value(std::move(answer)); });
     return future;
   }
   std::vector<SliceOutcome> outcomes(std::vector<Upload> uploads, const PredictOptions& options = {}) {
@@ -40,7 +42,8 @@ class ServiceTest : public ::testing::Test {
   std::string failure_of(Bytes data) { return std::get<SliceFailure>(outcomes({{"x", std::move(data)}}).front()).code; }
 
   std::shared_ptr<FakePredictor> predictor_ = std::make_shared<FakePredictor>(64);
-  Metrics metrics_{{"fake", "7", "0123abcd", {"normal", "malignant"}}};
+  Metrics metrics_;
+  ModelRepository models_{{}, {}, metrics_};
   std::unique_ptr<Service> service_;
 };
 
@@ -54,6 +57,21 @@ TEST_F(ServiceTest, FeedsTheModelWhatThePreprocessingOfTheBundleMakes) {
   EXPECT_EQ(prediction.name, "a.png");
   EXPECT_EQ(prediction.kind, PixelKind::kGrey);
   EXPECT_DOUBLE_EQ(prediction.lung_fraction, twin.lung_fraction);
+}
+
+TEST_F(ServiceTest, PreparesEachSliceForItsOwnModel) {
+  const auto larger = std::make_shared<FakePredictor>(96);
+  larger->change_metadata().spec.mask = LungMasking::kNone;
+  start();
+  models_.install("larger", "1", larger);
+  const Bytes png = encoded(chest_picture());
+  const double twin = preprocess(decode_slice(png, "x"), larger->metadata().spec).image.at<std::uint16_t>(0, 0);
+  std::promise<Answer> promise;
+  service_->predict(models_.find("larger"), {{"a", png}}, {}, [&](Answer answer) { promise.set_value(answer); });
+  const Answer answer = promise.get_future().get();
+  const auto& outcome = std::get<std::vector<SliceOutcome>>(answer).front();
+  EXPECT_DOUBLE_EQ(std::get<Prediction>(outcome).probabilities[1], twin / 65535.0);
+  EXPECT_EQ(std::get<Prediction>(outcomes({{"a", png}}).front()).probabilities[1], 0.0);
 }
 
 TEST_F(ServiceTest, KeepsTheOrderOfTheFilesAndFailsThemOneByOne) {

@@ -1,4 +1,4 @@
-// Writes a bundle for the server's tests: pulmo-test-bundle FILE SIZE_PX MASK(lungs|none) [phantom]
+// Writes a bundle for the server's tests: pulmo-test-bundle FILE SIZE_PX MASK(lungs|none) [phantom] [--seed N]
 #include <cstdlib>
 #include <iostream>
 #include <string>
@@ -7,13 +7,17 @@
 
 int main(int argc, char** argv) {
   if (argc < 4) {
-    std::cerr << "usage: pulmo-test-bundle FILE SIZE_PX lungs|none [phantom]\n";
+    std::cerr << "usage: pulmo-test-bundle FILE SIZE_PX lungs|none [phantom] [--seed N]\n";
     return 2;
   }
   pulmo::testing::TestBundleOptions options;
   options.size_px = std::atoi(argv[2]);
   options.mask = std::string(argv[3]) == "none" ? pulmo::LungMasking::kNone : pulmo::LungMasking::kLungs;
-  options.phantom = argc > 4 && std::string(argv[4]) == "phantom";
+  for (int i = 4; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "phantom") options.phantom = true;
+    if (word == "--seed" && i + 1 < argc) options.seed = std::strtoull(argv[++i], nullptr, 10);
+  }
   pulmo::testing::write_test_bundle(argv[1], options);
   return 0;
 }
