@@ -53,6 +53,7 @@ function sliceFacts(result, answer) {
     fact("Lung in the picture", percent(result.lung_fraction)),
     fact("Pixels", result.kind === "hounsfield" ? "Hounsfield units" : "grey values"),
     fact("Time", milliseconds(total)),
+    fact("Model", `${answer.model.name}, version ${answer.model.version}`),
     fact("Request", answer.request_id));
 }
 

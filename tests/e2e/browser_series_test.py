@@ -14,6 +14,7 @@ import pydicom
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
+import browser_access_test as access
 from page_driver import PageTest
 
 SLICES = 12
@@ -154,6 +155,16 @@ class SeriesTest(PageTest):
         self.assertIn("Suspicious positions", report)
         self.assertNotIn("series.zip", report)
         self.assertTrue(self.find_all("#report .chart path"))
+
+    def test_a_series_is_named_and_readable_in_light_and_dark(self):
+        self.addCleanup(self.emulate)
+        self.show_series()
+        self.script("for (const one of document.querySelectorAll('details')) one.open = true")
+        self.assertEqual(self.script(access.COMPLAINTS), [])
+        for scheme in ("light", "dark"):
+            self.emulate(prefers_color_scheme=scheme)
+            self.wait(lambda: self.script("return document.documentElement.dataset.theme") == scheme)
+            self.assertEqual(self.script(access.PALE), [], scheme)
 
     def test_a_series_fits_a_phone(self):
         self.phone()
