@@ -21,6 +21,7 @@ test_packages=(
   python3-yaml python3-selenium                        # second implementations and the browser test
   chromium chromium-driver fonts-dejavu-core
   dcmtk libopenjp2-tools                               # their tools make and decode test images
+  slurmctld slurmd slurm-client munge                  # the cluster of the tests
 )
 
 packages=("${build_packages[@]}")
