@@ -24,14 +24,9 @@ find_package(HDF5 REQUIRED COMPONENTS C)
 set(MPI_CXX_SKIP_MPICXX ON)  # Open MPI's removed C++ bindings would be undefined references
 find_package(MPI REQUIRED COMPONENTS CXX)
 
-find_package(Torch REQUIRED)
-find_package(OpenMP REQUIRED COMPONENTS CXX)  # LibTorch's threads
+include(PulmoTorch)
 
-# Torch and DCMTK export plain variables or non-system include paths; these targets keep their headers out of our warnings.
-add_library(pulmo_torch INTERFACE)
-target_include_directories(pulmo_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
-target_link_libraries(pulmo_torch INTERFACE ${TORCH_LIBRARIES} ${OpenMP_CXX_LIBRARIES})
-
+# HDF5 exports plain variables; this target keeps its headers out of our warnings.
 add_library(pulmo_hdf5 INTERFACE)
 target_include_directories(pulmo_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(pulmo_hdf5 INTERFACE ${HDF5_C_LIBRARIES})

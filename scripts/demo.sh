@@ -30,7 +30,8 @@ cmake --build --preset release --parallel "$(nproc)" | tail -n 1
 bin=build/release/bin
 
 if ((EUID == 0)); then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
-export OMPI_MCA_rmaps_base_oversubscribe=1  # two ranks, even on one core
+# Two ranks, even on one core: so for Open MPI 4, and for 5.
+export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
 
 step "Making a phantom archive of $patients patients"
 rm -rf "$output"

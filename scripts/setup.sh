@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs every Debian 12 package that pulmo needs. Idempotent; asks apt only for what is missing.
+# Installs every package of Debian 12 or 13 that pulmo needs. Idempotent; asks apt only for what is missing.
 #   scripts/setup.sh             to build, run and test
 #   scripts/setup.sh --no-tests  to build and run only
 set -euo pipefail
@@ -16,7 +16,7 @@ build_packages=(
 )
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
-  clang-format clang-tidy clang libclang-rt-14-dev       # formatter, linter, fuzzers
+  clang-format clang-tidy clang libclang-rt-dev          # formatter, linter, fuzzers
   python3 python3-numpy python3-scipy python3-skimage python3-sklearn python3-torch python3-torchvision python3-h5py python3-pydicom python3-pil
   python3-yaml python3-selenium                        # second implementations and the browser test
   chromium chromium-driver fonts-dejavu-core
