@@ -1,6 +1,7 @@
 #include "training/adam.h"
 
 #include <ATen/Parallel.h>
+#include <torch/utils.h>
 
 #include <cmath>
 #include <stdexcept>
@@ -31,6 +32,17 @@ std::uint16_t* bits_of(const torch::Tensor& tensor) {
 }
 
 }  // namespace
+
+void adam_update_plain(torch::Tensor& master, const torch::Tensor& first, const torch::Tensor& second,
+                       const torch::Tensor& gradient, torch::Tensor& parameter, const AdamStep& step) {
+  const torch::NoGradGuard no_gradient;
+  const torch::Tensor g = gradient.to(master.scalar_type());
+  first.mul_(step.beta1).add_(g, 1.0 - step.beta1);
+  second.mul_(step.beta2).addcmul_(g, g, 1.0 - step.beta2);
+  const torch::Tensor root = second.sqrt().mul_(step.root_scale).add_(step.epsilon);
+  master.mul_(step.keep).addcdiv_(first, root, -step.rate);
+  if (parameter.scalar_type() != master.scalar_type()) parameter.copy_(master);
+}
 
 Adam::Adam(Weights& weights, const AdamOptions& options, std::vector<LearningPace> paces)
     : weights_(weights), options_(options), paces_(std::move(paces)) {
@@ -64,6 +76,10 @@ void Adam::update(std::size_t index, const torch::Tensor& gradient, const AdamSt
   const torch::Tensor &first = first_[index], &second = second_[index];
   if (!same_layout(gradient, master)) {
     throw std::logic_error("gradient of " + weights_.names()[index] + " is not laid out like its weight");
+  }
+  if (!master.is_cpu()) {
+    adam_update_plain(master, first, second, gradient, parameter, step);
+    return;
   }
   at::parallel_for(0, master.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
     const std::int64_t n = end - begin;

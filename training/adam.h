@@ -15,7 +15,12 @@ struct LearningPace {
   std::int64_t since_step = 0;
 };
 
-/// Adam over the master weights, one pass over memory per step. Not thread-safe.
+/// The same update as adam_update() by LibTorch's own operators, on any device; all tensors of one shape. `gradient`
+/// may be bf16; a bf16 `parameter` gets the rounded master, any other is the master itself.
+void adam_update_plain(torch::Tensor& master, const torch::Tensor& first, const torch::Tensor& second,
+                       const torch::Tensor& gradient, torch::Tensor& parameter, const AdamStep& step);
+
+/// Adam over the master weights: on the processor one pass over memory per step. Not thread-safe.
 class Adam {
  public:
   /// `weights` must outlive the optimiser.

@@ -12,6 +12,7 @@
 #include "core/support/atomic_file.h"
 #include "core/support/error.h"
 #include "training/evaluation/fold_pool.h"
+#include "training/fit.h"
 #include "training/scoring.h"
 
 namespace pulmo::training {
@@ -44,10 +45,11 @@ RunFacts facts_of(const CompareJob& job, const AlsoData& also, const Predictor& 
 FoldResult judge_round(const CompareJob& job, const AlsoData& also, const AlsoRound& round, const std::string& row,
                        const Communicator& communicator) {
   if (job.interrupted()) throw Interrupted("stopped by a signal before " + also.name + ": run the same command again");
+  const Device device = set_up_device(job.options.fit.compute.device, communicator);
   std::shared_ptr<const Predictor> predictor;
   std::unique_ptr<Dataset> dataset;
   communicator.together([&] {
-    predictor = load_predictor(round.folder / row / "bundle.pt", at::get_num_threads());
+    predictor = load_predictor(round.folder / row / "bundle.pt", at::get_num_threads(), device);
     dataset = std::make_unique<Dataset>(of_test_patients(also.data, round.data->test));
     if (dataset->size() > 0) return;
     throw InvalidInput("training_data", also.data.directory.string() + ": holds no sample of the test patients");

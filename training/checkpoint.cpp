@@ -76,7 +76,7 @@ std::string tensor_text(const at::Tensor& tensor) {
 }
 
 void put(TensorDict& dict, const std::string& prefix, const NamedTensors& tensors) {
-  for (const auto& [name, tensor] : tensors) dict.insert(prefix + name, tensor);
+  for (const auto& [name, tensor] : tensors) dict.insert(prefix + name, tensor.to(at::kCPU));
 }
 
 NamedTensors take(const c10::impl::GenericDict& dict, const std::string& prefix, const Json& names) {

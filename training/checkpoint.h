@@ -47,8 +47,8 @@ struct Checkpoint {
 inline constexpr int kCheckpointFormatVersion = 1;
 
 /// `checkpoints/` of a run. A checkpoint is `epoch-E-step-S.pt` (under way, done in it), a dictionary of tensors that
-/// Python's torch.load() reads (`state` holds the rest as JSON text), with the same name and `.sha256` beside it (for
-/// `sha256sum -c`). Both appear whole or not at all; one without the other does not count.
+/// Python's torch.load() reads, all on the processor (`state` holds the rest as JSON text), with the same name and
+/// `.sha256` beside it (for `sha256sum -c`). Both appear whole or not at all; one without the other does not count.
 class CheckpointStore {
  public:
   /// Keeps the newest `keep`.

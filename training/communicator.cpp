@@ -11,6 +11,8 @@
 #include <set>
 #include <sstream>
 #include <thread>
+#include <tuple>
+#include <utility>
 
 #include "training/bf16.h"
 #include "training/launch.h"
@@ -50,13 +52,15 @@ void add_bf16(void* from, void* to, int* count, MPI_Datatype* type) {
   for (int i = 0; i < *count; ++i) sums[i] = narrow(widen_bf16(sums[i]) + widen_bf16(values[i]));
 }
 
-int count_local_ranks() {
+// Of the ranks of this machine: this one's number, and how many they are.
+std::pair<int, int> place_on_machine() {
   MPI_Comm local = MPI_COMM_NULL;
   MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &local);
-  int size = 1;
+  int rank = 0, size = 1;
+  MPI_Comm_rank(local, &rank);
   MPI_Comm_size(local, &size);
   MPI_Comm_free(&local);
-  return size;
+  return {rank, size};
 }
 
 // The largest value of all ranks, waiting without using up the processor: one rank's work may take minutes.
@@ -101,7 +105,7 @@ Communicator::Communicator(int* argc, char*** argv) {
   if (mpi_) {
     MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
     MPI_Comm_size(MPI_COMM_WORLD, &size_);
-    local_size_ = count_local_ranks();
+    std::tie(local_rank_, local_size_) = place_on_machine();
   }
   check_launch(size_, process_environment());
 }

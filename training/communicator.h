@@ -58,6 +58,8 @@ class Communicator {
 
   /// Ranks of this machine.
   int local_size() const { return local_size_; }
+  /// This rank's number among them, from 0.
+  int local_rank() const { return local_rank_; }
   /// Ranks of this machine that may run on exactly the same processors, this one included.
   std::size_t ranks_sharing_processors(const std::vector<int>& processors) const;
   /// How many processors the ranks of this machine may run on, all together.
@@ -79,6 +81,7 @@ class Communicator {
   int rank_ = 0;
   int size_ = 1;
   int local_size_ = 1;
+  int local_rank_ = 0;
   mutable bool failed_together_ = false;
 };
 

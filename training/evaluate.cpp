@@ -58,9 +58,10 @@ RowResult evaluate(const EvaluateJob& job, const PreparedData& data, const Commu
   ComputeOptions compute;
   compute.threads = job.options.threads;
   const int threads = set_up_compute(compute, communicator);
+  const Device device = set_up_device(job.options.device, communicator);
   std::shared_ptr<const Predictor> predictor;
   communicator.together([&] {
-    predictor = load_predictor(job.bundle, threads);
+    predictor = load_predictor(job.bundle, threads, device);
     check_fits(job, predictor->metadata(), data);
     if (communicator.is_root() && !job.output.empty()) make_writable_directory(job.output);
   });

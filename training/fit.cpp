@@ -25,23 +25,26 @@ NetworkOptions network_options(const FitOptions& options, const PreparedData& da
   return network;
 }
 
-// auto: a checkpoint's precision, so that a resumed run goes on as it began; else what all processors do best.
-Precision choose_precision(Precision asked, const std::optional<Checkpoint>& checkpoint, const Communicator& ranks) {
-  const bool some_prefer_fp32 = ranks.max(std::uint64_t{processor_prefers_bf16() ? 0U : 1U}) != 0;
+// auto: a checkpoint's precision, so that a resumed run goes on as it began; else what the devices of all do best.
+Precision choose_precision(Precision asked, Device device, const std::optional<Checkpoint>& checkpoint,
+                           const Communicator& ranks) {
   if (asked != Precision::kAuto) return asked;
+  const bool bf16 = device.is_gpu() ? gpu_prefers_bf16(device) : processor_prefers_bf16();
+  const bool some_prefer_fp32 = ranks.max(std::uint64_t{bf16 ? 0U : 1U}) != 0;
   if (!checkpoint) return some_prefer_fp32 ? Precision::kFp32 : Precision::kBf16;
   return checkpoint->precision == to_string(Precision::kBf16) ? Precision::kBf16 : Precision::kFp32;
 }
 
-void tell_start(const FitJob& job, const PreparedData& data, Precision precision, const Communicator& communicator) {
-  if (!communicator.is_root()) return;
-  log_info("training starts", {{"row", job.options.model.name},
-                               {"train", std::to_string(data.train.size())},
-                               {"validation", std::to_string(data.validation.size())},
-                               {"test", std::to_string(data.test.size())},
-                               {"ranks", std::to_string(communicator.size())},
+void tell_start(const TrainerInput& input) {
+  if (!input.communicator.is_root()) return;
+  log_info("training starts", {{"row", input.network.name},
+                               {"train", std::to_string(input.data.train.size())},
+                               {"validation", std::to_string(input.data.validation.size())},
+                               {"test", std::to_string(input.data.test.size())},
+                               {"ranks", std::to_string(input.communicator.size())},
                                {"threads", std::to_string(at::get_num_threads())},
-                               {"precision", to_string(precision)}});
+                               {"device", to_string(input.device)},
+                               {"precision", to_string(input.precision)}});
 }
 
 void tell_resume(const Progress& progress, const Communicator& communicator) {
@@ -70,6 +73,19 @@ bool has_spare_core(const Communicator& communicator) {
 
 }  // namespace
 
+Device set_up_device(DeviceChoice choice, const Communicator& communicator) {
+  const int gpus = choice == DeviceChoice::kCpu ? 0 : gpu_count();
+  Device device;
+  communicator.together([&] { device = choose_device(choice, communicator.local_rank(), gpus); });
+  if (communicator.max(std::uint64_t{device.is_gpu() ? 0U : 1U}) != 0) device = {};
+  if (device.is_gpu() && communicator.local_rank() == 0 && communicator.local_size() > gpus) {
+    log_warning("ranks share graphics cards", {{"ranks of this machine", std::to_string(communicator.local_size())},
+                                               {"cards", std::to_string(gpus)}});
+  }
+  make_reproducible(device);
+  return device;
+}
+
 int set_up_compute(const ComputeOptions& options, const Communicator& communicator) {
   const std::vector<int> processors = allowed_processors();
   const std::size_t sharing = communicator.ranks_sharing_processors(processors);
@@ -96,10 +112,11 @@ RowResult fit(const FitJob& job, const PreparedData& data, const Communicator& c
     }
     check_trainable(data, communicator.size());
   });
+  const Device device = set_up_device(job.options.compute.device, communicator);
   open_run_folder(job.folder, job.fresh, communicator);
   const CheckpointStore store(job.folder / "checkpoints", job.options.checkpoint.keep);
   std::optional<Checkpoint> checkpoint = find_resumable(store, identity, job.folder, communicator);
-  const Precision precision = choose_precision(job.options.training.precision, checkpoint, communicator);
+  const Precision precision = choose_precision(job.options.training.precision, device, checkpoint, communicator);
   const TrainerInput input{job.options,
                            communicator,
                            data,
@@ -110,7 +127,8 @@ RowResult fit(const FitJob& job, const PreparedData& data, const Communicator& c
                            job.progress,
                            job.interrupted,
                            has_spare_core(communicator),
-                           job.watch};
+                           job.watch,
+                           device};
   std::unique_ptr<Trainer> trainer;
   communicator.together([&] {
     trainer = std::make_unique<Trainer>(input);
@@ -120,12 +138,13 @@ RowResult fit(const FitJob& job, const PreparedData& data, const Communicator& c
     }
     if (checkpoint) trainer->resume(std::move(*checkpoint));
   });
-  tell_start(job, data, precision, communicator);
+  tell_start(input);
   if (trainer->progress().global_step > 0) tell_resume(trainer->progress(), communicator);
   trainer->run();
   const TrainedModel model = export_best(*trainer, input);
   trainer.reset();
-  const Judging judging{job.options.evaluation, job.options.training.seed, at::get_num_threads(), job.interrupted};
+  const Judging judging{job.options.evaluation, job.options.training.seed, at::get_num_threads(), job.interrupted,
+                        device};
   return finish_model(model, data, job.folder, judging, communicator);
 }
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "core/model/device.h"
 #include "training/communicator.h"
 #include "training/options.h"
 #include "training/prepared_data.h"
@@ -25,6 +26,10 @@ struct FitJob {
 /// Trains (or goes on training) and writes the run folder: config.yaml, log.jsonl, checkpoints/, bundle.pt,
 /// metrics.json, predictions.csv. Collective. Throws InvalidInput, IoError, Interrupted.
 RowResult fit(const FitJob& job, const PreparedData& data, const Communicator& communicator);
+
+/// The device that this rank computes on, one kind for all ranks: with kAuto a graphics card where every rank has one.
+/// Collective. Throws InvalidInput("device"), see choose_device().
+Device set_up_device(DeviceChoice choice, const Communicator& communicator);
 
 /// Sets LibTorch's thread count for this rank (threads_for_rank()) and keeps freed memory in the process. Returns the
 /// threads. Collective.

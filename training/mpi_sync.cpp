@@ -19,15 +19,24 @@ torch::Tensor flat(const torch::Tensor& tensor) {
   return tensor.as_strided({tensor.numel()}, {1});
 }
 
+// The values where MPI can read them: themselves, or a copy of what a graphics card holds. The copies' page-locked
+// memory is kept by LibTorch for the next ones.
+torch::Tensor on_host(const torch::Tensor& values) {
+  if (values.is_cpu()) return values;
+  torch::Tensor host = at::empty(values.sizes(), values.options().device(torch::kCPU).pinned_memory(true));
+  return host.copy_(values);
+}
+
 // The rows of all ranks, one below the other.
 torch::Tensor all_rows(const Communicator& communicator, const torch::Tensor& rows) {
-  const torch::Tensor mine = rows.contiguous();
+  const torch::Tensor mine = on_host(rows.contiguous());
   const auto* data = static_cast<const std::byte*>(mine.data_ptr());
   const std::vector<std::byte> bytes = communicator.all_gather(std::span(data, mine.nbytes()));
   const std::int64_t row_bytes = mine.size(1) * static_cast<std::int64_t>(mine.element_size());
-  torch::Tensor all = at::empty({static_cast<std::int64_t>(bytes.size()) / row_bytes, mine.size(1)}, mine.options());
+  torch::Tensor all = at::empty({static_cast<std::int64_t>(bytes.size()) / row_bytes, mine.size(1)},
+                                rows.options().device(torch::kCPU));
   std::copy(bytes.begin(), bytes.end(), static_cast<std::byte*>(all.data_ptr()));
-  return all;
+  return all.to(rows.device());
 }
 
 }  // namespace
@@ -161,15 +170,16 @@ void MpiSync::exchange(const Bucket& bucket) {
 
 void MpiSync::sum(torch::Tensor& values) const {
   const auto count = static_cast<std::size_t>(values.numel());
-  if (values.scalar_type() == torch::kFloat64) {
-    communicator_.sum(std::span(values.data_ptr<double>(), count));
-  } else if (type_ == ExchangeType::kBf16) {
-    const torch::Tensor rounded = values.to(torch::kBFloat16);
-    communicator_.sum_bf16(std::span(static_cast<std::uint16_t*>(rounded.data_ptr()), count));
-    values.copy_(rounded);
+  const bool halve = type_ == ExchangeType::kBf16 && values.scalar_type() != torch::kFloat64;
+  const torch::Tensor host = on_host(halve ? values.to(torch::kBFloat16) : values);
+  if (halve) {
+    communicator_.sum_bf16(std::span(static_cast<std::uint16_t*>(host.data_ptr()), count));
+  } else if (host.scalar_type() == torch::kFloat64) {
+    communicator_.sum(std::span(host.data_ptr<double>(), count));
   } else {
-    communicator_.sum(std::span(values.data_ptr<float>(), count));
+    communicator_.sum(std::span(host.data_ptr<float>(), count));
   }
+  if (!host.is_same(values)) values.copy_(host);
 }
 
 torch::Tensor MpiSync::product(const torch::Tensor& output_gradient, const torch::Tensor& input) {

@@ -25,6 +25,9 @@ const std::vector<std::pair<std::string, ExchangeType>> kExchangeTypes = {{"fp32
 const std::vector<std::pair<std::string, ExchangeChoice>> kExchangeChoices = {
     {"auto", ExchangeChoice::kAuto}, {"on", ExchangeChoice::kOn}, {"off", ExchangeChoice::kOff}};
 
+const std::vector<std::pair<std::string, DeviceChoice>> kDevices = {
+    {"auto", DeviceChoice::kAuto}, {"cpu", DeviceChoice::kCpu}, {"cuda", DeviceChoice::kCuda}};
+
 // Each section is described once; a visitor either reads it from YAML or writes it there.
 template <typename Visitor>
 void visit(Visitor& v, TrainingOptions& o) {
@@ -82,6 +85,7 @@ void visit(Visitor& v, ExchangeOptions& o) {
 
 template <typename Visitor>
 void visit(Visitor& v, ComputeOptions& o) {
+  v.choice("device", o.device, kDevices);
   v.integer("threads", o.threads, 0, 4096);
   v.integer("cache_mib", o.cache_mib, 0, kMany);
   v.integer("prefetch_batches", o.prefetch_batches, 1, 1000);
@@ -178,6 +182,7 @@ void visit(Visitor& v, CompareOptions& o) {
 
 template <typename Visitor>
 void visit(Visitor& v, EvaluateOptions& o) {
+  v.choice("device", o.device, kDevices);
   v.integer("threads", o.threads, 0, 4096);
   v.seed("seed", o.seed);
   visit(v, o.evaluation);

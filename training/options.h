@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/model/device.h"
 #include "core/model/forest.h"
 #include "core/model/svm.h"
 #include "training/augment.h"
@@ -13,7 +14,7 @@
 namespace pulmo::training {
 
 enum class Precision {
-  kAuto,  ///< bf16 where every rank's processor has matrix units for it (AMX), else fp32
+  kAuto,  ///< bf16 where every rank's card, or processor (AMX), has matrix units for it, else fp32
   kFp32,
   kBf16,  ///< activations and gradients in bf16, weights kept and updated in fp32
   kFp64,  ///< to check the others against
@@ -75,6 +76,7 @@ struct TransferOptions {
 };
 
 struct ComputeOptions {
+  DeviceChoice device = DeviceChoice::kAuto;
   std::int64_t threads = 0;           ///< of one rank; 0: threads_for_rank() decides
   std::int64_t cache_mib = 2048;      ///< images kept in memory by one rank, MiB; 0: read from disk every epoch
   std::int64_t prefetch_batches = 4;  ///< prepared ahead of the step
@@ -129,6 +131,7 @@ struct CompareOptions {
 
 /// What `pulmo-train evaluate` can be told.
 struct EvaluateOptions {
+  DeviceChoice device = DeviceChoice::kAuto;
   std::int64_t threads = 0;  ///< as in ComputeOptions
   std::uint64_t seed = 0;    ///< of the bootstrap
   EvaluationOptions evaluation;

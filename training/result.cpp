@@ -60,7 +60,7 @@ void check_going_on(const Judging& judging) {
 std::vector<SplitPredictions> score_splits(const fs::path& bundle, const PreparedData& data, const Judging& judging,
                                            const Communicator& communicator) {
   std::shared_ptr<const Predictor> predictor;
-  communicator.together([&] { predictor = load_predictor(bundle, judging.threads); });
+  communicator.together([&] { predictor = load_predictor(bundle, judging.threads, judging.device); });
   std::vector<SplitPredictions> splits;
   for (const Split split : {Split::kValidation, Split::kTest}) {
     check_going_on(judging);

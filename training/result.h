@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/model/bundle_metadata.h"
+#include "core/model/device.h"
 #include "training/communicator.h"
 #include "training/evaluation/run_report.h"
 #include "training/options.h"
@@ -33,6 +34,7 @@ struct Judging {
   std::uint64_t seed = 0;  ///< of the bootstrap
   int threads = 1;         ///< of one rank
   std::function<bool()> interrupted;
+  Device device;  ///< of one rank
 };
 
 /// What a row came to; empty on the ranks other than 0.

@@ -77,7 +77,7 @@ RowResult RowMaker::make_classical(const std::string& row, const std::string& id
   open_run_folder(folder_ / row, job_.fresh, communicator_);
   TrainedModel model = classical_.train(row);
   model.identity = identity;
-  const Judging judging{options.evaluation, options.training.seed, at::get_num_threads(), job_.interrupted};
+  const Judging judging{options.evaluation, options.training.seed, at::get_num_threads(), job_.interrupted, {}};
   return finish_model(model, data_, folder_ / row, judging, communicator_);
 }
 

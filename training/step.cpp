@@ -31,6 +31,13 @@ class Announcement final : public torch::autograd::FunctionPostHook {
 
 }  // namespace
 
+Meter meter_of(const torch::Tensor& loss, const torch::Tensor& logits, const torch::Tensor& labels) {
+  const torch::NoGradGuard no_gradient;
+  const torch::Tensor correct = logits.argmax(1).eq(labels).sum();
+  const torch::Tensor sums = torch::stack({loss.to(torch::kFloat64), correct.to(torch::kFloat64)}).to(torch::kCPU);
+  return {sums[0].item<double>(), sums[1].item<double>(), static_cast<double>(labels.size(0))};
+}
+
 Meter& Meter::operator+=(const Meter& other) {
   loss += other.loss;
   correct += other.correct;
@@ -38,17 +45,22 @@ Meter& Meter::operator+=(const Meter& other) {
   return *this;
 }
 
-torch::Tensor images_tensor(const Batch& batch, const SampleShape& shape, torch::ScalarType type) {
+torch::Tensor images_tensor(const Batch& batch, const SampleShape& shape, const Weights& weights) {
   const auto count = static_cast<std::int64_t>(batch.indices.size());
   auto* pixels = const_cast<float*>(batch.pixels.data());  // from_blob takes no const; nobody writes
   const torch::Tensor view = torch::from_blob(pixels, {count, shape.channels, shape.height, shape.width});
-  return view.to(type);
+  return view.to(weights.device(), weights.type());
+}
+
+torch::Tensor labels_tensor(const Batch& batch, const Weights& weights) {
+  return torch::tensor(batch.labels, torch::kInt64).to(weights.device());
 }
 
 TrainingStep::TrainingStep(const Parts& parts)
     : parts_(parts),
       class_weights_(torch::tensor(parts.class_weights, torch::kFloat64)
-                         .to(parts.weights.type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32)) {
+                         .to(parts.weights.device(),
+                             parts.weights.type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32)) {
   for (const torch::Tensor& parameter : parts_.weights.parameters()) {
     DenseLayer* owner = nullptr;
     for (const auto& layer : parts_.factored) {
@@ -90,8 +102,8 @@ Meter TrainingStep::backward(const Batch& batch, std::int64_t global_size) {
   }
   plan();
   if (batch.indices.empty()) return {};
-  const torch::Tensor images = images_tensor(batch, parts_.shape, parts_.weights.type());
-  const torch::Tensor labels = torch::tensor(batch.labels, torch::kInt64);
+  const torch::Tensor images = images_tensor(batch, parts_.shape, parts_.weights);
+  const torch::Tensor labels = labels_tensor(batch, parts_.weights);
   const torch::Tensor logits =
       parts_.weights.network().forward(images, batch.dropout_seeds).to(class_weights_.scalar_type());
   const torch::Tensor log_probabilities = torch::log_softmax(logits, 1);
@@ -100,11 +112,7 @@ Meter TrainingStep::backward(const Batch& batch, std::int64_t global_size) {
   if (parts_.focal_gamma > 0.0) losses = losses * (1.0 - of_label.exp()).clamp_min(0.0).pow(parts_.focal_gamma);
   const torch::Tensor loss = losses.sum();
   (loss / static_cast<double>(global_size)).backward();
-  Meter meter;
-  meter.loss = loss.item<double>();
-  meter.correct = logits.detach().argmax(1).eq(labels).sum().item<double>();
-  meter.samples = static_cast<double>(batch.indices.size());
-  return meter;
+  return meter_of(loss, logits, labels);
 }
 
 torch::Tensor TrainingStep::product_of(const DenseLayer& layer) const {
@@ -128,11 +136,11 @@ void TrainingStep::exchange() {
 double TrainingStep::clip(double longest) {
   if (longest <= 0.0) return 0.0;
   const torch::NoGradGuard no_gradient;
-  double square = 0.0;
+  std::vector<torch::Tensor> norms;
   for (const torch::Tensor& gradient : gradients_) {
-    if (gradient.defined()) square += std::pow(gradient.norm().item<double>(), 2);
+    if (gradient.defined()) norms.push_back(gradient.norm().to(torch::kFloat64));
   }
-  const double norm = std::sqrt(square);
+  const double norm = norms.empty() ? 0.0 : torch::stack(norms).norm().item<double>();
   for (torch::Tensor& gradient : gradients_) {
     if (gradient.defined() && norm > longest) gradient.mul_(longest / norm);
   }

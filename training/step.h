@@ -24,8 +24,13 @@ struct Meter {
   double accuracy() const { return samples > 0.0 ? correct / samples : 0.0; }
 };
 
-/// The images of a batch as a tensor (N,C,H,W) of the given type.
-torch::Tensor images_tensor(const Batch& batch, const SampleShape& shape, torch::ScalarType type);
+/// Of one batch: `loss` is the sum over its samples, `logits` (N,K), `labels` (N). Waits for a graphics card once.
+Meter meter_of(const torch::Tensor& loss, const torch::Tensor& logits, const torch::Tensor& labels);
+
+/// The images of a batch as a tensor (N,C,H,W) of the weights' type, where the weights are.
+torch::Tensor images_tensor(const Batch& batch, const SampleShape& shape, const Weights& weights);
+/// The labels of a batch (N), int64, where the weights are.
+torch::Tensor labels_tensor(const Batch& batch, const Weights& weights);
 
 /// One training step of one rank: forward, backward, exchange, update.
 class TrainingStep {

@@ -47,7 +47,8 @@ double seconds(std::chrono::steady_clock::duration time) {
 std::uint64_t fingerprint(const std::vector<torch::Tensor>& tensors) {
   Sha256 digest;
   for (const torch::Tensor& tensor : tensors) {
-    digest.update(std::as_bytes(std::span(static_cast<const char*>(tensor.data_ptr()), tensor.nbytes())));
+    const torch::Tensor host = tensor.to(torch::kCPU);
+    digest.update(std::as_bytes(std::span(static_cast<const char*>(host.data_ptr()), host.nbytes())));
   }
   return std::stoull(digest.hex().substr(0, 16), nullptr, 16);
 }
@@ -88,7 +89,7 @@ std::unique_ptr<GradientSync> make_sync(const TrainerInput& input) {
 
 Trainer::Trainer(const TrainerInput& input)
     : input_(input),
-      weights_(first_network(input), input.precision),
+      weights_(first_network(input), input.precision, input.device),
       paces_(paces(input, weights_)),
       adam_(weights_, input.options.adam, paces_),
       sync_(make_sync(input)),

@@ -26,19 +26,14 @@ struct Share {
 void score_batch(const ValidationInput& input, const Batch& batch, Share& share) {
   if (batch.indices.empty()) return;
   const torch::NoGradGuard no_gradient;
-  const torch::Tensor images = images_tensor(batch, input.dataset.shape(), input.weights.type());
+  const torch::Tensor images = images_tensor(batch, input.dataset.shape(), input.weights);
   const torch::Tensor logits = input.weights.network().forward(images, {}).to(torch::kFloat64);
-  const torch::Tensor labels = torch::tensor(batch.labels, torch::kInt64);
+  const torch::Tensor labels = labels_tensor(batch, input.weights);
   const torch::Tensor log_probabilities = torch::log_softmax(logits, 1);
-  Meter meter;
-  meter.loss = -log_probabilities.gather(1, labels.unsqueeze(1)).sum().item<double>();
-  meter.correct = logits.argmax(1).eq(labels).sum().item<double>();
-  meter.samples = static_cast<double>(batch.labels.size());
-  share.meter += meter;
-  const torch::Tensor positive = log_probabilities.select(1, input.positive).exp();
+  share.meter += meter_of(-log_probabilities.gather(1, labels.unsqueeze(1)).sum(), logits, labels);
+  const torch::Tensor positive = log_probabilities.select(1, input.positive).exp().to(torch::kCPU).contiguous();
   for (std::size_t i = 0; i < batch.labels.size(); ++i) {
-    share.scores.push_back(
-        {positive[static_cast<std::int64_t>(i)].item<double>(), static_cast<double>(batch.labels[i])});
+    share.scores.push_back({positive.data_ptr<double>()[i], static_cast<double>(batch.labels[i])});
   }
 }
 

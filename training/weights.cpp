@@ -2,6 +2,7 @@
 
 #include <torch/utils.h>
 
+#include "core/model/torch_device.h"
 #include "core/support/error.h"
 
 namespace pulmo::training {
@@ -17,8 +18,8 @@ torch::ScalarType scalar_type(Precision precision) {
 
 }  // namespace
 
-Weights::Weights(std::shared_ptr<Network> network, Precision precision)
-    : network_(std::move(network)), type_(scalar_type(precision)) {
+Weights::Weights(std::shared_ptr<Network> network, Precision precision, Device device)
+    : network_(std::move(network)), type_(scalar_type(precision)), device_(torch_device(device)) {
   const torch::NoGradGuard no_gradient;
   std::vector<torch::Tensor> exact;
   for (const auto& parameter : network_->named_parameters()) {
@@ -27,10 +28,10 @@ Weights::Weights(std::shared_ptr<Network> network, Precision precision)
     learnable_.push_back(parameter.value().requires_grad());
   }
   active_ = learnable_;
-  network_->to(type_);
+  network_->to(device_, type_);
   parameters_ = network_->parameters();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    masters_.push_back(type_ == torch::kBFloat16 ? exact[i] : parameters_[i].detach());
+    masters_.push_back(type_ == torch::kBFloat16 ? exact[i].to(device_) : parameters_[i].detach());
   }
 }
 
@@ -43,7 +44,9 @@ void Weights::set_active(const std::vector<bool>& active) {
 
 NamedTensors Weights::snapshot() const {
   NamedTensors copies;
-  for (std::size_t i = 0; i < names_.size(); ++i) copies.emplace_back(names_[i], masters_[i].clone());
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    copies.emplace_back(names_[i], masters_[i].to(torch::kCPU, masters_[i].scalar_type(), false, true));
+  }
   return copies;
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/model/device.h"
 #include "core/model/network.h"
 #include "training/options.h"
 
@@ -18,12 +19,14 @@ using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
 /// They are the same tensors in fp32 and fp64; in bf16 the masters are float32 and the network holds roundings of them.
 class Weights {
  public:
-  /// Takes a float32 network and converts it to the precision, which must not be kAuto. The network is shared.
-  Weights(std::shared_ptr<Network> network, Precision precision);
+  /// Takes a float32 network and converts it to the precision, which must not be kAuto, on the device. The network is
+  /// shared.
+  Weights(std::shared_ptr<Network> network, Precision precision, Device device = {});
 
   Network& network() { return *network_; }
   const Network& network() const { return *network_; }
   torch::ScalarType type() const { return type_; }
+  torch::Device device() const { return device_; }
   /// In the order of the network's named_parameters(); the same order below.
   const std::vector<std::string>& names() const { return names_; }
   std::vector<torch::Tensor>& parameters() { return parameters_; }
@@ -35,7 +38,7 @@ class Weights {
   void set_active(const std::vector<bool>& active);
   const std::vector<bool>& learnable() const { return learnable_; }
 
-  /// Copies of the masters, by name.
+  /// Copies of the masters on the processor, by name.
   NamedTensors snapshot() const;
   /// Sets masters and parameters. Throws InvalidInput("weights") when names or shapes differ.
   void restore(const NamedTensors& snapshot);
@@ -43,6 +46,7 @@ class Weights {
  private:
   std::shared_ptr<Network> network_;
   torch::ScalarType type_;
+  torch::Device device_;
   std::vector<std::string> names_;
   std::vector<torch::Tensor> parameters_;
   std::vector<torch::Tensor> masters_;

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/model/features.h"
+#include "core/model/torch_device.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
 #include "core/support/seed.h"
@@ -44,8 +45,10 @@ torch::Tensor run_module(const torch::jit::Module& module, const torch::Tensor& 
   return logits;
 }
 
-torch::jit::Module prepare_for_inference(const Bundle& bundle) {
-  const torch::Tensor probe = probe_of(bundle.metadata);
+torch::jit::Module prepare_for_inference(const Bundle& bundle, Device device) {
+  torch::jit::Module on_device = bundle.module;  // shares the weights
+  on_device.to(torch_device(device));
+  const torch::Tensor probe = probe_of(bundle.metadata).to(torch_device(device));
   const auto classes = static_cast<std::int64_t>(bundle.metadata.class_names.size());
   const auto answer_of = [&](const torch::jit::Module& module) {
     return softmax(run_module(module, probe, classes), bundle.metadata.temperature);
@@ -56,7 +59,7 @@ torch::jit::Module prepare_for_inference(const Bundle& bundle) {
   } catch (const c10::Error&) {
     throw InvalidInput("bundle", "the model does not run on the input that its metadata tells");
   }
-  if (bundle.metadata.input != BundleInput::kImage) return bundle.module;
+  if (bundle.metadata.input != BundleInput::kImage || device.is_gpu()) return bundle.module;
   try {
     torch::jit::Module plain = bundle.module;
     torch::jit::Module packed = torch::jit::optimize_for_inference(plain);
@@ -68,7 +71,7 @@ torch::jit::Module prepare_for_inference(const Bundle& bundle) {
 }
 
 std::vector<double> softmax(const torch::Tensor& logits, double temperature) {
-  const torch::Tensor values = logits.to(at::kDouble).contiguous();
+  const torch::Tensor values = logits.to(at::kCPU, at::kDouble).contiguous();
   const std::int64_t classes = values.size(1);
   std::vector<double> result(values.data_ptr<double>(), values.data_ptr<double>() + values.numel());
   for (auto row = result.begin(); row != result.end(); row += classes) {

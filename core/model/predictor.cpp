@@ -10,6 +10,7 @@
 #include "core/model/bundle.h"
 #include "core/model/features.h"
 #include "core/model/inference_module.h"
+#include "core/model/torch_device.h"
 #include "core/support/error.h"
 
 namespace pulmo {
@@ -45,9 +46,12 @@ torch::Tensor features_of(const ImageBatch& batch) {
 
 class BundlePredictor final : public Predictor {
  public:
-  BundlePredictor(Bundle bundle, int threads) : bundle_(std::move(bundle)), threads_(threads) {
+  BundlePredictor(Bundle bundle, int threads, Device device)
+      : bundle_(std::move(bundle)),
+        threads_(threads),
+        device_(bundle_.metadata.input == BundleInput::kImage ? device : Device{}) {
     set_threads();
-    bundle_.module = prepare_for_inference(bundle_);
+    bundle_.module = prepare_for_inference(bundle_, device_);
   }
 
   std::vector<double> predict(const ImageBatch& batch) const override {
@@ -55,7 +59,8 @@ class BundlePredictor final : public Predictor {
     set_threads();
     const bool on_images = bundle_.metadata.input == BundleInput::kImage;
     const auto classes = static_cast<std::int64_t>(bundle_.metadata.class_names.size());
-    const torch::Tensor logits = run_module(bundle_.module, on_images ? images_of(batch) : features_of(batch), classes);
+    const torch::Tensor input = on_images ? images_of(batch) : features_of(batch);
+    const torch::Tensor logits = run_module(bundle_.module, input.to(torch_device(device_)), classes);
     return softmax(logits, bundle_.metadata.temperature);
   }
 
@@ -85,14 +90,15 @@ class BundlePredictor final : public Predictor {
 
   Bundle bundle_;
   int threads_;
+  Device device_;
 };
 
 }  // namespace
 
-std::shared_ptr<const Predictor> load_predictor(const std::filesystem::path& bundle, int threads) {
+std::shared_ptr<const Predictor> load_predictor(const std::filesystem::path& bundle, int threads, Device device) {
   Bundle loaded = load_bundle(bundle);
   try {
-    return std::make_shared<BundlePredictor>(std::move(loaded), threads);
+    return std::make_shared<BundlePredictor>(std::move(loaded), threads, device);
   } catch (const InvalidInput& error) {
     throw InvalidInput(error.reason(), "bundle " + bundle.string() + ": " + error.what());
   }

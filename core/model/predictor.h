@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/model/bundle_metadata.h"
+#include "core/model/device.h"
 
 namespace pulmo {
 
@@ -31,8 +32,10 @@ class Predictor {
   virtual const std::string& sha256() const = 0;
 };
 
-/// Loads a bundle (of any row) for inference on the CPU. `threads` is the intra-op thread count of LibTorch, 0 keeps
-/// it. Throws as load_bundle(). The header needs no LibTorch, so that serving compiles without it.
-std::shared_ptr<const Predictor> load_predictor(const std::filesystem::path& bundle, int threads = 0);
+/// Loads a bundle (of any row) for inference. `threads` is the intra-op thread count of LibTorch, 0 keeps it. Networks
+/// compute on `device`, rows on handcrafted features always on the processor. Throws as load_bundle(). The header needs
+/// no LibTorch, so that serving compiles without it.
+std::shared_ptr<const Predictor> load_predictor(const std::filesystem::path& bundle, int threads = 0,
+                                                Device device = {});
 
 }  // namespace pulmo

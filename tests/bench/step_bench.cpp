@@ -1,14 +1,16 @@
 // The training step by itself, on random images: how long forward and backward, the exchange and the update take.
 //   [mpirun -n N] step_bench [--precision fp32] [--size 224] [--batch 32] [--threads 1] [--steps 10] [--row
 //   proposed_cnn]
-//   [--exchange fp32|bf16] [--overlap] [--no-factors]
+//   [--exchange fp32|bf16] [--overlap] [--no-factors] [--device cpu|cuda]
 // Rank 0 prints one JSON object: the median of the steps in milliseconds, and images a second of all ranks together.
 #include <ATen/Parallel.h>
+#include <torch/cuda.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/support/seed.h"
@@ -27,6 +29,7 @@ struct BenchOptions {
   std::string exchange = "fp32";
   bool overlap = false;
   bool factors = true;
+  Device device;
 };
 
 Precision precision_of(const std::string& name) {
@@ -58,7 +61,8 @@ struct Times {
 Times measure(const BenchOptions& options, const Communicator& ranks) {
   using Clock = std::chrono::steady_clock;
   const auto ms = [](Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); };
-  Weights weights(make_network({.name = options.row, .size_px = options.size_px}), precision_of(options.precision));
+  Weights weights(make_network({.name = options.row, .size_px = options.size_px}), precision_of(options.precision),
+                  options.device);
   Adam adam(weights, {});
   const ExchangeType type = options.exchange == "bf16" ? ExchangeType::kBf16 : ExchangeType::kFp32;
   const auto sync = ranks.size() > 1 ? make_mpi_sync(ranks, type, options.overlap) : make_local_sync();
@@ -79,6 +83,7 @@ Times measure(const BenchOptions& options, const Communicator& ranks) {
     step.exchange();
     const auto exchanged = Clock::now();
     step.update(1e-3);
+    if (options.device.is_gpu()) torch::cuda::synchronize(options.device.gpu);
     const auto end = Clock::now();
     if (i < 0) continue;
     times.compute.push_back(ms(computed - start));
@@ -102,13 +107,20 @@ int run(int argc, char** argv) {
   app.add_option("--exchange", options.exchange)->check(CLI::IsMember({"fp32", "bf16"}));
   app.add_flag("--overlap", options.overlap);
   app.add_flag("--factors,!--no-factors", options.factors);
+  DeviceChoice device = DeviceChoice::kCpu;
+  app.add_option("--device", device)
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, DeviceChoice>{{"cpu", DeviceChoice::kCpu}, {"cuda", DeviceChoice::kCuda}}));
   CLI11_PARSE(app, argc, argv);
+  options.device = choose_device(device, ranks.local_rank(), gpu_count());
+  make_reproducible(options.device);
   at::set_num_threads(options.threads);
   const Times times = measure(options, ranks);
   if (ranks.is_root()) {
     const double step = median(times.step);
     const nlohmann::json line = {{"ranks", ranks.size()},
                                  {"threads", options.threads},
+                                 {"device", to_string(options.device)},
                                  {"precision", options.precision},
                                  {"images_per_second", static_cast<double>(options.batch) / step * 1000.0},
                                  {"step_ms", step},

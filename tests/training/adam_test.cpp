@@ -4,6 +4,8 @@
 #include <torch/optim/adam.h>
 #include <torch/optim/adamw.h>
 
+#include <cmath>
+
 #include "core/support/error.h"
 
 namespace pulmo::training {
@@ -88,6 +90,40 @@ TEST(Adam, TakesSummedFloatGradientsInBf16) {
   first.step(half, 0.01);
   second.step(full, 0.01);
   for (std::size_t i = 0; i < full.size(); ++i) EXPECT_TRUE(torch::equal(one.masters()[i], two.masters()[i]));
+}
+
+// What a graphics card runs, here on the processor.
+void expect_plain_equals_kernel(Precision precision, double tolerance) {
+  Weights fast(small_network(), precision), plain(small_network(), precision);
+  Adam adam(fast, {0.8, 0.95, 1e-8, 0.1});
+  std::vector<torch::Tensor> first, second;
+  for (const torch::Tensor& master : plain.masters()) {
+    first.push_back(torch::zeros_like(master));
+    second.push_back(torch::zeros_like(master));
+  }
+  for (std::int64_t t = 1; t <= 12; ++t) {
+    const auto gradients = some_gradients(fast.parameters(), t);
+    adam.step(gradients, 0.003);
+    const AdamStep step{0.8,
+                        0.95,
+                        1e-8,
+                        0.003 / (1.0 - std::pow(0.8, static_cast<double>(t))),
+                        1.0 / std::sqrt(1.0 - std::pow(0.95, static_cast<double>(t))),
+                        1.0 - 0.003 * 0.1};
+    for (std::size_t i = 0; i < gradients.size(); ++i) {
+      adam_update_plain(plain.masters()[i], first[i], second[i], gradients[i], plain.parameters()[i], step);
+    }
+  }
+  for (std::size_t i = 0; i < plain.masters().size(); ++i) {
+    EXPECT_LE((fast.masters()[i] - plain.masters()[i]).abs().max().item<double>(), tolerance) << fast.names()[i];
+    EXPECT_TRUE(torch::equal(plain.parameters()[i], plain.masters()[i].to(plain.type())));
+  }
+}
+
+TEST(Adam, ByLibTorchsOperatorsIsTheSameUpdate) {
+  expect_plain_equals_kernel(Precision::kFp64, 1e-14);
+  expect_plain_equals_kernel(Precision::kFp32, 1e-6);
+  expect_plain_equals_kernel(Precision::kBf16, 1e-6);
 }
 
 TEST(Adam, GoesOnFromItsOwnState) {

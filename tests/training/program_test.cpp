@@ -115,6 +115,19 @@ TEST_F(ProgramTest, RefusesAnUnknownNetworkAndAnUnknownRow) {
   expect_refusal(run(command("compare", data, root_ / "run", {"--set", "rows=[majority, magic]"})), "magic");
 }
 
+TEST_F(ProgramTest, RefusesAGraphicsCardThatIsNotThere) {
+  const auto data = make_data();
+  const std::vector<std::string> no_card = {"CUDA_VISIBLE_DEVICES="};
+  const auto fit = on_ranks(2, command("fit", data, root_ / "run", {"--set", "compute.device=cuda"}));
+  expect_refusal(pulmo::testing::run_process(fit, no_card), "finds no graphics card");
+  EXPECT_FALSE(fs::exists(root_ / "run"));
+  ASSERT_EQ(run(command("fit", data, root_ / "run", {"--set", "training.epochs=1"})).exit_code, 0);
+  expect_refusal(pulmo::testing::run_process({program(), "evaluate", "--bundle", root_ / "run/bundle.pt", "--data",
+                                              data, "--set", "device=cuda"},
+                                             no_card),
+                 "finds no graphics card");
+}
+
 TEST_F(ProgramTest, RefusesAChangedShardByItsDigest) {
   const auto data = make_data();
   std::ofstream(data / read_manifest(data).split(Split::kTest).shards.front().file, std::ios::app) << "x";

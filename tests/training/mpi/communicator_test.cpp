@@ -95,6 +95,7 @@ TEST(Communicator, CountsTheRanksThatShareItsProcessors) {
   EXPECT_EQ(ranks().ranks_sharing_processors({0, 1}), static_cast<std::size_t>(ranks().size()));
   EXPECT_EQ(ranks().ranks_sharing_processors({ranks().rank()}), 1U);
   EXPECT_EQ(ranks().local_size(), ranks().size());
+  EXPECT_EQ(ranks().local_rank(), ranks().rank());
   EXPECT_EQ(ranks().processors_of_machine({50, ranks().rank()}), static_cast<std::size_t>(ranks().size() + 1));
 }
 
