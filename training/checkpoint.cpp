@@ -59,7 +59,8 @@ std::string state_text(const Checkpoint& checkpoint) {
       {"adam_steps", checkpoint.adam_steps},
       {"weights", names_of(checkpoint.weights)},
       {"moments", names_of(checkpoint.moments)},
-      {"best_weights", names_of(checkpoint.best_weights)}};
+      {"best_weights", names_of(checkpoint.best_weights)},
+      {"average", names_of(checkpoint.average)}};
   return json.dump();
 }
 
@@ -103,6 +104,7 @@ Checkpoint from_dict(const c10::impl::GenericDict& dict) {
   checkpoint.weights = take(dict, "weights.", json.at("weights"));
   checkpoint.moments = take(dict, "moments.", json.at("moments"));
   checkpoint.best_weights = take(dict, "best.", json.at("best_weights"));
+  if (version >= 2) checkpoint.average = take(dict, "average.", json.at("average"));
   return checkpoint;
 }
 
@@ -119,6 +121,7 @@ std::vector<char> encode_checkpoint(const Checkpoint& checkpoint) {
   put(dict, "weights.", checkpoint.weights);
   put(dict, "moments.", checkpoint.moments);
   put(dict, "best.", checkpoint.best_weights);
+  put(dict, "average.", checkpoint.average);
   return torch::jit::pickle_save(dict);
 }
 

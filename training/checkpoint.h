@@ -42,9 +42,11 @@ struct Checkpoint {
   NamedTensors weights;
   NamedTensors moments;
   NamedTensors best_weights;  ///< empty while there is no best epoch
+  NamedTensors average;       ///< WeightAverage; empty without one
 };
 
-inline constexpr int kCheckpointFormatVersion = 1;
+/// 2 added the average of the weights.
+inline constexpr int kCheckpointFormatVersion = 2;
 
 /// `checkpoints/` of a run. A checkpoint is `epoch-E-step-S.pt` (under way, done in it), a dictionary of tensors that
 /// Python's torch.load() reads, all on the processor (`state` holds the rest as JSON text), with the same name and

@@ -33,11 +33,13 @@ template <typename Visitor>
 void visit(Visitor& v, TrainingOptions& o) {
   v.integer("epochs", o.epochs, 1, kMany);
   v.integer("batch_size", o.batch_size, 1, 1'000'000);
+  v.integer("accumulate", o.accumulate, 1, 100'000);
   v.seed("seed", o.seed);
   v.choice("precision", o.precision, kPrecisions);
   v.choice("class_weights", o.class_weights, kClassWeights);
   v.real("focal_gamma", o.focal_gamma, 0.0, 20.0);
   v.real("gradient_clip", o.gradient_clip, 0.0, 1e9);
+  v.real("ema_decay", o.ema_decay, 0.0, 0.999999);
   v.integer("early_stopping_epochs", o.early_stopping_epochs, 0, kMany);
 }
 
@@ -256,6 +258,7 @@ std::string weights_file(const FitOptions& options) {
 
 std::string run_identity(const FitOptions& options, const std::string& data_digest) {
   FitOptions copy = options;
+  copy.training.accumulate = 1;  // a matter of memory: the result is the same up to rounding
   OptionsWriter visitor;
   visit_model(visitor, copy.model, true);
   visit_recipe(visitor, copy);

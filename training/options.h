@@ -51,11 +51,13 @@ struct ModelOptions {
 struct TrainingOptions {
   std::int64_t epochs = 50;
   std::int64_t batch_size = 32;  ///< of all ranks together
+  std::int64_t accumulate = 1;   ///< a rank's share of a batch goes through the network in so many pieces
   std::uint64_t seed = 0;
   Precision precision = Precision::kAuto;
   ClassWeights class_weights = ClassWeights::kNone;
   double focal_gamma = 0.0;    ///< focal loss (Lin et al. 2017): errors count (1 - p)^gamma; 0: cross-entropy
   double gradient_clip = 0.0;  ///< longest gradient of a global batch (2-norm over all weights); 0: any
+  double ema_decay = 0.0;      ///< of the moving average of the weights (WeightAverage); 0: none
   std::int64_t early_stopping_epochs = 0;  ///< stop after this many epochs without a better validation; 0: never
 };
 
@@ -151,7 +153,8 @@ std::string to_yaml(const EvaluateOptions& options);
 /// The weight file that the network row of these options starts from; empty for a row that starts from nothing.
 std::string weights_file(const FitOptions& options);
 
-/// SHA-256 over the settings that decide the result (model, training, schedule, optimizer, augmentation) and the data:
+/// SHA-256 over the settings that decide the result (model, training but for `accumulate`, schedule, optimizer,
+/// augmentation) and the data:
 /// two runs with the same identity on the same processor train the same weights, up to the rounding of sums.
 /// Where a weight file is configured for the row, its content counts too: throws IoError when it cannot be read.
 std::string run_identity(const FitOptions& options, const std::string& data_digest);

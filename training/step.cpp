@@ -7,26 +7,31 @@
 #include <torch/types.h>
 #include <torch/utils.h>
 
+#include <algorithm>
 #include <cmath>
+
+#include "training/sampler.h"
 
 namespace pulmo::training {
 
 namespace {
 
-/// Tells the exchange that a weight's gradient is complete.
+/// Tells the exchange that a weight's gradient is complete, once the last piece of the share has added to it.
 class Announcement final : public torch::autograd::FunctionPostHook {
  public:
-  Announcement(GradientSync& sync, std::size_t place) : sync_(sync), place_(place) {}
+  Announcement(GradientSync& sync, std::size_t place, const bool& last_piece)
+      : sync_(sync), place_(place), last_piece_(last_piece) {}
   torch::autograd::variable_list operator()(const torch::autograd::variable_list& outputs,
                                             const torch::autograd::variable_list& inputs) override {
     static_cast<void>(inputs);
-    sync_.ready(place_);
+    if (last_piece_) sync_.ready(place_);
     return outputs;
   }
 
  private:
   GradientSync& sync_;
   std::size_t place_;
+  const bool& last_piece_;
 };
 
 }  // namespace
@@ -90,22 +95,47 @@ void TrainingStep::announce_gradients() {
   announced_.clear();
   for (std::size_t place = 0; place < exchanged_.size(); ++place) {
     auto node = torch::autograd::impl::grad_accumulator(parts_.weights.parameters()[exchanged_[place]]);
-    node->add_post_hook(std::make_unique<Announcement>(parts_.sync, place));
+    node->add_post_hook(std::make_unique<Announcement>(parts_.sync, place, last_piece_));
     announced_.push_back(std::move(node));
   }
 }
 
-Meter TrainingStep::backward(const Batch& batch, std::int64_t global_size) {
-  for (torch::Tensor& parameter : parts_.weights.parameters()) parameter.mutable_grad() = torch::Tensor();
-  for (DenseLayer* layer : factored_) {
-    if (layer != nullptr) layer->forget_factors();
+// Pieces of bf16 gradients are added up in float32: backward adds to what is there, in its type.
+void TrainingStep::clear_gradients() {
+  const bool widen = parts_.accumulate > 1 && parts_.weights.type() == torch::kBFloat16;
+  for (std::size_t i = 0; i < factored_.size(); ++i) {
+    torch::Tensor& parameter = parts_.weights.parameters()[i];
+    const bool summed = widen && parts_.weights.active()[i] && factored_[i] == nullptr;
+    parameter.mutable_grad() = summed ? torch::zeros_like(parameter, torch::kFloat32) : torch::Tensor();
+    if (factored_[i] != nullptr) factored_[i]->forget_factors();
   }
+}
+
+Meter TrainingStep::backward(const Batch& batch, std::int64_t global_size) {
+  clear_gradients();
   plan();
-  if (batch.indices.empty()) return {};
+  const auto count = static_cast<std::int64_t>(batch.indices.size());
+  if (count == 0) return {};
   const torch::Tensor images = images_tensor(batch, parts_.shape, parts_.weights);
   const torch::Tensor labels = labels_tensor(batch, parts_.weights);
+  const auto pieces = static_cast<int>(std::min(parts_.accumulate, count));
+  Meter meter;
+  for (int i = 0; i < pieces; ++i) {
+    const Range range = part_of(count, pieces, i);
+    last_piece_ = i + 1 == pieces;
+    meter +=
+        backward_piece({images.narrow(0, range.begin, range.size()), labels.narrow(0, range.begin, range.size()),
+                        SampleSeeds(batch.dropout_seeds)
+                            .subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.size()))},
+                       global_size);
+  }
+  return meter;
+}
+
+Meter TrainingStep::backward_piece(const Piece& piece, std::int64_t global_size) {
+  const torch::Tensor& labels = piece.labels;
   const torch::Tensor logits =
-      parts_.weights.network().forward(images, batch.dropout_seeds).to(class_weights_.scalar_type());
+      parts_.weights.network().forward(piece.images, piece.dropout_seeds).to(class_weights_.scalar_type());
   const torch::Tensor log_probabilities = torch::log_softmax(logits, 1);
   const torch::Tensor of_label = log_probabilities.gather(1, labels.unsqueeze(1)).squeeze(1);
   torch::Tensor losses = -of_label * class_weights_.index_select(0, labels);

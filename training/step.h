@@ -43,12 +43,14 @@ class TrainingStep {
     std::vector<double> class_weights;                  ///< K
     std::vector<std::shared_ptr<DenseLayer>> factored;  ///< layers whose factors travel instead of their gradients
     double focal_gamma = 0.0;                           ///< of the focal loss; 0: cross-entropy
+    std::int64_t accumulate = 1;                        ///< pieces of a share; fewer where it has fewer samples
   };
   explicit TrainingStep(const Parts& parts);
 
   /// Forward and backward over this rank's share of a global batch of `global_size` samples: the loss is the sum over
-  /// the share divided by `global_size`, so that the ranks' gradients add up to those of the global batch. An empty
-  /// share gives zero gradients. Returns the share's sums.
+  /// the share divided by `global_size`, so that the ranks' gradients add up to those of the global batch. The share
+  /// goes through the network in `accumulate` pieces, whose gradients are added up. An empty share gives zero
+  /// gradients. Returns the share's sums.
   Meter backward(const Batch& batch, std::int64_t global_size);
 
   /// Sums the gradients of backward() over the ranks. Collective.
@@ -61,9 +63,17 @@ class TrainingStep {
   void update(double learning_rate);
 
  private:
+  struct Piece {
+    torch::Tensor images;  ///< (N,C,H,W)
+    torch::Tensor labels;  ///< (N)
+    SampleSeeds dropout_seeds;
+  };
+
   /// What to do with each weight in this step: nothing, exchange its gradient (its place among those), or its factors.
   void plan();
   void announce_gradients();
+  void clear_gradients();
+  Meter backward_piece(const Piece& piece, std::int64_t global_size);
   torch::Tensor product_of(const DenseLayer& layer) const;
 
   Parts parts_;
@@ -72,6 +82,7 @@ class TrainingStep {
   std::vector<std::size_t> exchanged_;  ///< the weights whose gradients are exchanged, in order
   std::vector<std::shared_ptr<torch::autograd::Node>> announced_;
   std::vector<torch::Tensor> gradients_;  ///< by weight; undefined where it does not learn
+  bool last_piece_ = true;                ///< the gradients are complete after the backward under way
 };
 
 /// The dense layers of a network whose factors should travel when `ranks` share batches of `global_batch`.

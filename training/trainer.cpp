@@ -92,11 +92,12 @@ Trainer::Trainer(const TrainerInput& input)
       weights_(first_network(input), input.precision, input.device),
       paces_(paces(input, weights_)),
       adam_(weights_, input.options.adam, paces_),
+      average_(weights_, input.options.training.ema_decay),
       sync_(make_sync(input)),
       step_({weights_, adam_, *sync_, input.data.manifest.shape, class_weights(input),
              factored_layers(weights_.network(), input.options.exchange.factors, input.options.training.batch_size,
                              input.communicator.size()),
-             input.options.training.focal_gamma}),
+             input.options.training.focal_gamma, input.options.training.accumulate}),
       train_cache_(input.data.train, input.options.compute.cache_mib * kMebibyte),
       validation_cache_(input.data.validation, left_for_validation(input)),
       store_(input.folder / "checkpoints", input.options.checkpoint.keep) {
@@ -109,6 +110,7 @@ void Trainer::resume(Checkpoint checkpoint) {
   progress_ = checkpoint.progress;
   best_ = checkpoint.best;
   best_weights_ = std::move(checkpoint.best_weights);
+  average_.restore(checkpoint.average);
   saved_at_ = {progress_.epoch, progress_.step};
 }
 
@@ -172,6 +174,7 @@ double Trainer::train_step(const EpochPlan& plan, BatchLoader& loader) {
   progress_.meter += {sums[0], sums[1], sums[2]};
   ++progress_.step;
   ++progress_.global_step;
+  average_.update(progress_.global_step);
   return sums[0] / sums[2];
 }
 
@@ -203,9 +206,12 @@ void Trainer::check_finite(double global_loss, const Meter& local, const Batch& 
 }
 
 Validation Trainer::validate_epoch() {
-  const auto validation = validate({weights_, validation_cache_, input_.data.validation, input_.communicator,
-                                    input_.options.evaluation.batch_size, input_.data.classes.positive},
-                                   input_.interrupted);
+  const auto validation = [this] {
+    const WeightAverage::InUse judged(average_);
+    return validate({weights_, validation_cache_, input_.data.validation, input_.communicator,
+                     input_.options.evaluation.batch_size, input_.data.classes.positive},
+                    input_.interrupted);
+  }();
   if (!validation) stop();
   return *validation;
 }
@@ -215,7 +221,7 @@ void Trainer::finish_epoch(const Validation& validation, Clock::duration validat
   const bool better = best_.beaten_by(validation.roc_auc, validation.loss);
   if (better) {
     best_ = {progress_.epoch, validation.roc_auc, validation.loss};
-    best_weights_ = weights_.snapshot();
+    best_weights_ = average_.exists() ? average_.snapshot() : weights_.snapshot();
   }
   std::array<double, 1> wait = {progress_.epoch_wait};
   input_.communicator.max(wait);
@@ -267,7 +273,7 @@ void Trainer::save() {
   input_.communicator.together([&] {
     if (!input_.communicator.is_root()) return;
     store_.save({input_.identity, to_string(input_.precision), progress_, best_, adam_.steps(), weights_.snapshot(),
-                 adam_.moments(), best_weights_});
+                 adam_.moments(), best_weights_, average_.snapshot()});
   });
   saved_at_ = position;
   if (input_.watch != nullptr) input_.watch->checkpoint();

@@ -15,6 +15,7 @@
 #include "training/sampler.h"
 #include "training/validation.h"
 #include "training/watch/watch.h"
+#include "training/weight_average.h"
 
 namespace pulmo::training {
 
@@ -50,10 +51,12 @@ class Trainer {
 
   const Progress& progress() const { return progress_; }
   const Best& best() const { return best_; }
-  /// Weights of the best epoch, float32 (float64 in kFp64).
+  /// Weights of the best epoch, or their average where there is one; float32 (float64 in kFp64).
   const NamedTensors& best_weights() const { return best_weights_; }
   /// Weights as they are now.
   NamedTensors weights() const { return weights_.snapshot(); }
+  /// Their average; empty without one.
+  NamedTensors average() const { return average_.snapshot(); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -79,6 +82,7 @@ class Trainer {
   Weights weights_;
   std::vector<LearningPace> paces_;
   Adam adam_;
+  WeightAverage average_;
   std::unique_ptr<GradientSync> sync_;
   TrainingStep step_;
   ImageCache train_cache_;

@@ -43,11 +43,25 @@ void Weights::set_active(const std::vector<bool>& active) {
 }
 
 NamedTensors Weights::snapshot() const {
+  return named_copies(masters_);
+}
+
+NamedTensors Weights::named_copies(const std::vector<torch::Tensor>& tensors) const {
   NamedTensors copies;
-  for (std::size_t i = 0; i < names_.size(); ++i) {
-    copies.emplace_back(names_[i], masters_[i].to(torch::kCPU, masters_[i].scalar_type(), false, true));
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    copies.emplace_back(names_[i], tensors[i].to(torch::kCPU, tensors[i].scalar_type(), false, true));
   }
   return copies;
+}
+
+void Weights::swap(std::vector<torch::Tensor>& values) {
+  const torch::NoGradGuard no_gradient;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const torch::Tensor mine = masters_[i].clone();
+    masters_[i].copy_(values[i]);
+    values[i].copy_(mine);
+    if (type_ == torch::kBFloat16) parameters_[i].copy_(masters_[i]);
+  }
 }
 
 void Weights::restore(const NamedTensors& snapshot) {

@@ -40,6 +40,10 @@ class Weights {
 
   /// Copies of the masters on the processor, by name.
   NamedTensors snapshot() const;
+  /// Copies of these tensors, one a weight, on the processor, by the weights' names.
+  NamedTensors named_copies(const std::vector<torch::Tensor>& tensors) const;
+  /// Swaps the masters' values with these, one a weight, and lets the network compute with what it then holds.
+  void swap(std::vector<torch::Tensor>& values);
   /// Sets masters and parameters. Throws InvalidInput("weights") when names or shapes differ.
   void restore(const NamedTensors& snapshot);
 

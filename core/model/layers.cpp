@@ -1,6 +1,7 @@
 #include "core/model/layers.h"
 
 #include <ATen/ops/batch_norm.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
@@ -53,7 +54,9 @@ torch::Tensor DenseLayer::forward(const torch::Tensor& values) const {
   if (!factors_ || !c10::GradMode::is_enabled()) return at::linear(values, weight_, bias_);
   const torch::Tensor result = at::linear(values, weight_.detach(), bias_);
   result.register_hook([kept = factors_, input = values.detach()](const torch::Tensor& gradient) {
-    *kept = {gradient.detach(), input};
+    const bool first = !kept->input.defined();
+    kept->output_gradient = first ? gradient.detach() : at::cat({kept->output_gradient, gradient.detach()});
+    kept->input = first ? input : at::cat({kept->input, input});
   });
   return result;
 }

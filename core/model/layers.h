@@ -58,7 +58,7 @@ class DenseLayer : public torch::nn::Module {
   const torch::Tensor& weight() const { return weight_; }
   /// From now on backward leaves the factors of the weight's gradient here instead of the gradient itself.
   void keep_factors() { factors_ = std::make_shared<Factors>(); }
-  /// Of the last backward; undefined tensors before it, or once forgotten.
+  /// Of every backward since they were forgotten, one below the other; undefined tensors without one.
   const Factors& factors() const { return *factors_; }
   void forget_factors() { *factors_ = {}; }
 

@@ -27,6 +27,7 @@ Checkpoint example(std::int64_t epoch) {
   checkpoint.weights = {{"conv1.weight", torch::arange(6, torch::kFloat32).reshape({2, 3})}};
   checkpoint.moments = {{"first.conv1.weight", torch::ones({2, 3})}, {"second.conv1.weight", torch::zeros({2, 3})}};
   checkpoint.best_weights = {{"conv1.weight", torch::full({2, 3}, 0.5)}};
+  checkpoint.average = {{"conv1.weight", torch::full({2, 3}, 0.25)}};
   return checkpoint;
 }
 
@@ -57,6 +58,7 @@ TEST(Checkpoint, RoundTripKeepsEverything) {
   EXPECT_TRUE(torch::equal(after.weights[0].second, before.weights[0].second));
   EXPECT_EQ(after.moments[1].first, "second.conv1.weight");
   EXPECT_TRUE(torch::equal(after.best_weights[0].second, before.best_weights[0].second));
+  EXPECT_TRUE(torch::equal(after.average[0].second, before.average[0].second));
 }
 
 TEST(CheckpointStore, KeepsTheNewest) {

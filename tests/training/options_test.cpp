@@ -106,12 +106,13 @@ TEST(Options, IdentityFollowsWhatDecidesTheResultAndNothingElse) {
     return run_identity(read_fit_options({}, overrides), data);
   };
   const std::string base = identity({});
-  for (const char* same : {"compute.threads=7", "compute.cache_mib=0", "checkpoint.keep=9", "evaluation.bootstrap=5"}) {
+  for (const char* same : {"compute.threads=7", "compute.device=cpu", "compute.cache_mib=0", "training.accumulate=4",
+                           "checkpoint.keep=9", "evaluation.bootstrap=5"}) {
     EXPECT_EQ(identity({same}), base) << same;
   }
   for (const char* other : {"model.name=conventional_cnn", "model.dropout=0.4", "training.epochs=3", "training.seed=1",
                             "training.batch_size=16", "schedule.kind=cosine", "optimizer.beta1=0.8",
-                            "augmentation.flips=true", "training.precision=fp32"}) {
+                            "augmentation.flips=true", "training.precision=fp32", "training.ema_decay=0.9"}) {
     EXPECT_NE(identity({other}), base) << other;
   }
   EXPECT_NE(identity({}, "other data"), base);

@@ -109,6 +109,49 @@ TEST_F(TrainerTest, Bf16StaysNearFp32) {
   EXPECT_LT(difference, 0.02);  // 10 steps of at most 0.001 each way
 }
 
+TEST_F(TrainerTest, PiecesOfABatchGiveTheWeightsOfTheWholeBatch) {
+  const NamedTensors whole = train_straight(Precision::kFp64, "whole");
+  const NamedTensors rounded = train_straight(Precision::kBf16, "rounded");
+  for (const std::int64_t pieces : {2, 3, 8, 100}) {
+    options_.training.accumulate = pieces;
+    const std::string name = "pieces-" + std::to_string(pieces);
+    EXPECT_LE(largest_difference(whole, train_straight(Precision::kFp64, name)), 1e-10);
+    EXPECT_LE(largest_difference(rounded, train_straight(Precision::kBf16, name + "-bf16")), 0.02);
+  }
+}
+
+TEST_F(TrainerTest, InterruptedAndResumedKeepsTheAverageBitForBit) {
+  options_.training.ema_decay = 0.9;
+  const auto folder = [&](const std::string& name) { return run_.folder(name); };
+  Trainer straight(run_.input(options_, Precision::kFp32, folder("straight"), alone_));
+  straight.run();
+  train_interrupted(2, "resumed");
+  const auto last = load_newest(CheckpointStore(folder("resumed") / "checkpoints", 2), alone_);
+  ASSERT_TRUE(last.has_value());
+  EXPECT_EQ(largest_difference(straight.weights(), last->weights), 0.0);
+  EXPECT_EQ(largest_difference(straight.average(), last->average), 0.0);
+  EXPECT_EQ(largest_difference(straight.best_weights(), last->best_weights), 0.0);
+}
+
+// The first epoch is always the best so far: its average is kept, not the weights.
+TEST_F(TrainerTest, TheAverageIsWhatIsJudgedAndKept) {
+  options_.training.epochs = 1;
+  const NamedTensors weights = train_straight(Precision::kFp32, "plain");
+  options_.training.ema_decay = 0.9;
+  Trainer averaged(run_.input(options_, Precision::kFp32, run_.folder("averaged"), alone_));
+  averaged.run();
+  EXPECT_EQ(largest_difference(averaged.weights(), weights), 0.0);  // training itself is the same
+  EXPECT_EQ(largest_difference(averaged.best_weights(), averaged.average()), 0.0);
+  EXPECT_GT(largest_difference(averaged.average(), weights), 0.0);
+
+  Weights kept(make_network(run_.input(options_, Precision::kFp32, {}, alone_).network), Precision::kFp32);
+  kept.restore(averaged.average());
+  ImageCache cache(run_.data().validation, 0);
+  const auto judged =
+      validate({kept, cache, run_.data().validation, alone_, options_.evaluation.batch_size, 1}, [] { return false; });
+  EXPECT_EQ(averaged.best().loss, judged->loss);
+}
+
 TEST_F(TrainerTest, StopsEarlyWhenValidationNoLongerImproves) {
   options_.training.epochs = 40;
   options_.training.early_stopping_epochs = 2;

@@ -102,6 +102,19 @@ TEST_F(GpuTest, WritesTheLossesOfTheProcessor) {
   }
 }
 
+TEST_F(GpuTest, PiecesAndAverageAreThoseOfTheProcessor) {
+  options_.training.accumulate = 3;
+  options_.training.ema_decay = 0.9;
+  const auto averages = [&](Device device, const std::string& name) {
+    TrainerInput input = run_.input(options_, Precision::kFp64, run_.folder(name), alone_);
+    input.device = device;
+    Trainer trainer(input);
+    trainer.run();
+    return trainer.average();
+  };
+  EXPECT_LE(largest_difference(averages(kCard, "gpu"), averages({}, "cpu")), 1e-8);
+}
+
 TEST_F(GpuTest, RepeatsItselfBitForBit) {
   EXPECT_EQ(largest_difference(train(Precision::kFp32, kCard, "a"), train(Precision::kFp32, kCard, "b")), 0.0);
 }

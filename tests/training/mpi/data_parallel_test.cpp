@@ -63,6 +63,34 @@ TEST_F(DataParallel, RanksGiveTheWeightsOfOneRankHoweverGradientsTravel) {
   }
 }
 
+// One rank takes each batch whole.
+TEST_F(DataParallel, RanksGiveTheWeightsOfOneRankInPieces) {
+  for (const ExchangeChoice choice : {ExchangeChoice::kOn, ExchangeChoice::kOff}) {
+    options_.exchange.overlap = choice;
+    options_.exchange.factors = choice;
+    options_.training.accumulate = 3;
+    const NamedTensors together = train(Precision::kFp64, world_, "pieces");
+    options_.training.accumulate = 1;
+    if (world_.is_root()) {
+      EXPECT_LE(largest_difference(together, train(Precision::kFp64, alone_, "whole")), 1e-10);
+    }
+  }
+}
+
+TEST_F(DataParallel, RanksKeepTheAverageOfOneRank) {
+  options_.training.ema_decay = 0.95;
+  const auto averages = [&](const Communicator& ranks, const std::string& name) {
+    Trainer trainer(run_.input(options_, Precision::kFp64, run_.folder(name), ranks));
+    trainer.run();
+    return std::pair(trainer.average(), trainer.best_weights());
+  };
+  const auto [together, best_together] = averages(world_, "average");
+  if (!world_.is_root()) return;
+  const auto [alone, best_alone] = averages(alone_, "average-alone");
+  EXPECT_LE(largest_difference(together, alone), 1e-10);
+  EXPECT_LE(largest_difference(best_together, best_alone), 1e-10);
+}
+
 // Each sum of gradients is rounded to 8 bits; twenty steps of at most 0.001 each way stay far below their length.
 TEST_F(DataParallel, ExchangeInBf16StaysNearOneRank) {
   options_.exchange.type = ExchangeType::kBf16;
