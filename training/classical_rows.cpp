@@ -2,18 +2,12 @@
 
 #include <torch/script.h>
 
-#include <atomic>
 #include <chrono>
-#include <cstring>
-#include <mutex>
-#include <thread>
 
-#include "core/model/features.h"
 #include "core/model/forest.h"
 #include "core/model/majority.h"
 #include "core/model/svm.h"
 #include "core/support/log.h"
-#include "training/sampler.h"
 
 namespace pulmo::training {
 namespace {
@@ -24,61 +18,11 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-std::vector<float> features_of(const Dataset& dataset, std::int64_t index) {
-  const SampleShape& shape = dataset.shape();
-  cv::Mat image(static_cast<int>(shape.height), static_cast<int>(shape.width), CV_16UC1);
-  dataset.read_image(index, std::span(image.ptr<std::uint16_t>(), image.total()));
-  return extract_features(image);
-}
-
-// Rows [mine) by several threads, each taking the next sample that nobody has.
-std::vector<float> extract_range(const Dataset& dataset, const Range& mine, int threads) {
-  const std::size_t width = feature_names().size();
-  std::vector<float> rows(static_cast<std::size_t>(mine.size()) * width);
-  std::atomic<std::int64_t> next{mine.begin};
-  std::exception_ptr failure;
-  std::mutex mutex;
-  const auto work = [&] {
-    try {
-      for (std::int64_t i = next++; i < mine.end; i = next++) {
-        const std::vector<float> row = features_of(dataset, i);
-        std::copy(row.begin(), row.end(), rows.begin() + (i - mine.begin) * static_cast<std::int64_t>(width));
-      }
-    } catch (...) {
-      const std::lock_guard lock(mutex);
-      failure = std::current_exception();
-    }
-  };
-  {
-    std::vector<std::jthread> team;
-    for (int t = 1; t < threads; ++t) team.emplace_back(work);
-    work();
-  }
-  if (failure) std::rethrow_exception(failure);
-  return rows;
-}
-
-// (N,F) of the training part, on rank 0.
-cv::Mat gather_features(const PreparedData& data, int threads, const Communicator& communicator) {
-  const Range mine = part_of(data.train.size(), communicator.size(), communicator.rank());
-  std::vector<float> rows;
-  communicator.together([&] { rows = extract_range(data.train, mine, threads); });
-  const auto parts = communicator.gather(std::as_bytes(std::span(rows)));
-  if (!communicator.is_root()) return {};
-  cv::Mat all(static_cast<int>(data.train.size()), static_cast<int>(feature_names().size()), CV_32FC1);
-  std::byte* target = reinterpret_cast<std::byte*>(all.data);
-  for (const auto& part : parts) {
-    if (!part.empty()) std::memcpy(target, part.data(), part.size());
-    target += part.size();
-  }
-  return all;
-}
-
 }  // namespace
 
-ClassicalRows::ClassicalRows(const CompareOptions& options, const PreparedData& data, int threads,
+ClassicalRows::ClassicalRows(const CompareOptions& options, const PreparedData& data, int threads, FeatureStore& store,
                              const Communicator& communicator)
-    : options_(options), data_(data), threads_(threads), communicator_(communicator) {}
+    : options_(options), data_(data), threads_(threads), store_(store), communicator_(communicator) {}
 
 const std::vector<std::string>& ClassicalRows::names() {
   static const std::vector<std::string> names = {"majority", "svm", "forest"};
@@ -96,12 +40,11 @@ TrainedModel ClassicalRows::train(const std::string& row) {
   return model;
 }
 
-const FeatureRows& ClassicalRows::features() {
-  if (features_) return *features_;
-  FeatureRows& rows = features_.emplace();
-  rows.features = gather_features(data_, threads_, communicator_);
+FeatureRows ClassicalRows::features() {
+  FeatureRows rows;
+  rows.features = store_.of(data_.train);
   rows.classes = data_.classes.size();
-  for (std::int64_t i = 0; communicator_.is_root() && i < data_.train.size(); ++i) {
+  for (std::int64_t i = 0; i < data_.train.size(); ++i) {
     rows.labels.push_back(data_.train.label(i));
     rows.patients.push_back(data_.train.patient(i));
   }
@@ -110,15 +53,16 @@ const FeatureRows& ClassicalRows::features() {
 
 TrainedModel ClassicalRows::train_on_features(const std::string& row,
                                               const std::function<torch::jit::Module(const FeatureRows&)>& fit) {
-  const auto start = Clock::now();
   TrainedModel model;
   model.row = row;
   model.input = BundleInput::kFeatures;
-  const FeatureRows& rows = features();
+  const FeatureRows rows = features();
+  const auto start = Clock::now();
   communicator_.together([&] {
     if (communicator_.is_root()) model.module = fit(rows);
   });
-  model.seconds = seconds_since(start);
+  // Every row pays for the features that it learns from, whoever asked for them first.
+  model.seconds = seconds_since(start) + store_.seconds_per_sample() * static_cast<double>(data_.train.size());
   return model;
 }
 

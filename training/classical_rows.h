@@ -1,25 +1,24 @@
 #pragma once
 
 #include <functional>
-#include <opencv2/core/mat.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/model/feature_rows.h"
 #include "training/communicator.h"
+#include "training/feature_store.h"
 #include "training/options.h"
 #include "training/prepared_data.h"
 #include "training/result.h"
 
 namespace pulmo::training {
 
-/// Trains the rows that are no networks. The handcrafted features of the training part are extracted once, by all
-/// ranks, when the first row needs them. Collective throughout.
+/// Trains the rows that are no networks, on rank 0. Collective throughout.
 class ClassicalRows {
  public:
-  /// `threads` of one rank; the options, the data and the communicator must outlive this object.
-  ClassicalRows(const CompareOptions& options, const PreparedData& data, int threads, const Communicator& communicator);
+  /// `threads` of one rank; all else must outlive this object.
+  ClassicalRows(const CompareOptions& options, const PreparedData& data, int threads, FeatureStore& store,
+                const Communicator& communicator);
 
   /// The names that train() knows: "majority", "svm", "forest".
   static const std::vector<std::string>& names();
@@ -28,7 +27,7 @@ class ClassicalRows {
   TrainedModel train(const std::string& row);
 
  private:
-  const FeatureRows& features();
+  FeatureRows features();
   TrainedModel train_on_features(const std::string& row,
                                  const std::function<torch::jit::Module(const FeatureRows&)>& fit);
   torch::jit::Module fit_svm(const FeatureRows& rows) const;
@@ -38,8 +37,8 @@ class ClassicalRows {
   const CompareOptions& options_;
   const PreparedData& data_;
   int threads_;
+  FeatureStore& store_;
   const Communicator& communicator_;
-  std::optional<FeatureRows> features_;  ///< empty rows on the ranks other than 0
 };
 
 }  // namespace pulmo::training

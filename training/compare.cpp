@@ -1,5 +1,7 @@
 #include "training/compare.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -113,13 +115,14 @@ Comparison empty_comparison(const CompareJob& job, const PreparedData& data) {
 // results[row][round], on rank 0.
 std::vector<std::vector<FoldResult>> make_all(const CompareJob& job, const std::vector<Round>& rounds,
                                               const Communicator& communicator) {
+  FeatureStore features(at::get_num_threads(), communicator);
   std::vector<std::vector<FoldResult>> results(job.options.rows.size());
   for (const Round& round : rounds) {
     if (communicator.is_root() && !round.data.fold.empty()) log_info("fold begins", {{"fold", round.data.fold}});
     communicator.together([&] {
       if (communicator.is_root()) make_writable_directory(round.folder);
     });
-    RowMaker maker(job, round.data, round.folder, communicator);
+    RowMaker maker(job, round.data, round.folder, features, communicator);
     for (std::size_t i = 0; i < results.size(); ++i) {
       RowResult made = maker.make(job.options.rows[i]);
       if (communicator.is_root()) results[i].push_back({std::move(made.report), test_part(made.predictions)});

@@ -6,12 +6,16 @@
 #include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/store/manifest.h"
 #include "core/store/shard.h"
 
 namespace pulmo::training {
+
+/// Tells samples apart among data sets that share their shards.
+using SampleId = std::pair<const ShardReader*, std::int64_t>;
 
 /// Samples of a prepared folder as one sequence. Reading is thread-safe.
 class Dataset {
@@ -32,6 +36,7 @@ class Dataset {
   const std::string& patient(std::int64_t index) const;
   const std::string& group(std::int64_t index) const;
   const std::string& instance(std::int64_t index) const;
+  SampleId id(std::int64_t index) const { return {shards_[at(index).shard].get(), at(index).row}; }
   /// Samples of each class, K.
   std::vector<std::int64_t> class_counts(std::size_t classes) const;
 

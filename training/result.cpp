@@ -57,15 +57,25 @@ void check_going_on(const Judging& judging) {
 }
 
 // Uncalibrated predictions of validation and test; on rank 0.
-std::vector<SplitPredictions> score_splits(const fs::path& bundle, const PreparedData& data, const Judging& judging,
-                                           const Communicator& communicator) {
+std::vector<SplitPredictions> score_splits(BundleInput input, const fs::path& bundle, const PreparedData& data,
+                                           const Judging& judging, const Communicator& communicator) {
+  const bool have_features = input == BundleInput::kFeatures && judging.features != nullptr;
   std::shared_ptr<const Predictor> predictor;
-  communicator.together([&] { predictor = load_predictor(bundle, judging.threads, judging.device); });
+  std::optional<Bundle> on_features;
+  communicator.together([&] {
+    if (have_features) {
+      on_features = load_bundle(bundle);
+    } else {
+      predictor = load_predictor(bundle, judging.threads, judging.device);
+    }
+  });
   std::vector<SplitPredictions> splits;
   for (const Split split : {Split::kValidation, Split::kTest}) {
     check_going_on(judging);
+    const Dataset& part = data.split(split);
     splits.push_back({std::string(to_string(split)),
-                      score(*predictor, data.split(split), communicator, judging.options.batch_size)});
+                      have_features ? score(*on_features, judging.features->of(part), part, communicator)
+                                    : score(*predictor, part, communicator, judging.options.batch_size)});
   }
   return splits;
 }
@@ -116,7 +126,7 @@ RowResult finish_model(const TrainedModel& model, const PreparedData& data, cons
   communicator.together([&] {
     if (communicator.is_root()) save_bundle(folder / kCandidate, *model.module, metadata);
   });
-  std::vector<SplitPredictions> splits = score_splits(folder / kCandidate, data, judging, communicator);
+  std::vector<SplitPredictions> splits = score_splits(model.input, folder / kCandidate, data, judging, communicator);
   RowResult result;
   communicator.together([&] {
     if (!communicator.is_root()) return;

@@ -12,6 +12,7 @@
 #include "core/model/device.h"
 #include "training/communicator.h"
 #include "training/evaluation/run_report.h"
+#include "training/feature_store.h"
 #include "training/options.h"
 #include "training/prepared_data.h"
 
@@ -34,7 +35,8 @@ struct Judging {
   std::uint64_t seed = 0;  ///< of the bootstrap
   int threads = 1;         ///< of one rank
   std::function<bool()> interrupted;
-  Device device;  ///< of one rank
+  Device device;                     ///< of one rank
+  FeatureStore* features = nullptr;  ///< of rows on handcrafted features; null: they are extracted anew
 };
 
 /// What a row came to; empty on the ranks other than 0.

@@ -27,12 +27,13 @@ bool is_network(const std::string& row) {
 }  // namespace
 
 RowMaker::RowMaker(const CompareJob& job, const PreparedData& data, std::filesystem::path folder,
-                   const Communicator& communicator)
+                   FeatureStore& features, const Communicator& communicator)
     : job_(job),
       data_(data),
       folder_(std::move(folder)),
       communicator_(communicator),
-      classical_(job.options, data, at::get_num_threads(), communicator) {}
+      features_(features),
+      classical_(job.options, data, at::get_num_threads(), features, communicator) {}
 
 void RowMaker::check(const CompareOptions& options) {
   for (const std::string& row : options.rows) {
@@ -77,7 +78,8 @@ RowResult RowMaker::make_classical(const std::string& row, const std::string& id
   open_run_folder(folder_ / row, job_.fresh, communicator_);
   TrainedModel model = classical_.train(row);
   model.identity = identity;
-  const Judging judging{options.evaluation, options.training.seed, at::get_num_threads(), job_.interrupted, {}};
+  const Judging judging{options.evaluation, options.training.seed, at::get_num_threads(), job_.interrupted, {},
+                        &features_};
   return finish_model(model, data_, folder_ / row, judging, communicator_);
 }
 

@@ -12,7 +12,7 @@ namespace pulmo::training {
 class RowMaker {
  public:
   /// Everything must outlive this object.
-  RowMaker(const CompareJob& job, const PreparedData& data, std::filesystem::path folder,
+  RowMaker(const CompareJob& job, const PreparedData& data, std::filesystem::path folder, FeatureStore& features,
            const Communicator& communicator);
 
   /// Throws InvalidInput("configuration") when the options name a row that nobody knows, name one twice, or the
@@ -31,6 +31,7 @@ class RowMaker {
   const PreparedData& data_;
   std::filesystem::path folder_;
   const Communicator& communicator_;
+  FeatureStore& features_;
   ClassicalRows classical_;
 };
 

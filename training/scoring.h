@@ -1,8 +1,9 @@
 #pragma once
 
-#include <functional>
+#include <opencv2/core/mat.hpp>
 #include <vector>
 
+#include "core/model/bundle.h"
 #include "core/model/predictor.h"
 #include "training/communicator.h"
 #include "training/dataset.h"
@@ -14,5 +15,9 @@ namespace pulmo::training {
 /// elsewhere nothing. Collective.
 std::vector<Prediction> score(const Predictor& predictor, const Dataset& dataset, const Communicator& communicator,
                               std::int64_t batch_size);
+
+/// The same of a row on handcrafted features, which are there already: (N,F) float32, one row a sample.
+std::vector<Prediction> score(const Bundle& bundle, const cv::Mat& features, const Dataset& dataset,
+                              const Communicator& communicator);
 
 }  // namespace pulmo::training
