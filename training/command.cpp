@@ -67,6 +67,17 @@ std::function<bool()> any_rank_stopped(const StopSignal& signal, const Communica
   return [&] { return communicator.max(std::uint64_t{signal.received() != 0 ? 1U : 0U}) != 0; };
 }
 
+// What differs between ranks would have them wait for each other at different places.
+void require_same(const std::string& configuration, const Communicator& communicator) {
+  const std::string of_root = communicator.broadcast(configuration);
+  communicator.together([&] {
+    if (configuration == of_root) return;
+    throw InvalidInput("configuration", "rank " + std::to_string(communicator.rank()) +
+                                            " was given another configuration than rank 0: start all ranks with the "
+                                            "same file and the same --set");
+  });
+}
+
 void say(const Communicator& communicator, const std::string& text) {
   if (communicator.is_root()) std::cout << text << std::flush;
 }
@@ -91,6 +102,7 @@ void run_fit(const Arguments& arguments, const Communicator& communicator) {
   const StopSignal signal;
   FitJob job;
   communicator.together([&] { job.options = read_fit_options(arguments.common.config, arguments.common.overrides); });
+  require_same(to_yaml(job.options), communicator);
   job.folder = arguments.output;
   job.fresh = arguments.fresh;
   job.progress = arguments.progress;
@@ -124,6 +136,7 @@ void run_compare(const Arguments& arguments, const Communicator& communicator) {
   CompareJob job;
   communicator.together(
       [&] { job.options = read_compare_options(arguments.common.config, arguments.common.overrides); });
+  require_same(to_yaml(job.options), communicator);
   job.folder = arguments.output;
   job.fresh = arguments.fresh;
   job.progress = arguments.progress;
@@ -155,6 +168,7 @@ void run_evaluate(const Arguments& arguments, const Communicator& communicator) 
     job.splits = splits_named(arguments.split);
     job.options = read_evaluate_options(arguments.common.config, arguments.common.overrides);
   });
+  require_same(to_yaml(job.options) + arguments.split, communicator);
   job.bundle = arguments.bundle;
   job.output = arguments.output;
   const PreparedData data = open_prepared(arguments.data, job.options.evaluation.verify_shards, communicator);

@@ -108,7 +108,7 @@ RowResult fit(const FitJob& job, const PreparedData& data, const Communicator& c
   communicator.together([&] {
     if (identity != root_identity) {
       throw InvalidInput("configuration", "rank " + std::to_string(communicator.rank()) +
-                                              " was given another configuration than rank 0");
+                                              " reads another weight file than rank 0: use one file on a shared disk");
     }
     check_trainable(data, communicator.size());
   });

@@ -169,7 +169,15 @@ def interval(values, options):
 # --- the three checks ------------------------------------------------------------------------------------------------
 
 
+def check_names(name, ours, expected):
+    """A figure that nothing here recomputes would go unchecked."""
+    if set(ours) != set(expected):
+        differences.append(f"{name} holds {sorted(ours)}, expected {sorted(expected)}")
+
+
 def check_level(name, ours, rows, facts, positive):
+    check_names(name, ours, (*NAMES, "n", "confusion", "interval"))
+    check_names(f"{name} interval", ours["interval"], NAMES)
     y = np.array([row["y"] for row in rows])
     p = np.array([row["p"] for row in rows])
     patients = [row["patient"] for row in rows]
@@ -197,8 +205,10 @@ def check_metrics(folder):
     positive = facts["classes"].index(facts["positive_class"])
     rows = read_predictions(folder / "predictions.csv", facts["classes"])
     splits = list(dict.fromkeys(row["split"] for row in rows))
+    check_names("the file", [name for name, value in facts.items() if isinstance(value, dict) and "sample" in value], splits)
     for split in splits:
         samples = [row for row in rows if row["split"] == split]
+        check_names(split, facts[split], ("sample", "group", "patient"))
         for level in ("sample", "group", "patient"):
             check_level(f"{split} {level}", facts[split][level], aggregate(samples, level, positive), facts, positive)
     if not splits:

@@ -8,10 +8,8 @@
 
 #include "core/store/manifest.h"
 #include "core/support/bytes.h"
-#include "tests/support/prepared_folder.h"
-#include "tests/support/process.h"
-#include "tests/support/temp_dir.h"
 #include "tests/support/test_paths.h"
+#include "tests/training/program_fixture.h"
 
 namespace pulmo::training {
 namespace {
@@ -19,53 +17,11 @@ namespace {
 namespace fs = std::filesystem;
 using pulmo::testing::Process;
 using pulmo::testing::ProcessResult;
+using testing::count_of;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-std::size_t count_of(const std::string& text, const std::string& part) {
-  std::size_t count = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
-  return count;
-}
-
-class ProgramTest : public ::testing::Test {
- protected:
-  static std::string program() { return pulmo::testing::bin_dir() / "pulmo-train"; }
-
-  fs::path make_data(const pulmo::testing::PreparedFolderOptions& options = {.size_px = 16, .patients = 12}) const {
-    pulmo::testing::make_prepared_folder(root_ / "data", options);
-    return root_ / "data";
-  }
-
-  // Short and small; what a case adds comes later and wins.
-  std::vector<std::string> command(const std::string& verb, const fs::path& data, const fs::path& output,
-                                   const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> argv = {program(), verb, "--data", data, "--output", output};
-    const std::vector<std::string> settings = {"training.epochs=2", "training.precision=fp32", "training.batch_size=8",
-                                               "compute.threads=1", "evaluation.bootstrap=20"};
-    for (const std::string& setting : settings) argv.insert(argv.end(), {"--set", setting});
-    argv.insert(argv.end(), more.begin(), more.end());
-    return argv;
-  }
-
-  static std::vector<std::string> on_ranks(int ranks, std::vector<std::string> argv) {
-    const std::vector<std::string> launcher = {"mpirun", "-n", std::to_string(ranks)};
-    argv.insert(argv.begin(), launcher.begin(), launcher.end());
-    return argv;
-  }
-
-  // Exit 1 and one line that says what is wrong.
-  static void expect_refusal(const ProcessResult& result, const std::string& what) {
-    EXPECT_EQ(result.exit_code, 1) << result.err;
-    EXPECT_THAT(result.err, HasSubstr(what));
-    EXPECT_EQ(count_of(result.err, "pulmo-train: "), 1U) << result.err;
-    EXPECT_THAT(result.err, Not(HasSubstr("internal error")));
-  }
-
-  ProcessResult run(const std::vector<std::string>& argv) const { return pulmo::testing::run_process(argv); }
-
-  pulmo::testing::TempDir root_;
-};
+using testing::ProgramTest;
+using testing::SignalTest;
 
 TEST_F(ProgramTest, RefusesBadInputOnceWhateverTheRanks) {
   const auto data = make_data();
@@ -83,32 +39,6 @@ TEST_F(ProgramTest, RefusesWrongUsageOnceWithExitTwo) {
   EXPECT_EQ(count_of(result.err, "see --help"), 1U) << result.err;
 }
 
-TEST_F(ProgramTest, RefusesFewerSamplesThanRanks) {
-  const auto data = make_data({.size_px = 16, .patients = 6, .samples_per_patient = 1});
-  expect_refusal(run(on_ranks(3, command("fit", data, root_ / "run"))), "training samples for 3 ranks");
-}
-
-TEST_F(ProgramTest, RefusesDataThatNothingCanBeLearntFrom) {
-  const auto data = make_data({.size_px = 16, .patients = 6, .classes = {"malignant"}});
-  expect_refusal(run(command("fit", data, root_ / "run")), "are of the class 'malignant'");
-}
-
-TEST_F(ProgramTest, RefusesDataWithoutAValidationPart) {
-  const auto data = make_data();
-  Manifest manifest = read_manifest(data);
-  manifest.split(Split::kValidation) = {};
-  write_manifest(data, manifest);
-  expect_refusal(run(command("fit", data, root_ / "run")), "no validation samples");
-}
-
-TEST_F(ProgramTest, RefusesShardsOfAnotherPreprocessing) {
-  const auto data = make_data();
-  Manifest manifest = read_manifest(data);
-  manifest.spec.gaussian_sigma_px = 2.5;
-  write_manifest(data, manifest);
-  expect_refusal(run(command("fit", data, root_ / "run")), "train-00000.h5: its preprocessing");
-}
-
 TEST_F(ProgramTest, RefusesAnUnknownNetworkAndAnUnknownRow) {
   const auto data = make_data();
   expect_refusal(run(command("fit", data, root_ / "run", {"--set", "model.name=resnet5000"})), "resnet5000");
@@ -119,19 +49,13 @@ TEST_F(ProgramTest, RefusesAGraphicsCardThatIsNotThere) {
   const auto data = make_data();
   const std::vector<std::string> no_card = {"CUDA_VISIBLE_DEVICES="};
   const auto fit = on_ranks(2, command("fit", data, root_ / "run", {"--set", "compute.device=cuda"}));
-  expect_refusal(pulmo::testing::run_process(fit, no_card), "finds no graphics card");
+  expect_refusal(run(fit, no_card), "finds no graphics card");
   EXPECT_FALSE(fs::exists(root_ / "run"));
   ASSERT_EQ(run(command("fit", data, root_ / "run", {"--set", "training.epochs=1"})).exit_code, 0);
-  expect_refusal(pulmo::testing::run_process({program(), "evaluate", "--bundle", root_ / "run/bundle.pt", "--data",
-                                              data, "--set", "device=cuda"},
-                                             no_card),
-                 "finds no graphics card");
-}
-
-TEST_F(ProgramTest, RefusesAChangedShardByItsDigest) {
-  const auto data = make_data();
-  std::ofstream(data / read_manifest(data).split(Split::kTest).shards.front().file, std::ios::app) << "x";
-  expect_refusal(run(command("fit", data, root_ / "run")), "test-00000.h5");
+  expect_refusal(
+      run({program(), "evaluate", "--bundle", root_ / "run/bundle.pt", "--data", data, "--set", "device=cuda"},
+          no_card),
+      "finds no graphics card");
 }
 
 TEST_F(ProgramTest, FinishedRunIsFinishedAgainWithoutTraining) {
@@ -144,6 +68,7 @@ TEST_F(ProgramTest, FinishedRunIsFinishedAgainWithoutTraining) {
   EXPECT_THAT(again.err, HasSubstr("resumed"));
   EXPECT_THAT(again.err, Not(HasSubstr("epoch done")));
   EXPECT_EQ(read_text_file(root_ / "run/predictions.csv"), predictions);
+  expect_figures_recomputed(root_ / "run");
 }
 
 TEST_F(ProgramTest, RefusesToGoOnWithAnotherConfigurationUnlessFresh) {
@@ -201,30 +126,29 @@ TEST_F(ProgramTest, CompareWritesTheTableAndTakesFinishedRowsOver) {
   EXPECT_EQ(again.exit_code, 0) << again.err;
   EXPECT_EQ(count_of(again.err, "row taken over"), 3U) << again.err;
   EXPECT_EQ(again.out, first.out);
-  const ProcessResult judged =
-      run({program(), "evaluate", "--bundle", root_ / "run/svm/bundle.pt", "--data", data, "--set", "bootstrap=0"});
+  const ProcessResult judged = run({program(), "evaluate", "--bundle", root_ / "run/svm/bundle.pt", "--data", data,
+                                    "--output", root_ / "judged", "--set", "bootstrap=0"});
   EXPECT_EQ(judged.exit_code, 0) << judged.err;
+  const auto brier = [](const fs::path& folder) {
+    const auto json = nlohmann::json::parse(read_text_file(folder / "metrics.json"));
+    return json.at("test").at("sample").at("brier").get<double>();
+  };
+  EXPECT_NEAR(brier(root_ / "judged"), brier(root_ / "run/svm"), 1e-6);
 }
 
-class SignalTest : public ProgramTest {
- protected:
-  // Process ids of the ranks that mpirun started, lowest first.
-  static std::vector<pid_t> ranks_of(const Process& launcher) {
-    std::ifstream children("/proc/" + std::to_string(launcher.pid()) + "/task/" + std::to_string(launcher.pid()) +
-                           "/children");
-    std::vector<pid_t> ids;
-    for (pid_t id = 0; children >> id;) ids.push_back(id);
-    return ids;
-  }
-
-  static void wait_for(Process& process, const std::function<bool()>& what) {
-    for (int i = 0; i < 3000 && !what(); ++i) {
-      ASSERT_TRUE(process.running()) << process.err();
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    ASSERT_TRUE(what()) << process.err();
-  }
-};
+TEST_F(ProgramTest, CompareWithFoldsExtractsEverySamplesFeaturesOnce) {
+  const auto data = make_data({.size_px = 32, .patients = 20});
+  const ProcessResult result =
+      run(on_ranks(2, command("compare", data, root_ / "run",
+                              {"--set", "rows=[svm, forest]", "--set", "reference=svm", "--set", "folds=2", "--set",
+                               "svm.folds=2", "--set", "forest.trees=10", "--set", "forest.folds=2", "--set",
+                               "svm.c=[1]", "--set", "svm.gamma=[1]"})));
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  // The three parts of the first fold hold all samples; the second row and the second fold need no more.
+  EXPECT_EQ(count_of(result.err, "features extracted"), 3U) << result.err;
+  expect_figures_recomputed(root_ / "run/svm");  // pooled
+  expect_figures_recomputed(root_ / "run/fold-2/forest");
+}
 
 TEST_F(SignalTest, OneSignalledRankStopsAllWithACheckpointAndTheRunGoesOn) {
   const auto data = make_data();
