@@ -4,10 +4,12 @@
 #include <torch/utils.h>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "core/model/predictor.h"
 #include "core/model/torch_device.h"
 #include "core/support/bytes.h"
+#include "core/support/error.h"
 #include "tests/support/process.h"
 #include "tests/support/test_paths.h"
 #include "tests/training/small_run.h"
