@@ -32,7 +32,8 @@ TrainerInput SmallRun::input(const FitOptions& options, Precision precision, con
           run_identity(options, data_->digest),
           folder,
           ProgressStyle::kNone,
-          [] { return false; }};
+          [] { return false; },
+          {}};
 }
 
 FitOptions small_options() {
