@@ -8,6 +8,7 @@
 #include "core/support/bytes.h"
 #include "core/support/error.h"
 #include "training/evaluation/calibration.h"
+#include "training/reference.h"
 #include "training/scoring.h"
 
 namespace pulmo::training {
@@ -87,11 +88,13 @@ RowResult judge(RunFacts facts, std::vector<SplitPredictions> splits) {
   return {make_report(facts, splits), std::move(splits)};
 }
 
-void write_result(const RowResult& result, const TrainedModel& model, BundleMetadata metadata, const fs::path& folder) {
+void write_result(const RowResult& result, const std::vector<InputStatistics>& inputs, const TrainedModel& model,
+                  BundleMetadata metadata, const fs::path& folder) {
   const RunFacts& facts = result.report.facts;
   metadata.temperature = facts.temperature;
   metadata.threshold = facts.threshold;
   metadata.metrics_json = to_json(result.report);
+  metadata.reference = make_reference(inputs, result.predictions.front().samples, facts.classes.positive);
   write_predictions(folder / "predictions.csv", facts.classes, result.predictions);
   save_bundle(folder / "bundle.pt", *model.module, metadata);
   write_file_atomically(folder / "metrics.json", metadata.metrics_json);  // last: it says that all is there
@@ -127,11 +130,12 @@ RowResult finish_model(const TrainedModel& model, const PreparedData& data, cons
     if (communicator.is_root()) save_bundle(folder / kCandidate, *model.module, metadata);
   });
   std::vector<SplitPredictions> splits = score_splits(model.input, folder / kCandidate, data, judging, communicator);
+  const auto inputs = measure_inputs(data.validation, metadata.spec.mask, communicator);
   RowResult result;
   communicator.together([&] {
     if (!communicator.is_root()) return;
     result = judge(facts_of(model, data, judging, communicator.size()), std::move(splits));
-    write_result(result, model, metadata, folder);
+    write_result(result, inputs, model, metadata, folder);
   });
   return result;
 }

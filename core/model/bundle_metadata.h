@@ -1,14 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/image/preprocess.h"
+#include "core/model/reference.h"
 
 namespace pulmo {
 
-inline constexpr int kBundleFormatVersion = 1;
+inline constexpr int kBundleFormatVersion = 2;
 
 /// What the module of a bundle takes.
 enum class BundleInput {
@@ -32,7 +34,8 @@ struct BundleMetadata {
   std::string data_digest;
   std::string created;  ///< UTC, ISO 8601
   std::string pulmo_version;
-  std::string metrics_json;  ///< the run's metrics.json, "{}" when there is none
+  std::string metrics_json;                      ///< the run's metrics.json, "{}" when there is none
+  std::optional<ReferenceStatistics> reference;  ///< of the validation part; from format version 2 on
 };
 
 }  // namespace pulmo

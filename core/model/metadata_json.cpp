@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "core/model/reference_json.h"
 #include "core/support/error.h"
 
 namespace pulmo {
@@ -70,7 +71,8 @@ void check_version(const Reader& reader) {
 }
 
 void check_keys(const Reader& reader) {
-  const std::set<std::string> known(std::begin(kKeys), std::end(kKeys));
+  std::set<std::string> known(std::begin(kKeys), std::end(kKeys));
+  if (reader.get<std::int64_t>("format_version") >= 2) known.insert("reference");
   for (const auto& [key, value] : reader.document.items()) {
     if (known.count(key) == 0) reader.refuse("unknown key \"" + key + "\" in its metadata");
   }
@@ -89,6 +91,15 @@ void check_classes(const Reader& reader, const BundleMetadata& metadata) {
 PreprocessSpec read_spec(const Reader& reader) {
   try {
     return spec_from_json(reader.get<json>("spec").dump());
+  } catch (const InvalidInput& error) {
+    reader.refuse(error.what());
+  }
+}
+
+std::optional<ReferenceStatistics> read_reference(const Reader& reader) {
+  if (!reader.document.contains("reference")) return std::nullopt;
+  try {
+    return reference_from_json(reader.document["reference"]);
   } catch (const InvalidInput& error) {
     reader.refuse(error.what());
   }
@@ -116,6 +127,7 @@ BundleMetadata read(const Reader& reader) {
   metadata.created = reader.get<std::string>("created");
   metadata.pulmo_version = reader.get<std::string>("pulmo_version");
   metadata.metrics_json = reader.get<json::object_t>("metrics").empty() ? "{}" : reader.document["metrics"].dump();
+  metadata.reference = read_reference(reader);
   return metadata;
 }
 
@@ -129,23 +141,24 @@ BundleMetadata metadata_from_json(std::string_view text, std::string_view file) 
 
 std::string metadata_to_json(const BundleMetadata& metadata) {
   json metrics = json::parse(metadata.metrics_json.empty() ? "{}" : metadata.metrics_json, nullptr, false);
-  const json document = {{"format", kFormat},
-                         {"format_version", kBundleFormatVersion},
-                         {"row", metadata.row},
-                         {"version", metadata.version},
-                         {"input", to_string(metadata.input)},
-                         {"channels", metadata.channels},
-                         {"classes", metadata.class_names},
-                         {"positive_class", metadata.positive_class},
-                         {"spec", json::parse(spec_to_json(metadata.spec))},
-                         {"threshold", metadata.threshold},
-                         {"temperature", metadata.temperature},
-                         {"phantom", metadata.phantom},
-                         {"task", metadata.task},
-                         {"data_digest", metadata.data_digest},
-                         {"created", metadata.created},
-                         {"pulmo_version", metadata.pulmo_version},
-                         {"metrics", metrics.is_discarded() ? json() : std::move(metrics)}};
+  json document = {{"format", kFormat},
+                   {"format_version", kBundleFormatVersion},
+                   {"row", metadata.row},
+                   {"version", metadata.version},
+                   {"input", to_string(metadata.input)},
+                   {"channels", metadata.channels},
+                   {"classes", metadata.class_names},
+                   {"positive_class", metadata.positive_class},
+                   {"spec", json::parse(spec_to_json(metadata.spec))},
+                   {"threshold", metadata.threshold},
+                   {"temperature", metadata.temperature},
+                   {"phantom", metadata.phantom},
+                   {"task", metadata.task},
+                   {"data_digest", metadata.data_digest},
+                   {"created", metadata.created},
+                   {"pulmo_version", metadata.pulmo_version},
+                   {"metrics", metrics.is_discarded() ? json() : std::move(metrics)}};
+  if (metadata.reference) document["reference"] = reference_to_json(*metadata.reference);
   std::string text = document.dump(2);
   metadata_from_json(text, "to be written");  // never write what could not be read back
   return text;

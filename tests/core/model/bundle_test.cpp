@@ -50,6 +50,10 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text.replace(at, from.size(), to);
 }
 
+ReferenceStatistics sample_reference() {
+  return {{0.125, 0.5, {0.25, 0.375}, {3, 3, 4}}, {0.1, 0.7, {0.3}, {5, 5}}, {0.0, 1.0, {0.5}, {9, 1}}};
+}
+
 class BundleTest : public ::testing::Test {
  protected:
   std::string metadata_with(const std::string& from, const std::string& to) const {
@@ -72,6 +76,7 @@ TEST_F(BundleTest, KeepsEveryFieldOfItsMetadata) {
   metadata.task = "nodule";
   metadata.data_digest = "ab12";
   metadata.metrics_json = R"({"test":{"roc_auc":0.9123456789012345}})";
+  metadata.reference = sample_reference();
   NetworkOptions options{.name = "proposed_cnn", .size_px = 8, .classes = 3};
   save_bundle(file_, to_torchscript(*make_network(options)), metadata);
   const BundleMetadata read = load_bundle(file_).metadata;
@@ -87,6 +92,7 @@ TEST_F(BundleTest, KeepsEveryFieldOfItsMetadata) {
   EXPECT_EQ(read.task, "nodule");
   EXPECT_EQ(read.data_digest, "ab12");
   EXPECT_EQ(read.metrics_json, metadata.metrics_json);
+  EXPECT_EQ(read.reference, metadata.reference);
   EXPECT_THAT(read.created, ::testing::MatchesRegex("20..-..-..T..:..:..Z"));
   EXPECT_FALSE(read.pulmo_version.empty());
 }
@@ -171,8 +177,8 @@ TEST_F(BundleTest, RefusesTorchScriptWithoutMetadata) {
 }
 
 TEST_F(BundleTest, RefusesANewerVersionNamingBoth) {
-  write_with_metadata(file_, metadata_with("\"format_version\": 1", "\"format_version\": 7"));
-  EXPECT_THAT(refusal(file_), AllOf(HasSubstr("format version 7"), HasSubstr("up to version 1")));
+  write_with_metadata(file_, metadata_with("\"format_version\": 2", "\"format_version\": 7"));
+  EXPECT_THAT(refusal(file_), AllOf(HasSubstr("format version 7"), HasSubstr("up to version 2")));
 }
 
 TEST_F(BundleTest, RefusesMetadataThatIsNotOurs) {
@@ -205,6 +211,31 @@ TEST_F(BundleTest, RefusesUnknownMissingAndWrongValues) {
   for (const char* key : {"\"classes\"", "\"spec\""}) {
     EXPECT_THROW(metadata_from_json(metadata_with(key, "\"gone\""), "bundle.pt"), InvalidInput) << key;
   }
+}
+
+TEST(BundleReference, IsOptionalAndOfFormatVersion2) {
+  BundleMetadata metadata = testing::test_bundle_metadata();
+  EXPECT_FALSE(metadata_from_json(metadata_to_json(metadata), "bundle.pt").reference);
+  metadata.reference = sample_reference();
+  const std::string text = metadata_to_json(metadata);
+  EXPECT_EQ(metadata_from_json(text, "bundle.pt").reference, metadata.reference);
+  const std::string first = replaced(text, "\"format_version\": 2", "\"format_version\": 1");
+  EXPECT_THROW(metadata_from_json(first, "bundle.pt"), InvalidInput);
+}
+
+TEST(BundleReference, RefusesBinsThatAreNone) {
+  const auto refused = [](auto change) {
+    BundleMetadata metadata = testing::test_bundle_metadata();
+    metadata.reference = sample_reference();
+    change(*metadata.reference);
+    EXPECT_THROW(metadata_to_json(metadata), InvalidInput);
+  };
+  refused([](ReferenceStatistics& r) { r.lung_fraction.edges = {0.375, 0.25}; });
+  refused([](ReferenceStatistics& r) { r.lung_fraction.edges = {0.25, 0.25}; });
+  refused([](ReferenceStatistics& r) { r.mean_intensity.counts = {10}; });
+  refused([](ReferenceStatistics& r) { r.mean_intensity.counts = {11, -1}; });
+  refused([](ReferenceStatistics& r) { r.positive_probability.counts = {0, 0}; });
+  refused([](ReferenceStatistics& r) { r.positive_probability.low = 2.0; });
 }
 
 }  // namespace
