@@ -64,6 +64,7 @@ class Application {
  public:
   explicit Application(const ServeConfig& config)
       : config_(config),
+        metrics_(config.drift),
         models_(
             config.models,
             [threads = model_threads(config)](const auto& path) { return load_predictor(path, threads); }, metrics_),
@@ -73,6 +74,7 @@ class Application {
     GaugeSources sources;
     sources.queue_depth = [this] { return static_cast<double>(service_.queue_depth()); };
     sources.in_progress = [this] { return static_cast<double>(service_.in_progress()); };
+    sources.queue_capacity = [this] { return static_cast<double>(service_.capacity()); };
     sources.connections = [this] { return static_cast<double>(server_.connections()); };
     sources.upload_bytes = [this] { return static_cast<double>(server_.upload_bytes()); };
     sources.ready = [this] { return ready_ && models_.ready() ? 1.0 : 0.0; };

@@ -32,6 +32,9 @@ Json result_of(const Prediction& prediction, const BundleMetadata& metadata) {
   result["probabilities"] = std::move(probabilities);
   result["threshold"] = metadata.threshold;
   result["lung_fraction"] = prediction.lung_fraction;
+  result["input"] = {{"lung_fraction", prediction.input.lung_fraction},
+                     {"mean_intensity", prediction.input.mean_intensity},
+                     {"unusual", prediction.unusual}};
   result["warnings"] = prediction.warnings;
   result["timings_ms"] = {{"decode", milliseconds(prediction.times.decode_s)},
                           {"preprocess", milliseconds(prediction.times.preprocess_s)},

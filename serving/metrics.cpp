@@ -21,8 +21,6 @@ namespace {
 using Buckets = prometheus::Histogram::BucketBoundaries;
 
 const Buckets kSecondsBuckets{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60};
-const Buckets kBatchBuckets{1, 2, 4, 8, 16, 32, 64, 128};
-const Buckets kShareBuckets{.05, .1, .15, .2, .25, .3, .35, .4, .45, .5, .55, .6, .65, .7, .75, .8, .85, .9, .95};
 constexpr std::array<const char*, 4> kStageNames{"decode", "preprocess", "queue", "infer"};
 
 template <typename Builder>
@@ -41,57 +39,62 @@ struct Metrics::Impl {
   ProcessMetrics process;
   GaugeSources sources;
   mutable std::mutex scrape_mutex;  // one scrape at a time sets the gauges
-  std::mutex models_mutex;          // of predictions and model_infos
+  mutable std::mutex models_mutex;  // of model_infos and model_metrics
 
   prometheus::Family<prometheus::Counter>& requests;
   prometheus::Family<prometheus::Histogram>& durations;
   prometheus::Gauge& queue_depth;
   prometheus::Gauge& in_progress;
+  prometheus::Gauge& queue_capacity;
   prometheus::Gauge& connections;
   prometheus::Gauge& upload_bytes;
   prometheus::Gauge& ready;
   prometheus::Gauge& models;
   prometheus::Family<prometheus::Gauge>& model_info;
-  prometheus::Family<prometheus::Counter>& class_predictions;
   prometheus::Counter* loaded = nullptr;
   prometheus::Counter* load_failed = nullptr;
-  prometheus::Histogram& batch_size;
-  prometheus::Histogram& positive_probability;
-  prometheus::Histogram& lung_fraction;
+  ModelFamilies model_families;
+  const DriftOptions drift;
   std::array<prometheus::Histogram*, kStageNames.size()> stages{};
   std::map<std::string, prometheus::Counter*, std::less<>> rejections;
-  std::map<std::string, prometheus::Counter*, std::less<>> predictions;
   std::map<prometheus::Labels, prometheus::Gauge*> model_infos;
+  std::vector<std::weak_ptr<ModelMetrics>> model_metrics;  // in the order of their loading
 
   prometheus::Gauge& gauge(const char* name, const char* help) {
     return family(prometheus::BuildGauge(), registry, name, help).Add({});
   }
-  prometheus::Histogram& histogram(const char* name, const char* help, const Buckets& buckets) {
-    return family(prometheus::BuildHistogram(), registry, name, help).Add({}, buckets);
-  }
 
-  Impl()
+  explicit Impl(const DriftOptions& drift_options)
       : requests(family(prometheus::BuildCounter(), registry, "pulmo_requests_total", "Requests answered")),
         durations(family(prometheus::BuildHistogram(), registry, "pulmo_request_duration_seconds",
                          "From a request's first byte to its reply")),
         queue_depth(gauge("pulmo_queue_depth", "Slices waiting for the model")),
         in_progress(gauge("pulmo_in_progress", "Slices from their arrival to their result")),
+        queue_capacity(gauge("pulmo_queue_capacity", "Slices that may be in progress at once")),
         connections(gauge("pulmo_connections", "Open client connections")),
         upload_bytes(gauge("pulmo_upload_bytes", "Bytes of request bodies held in memory")),
         ready(gauge("pulmo_ready", "1 when the server takes requests and every model answers")),
         models(gauge("pulmo_models_loaded", "Model versions that answer")),
         model_info(family(prometheus::BuildGauge(), registry, "pulmo_model_info",
                           "1; the labels say which model versions are served")),
-        class_predictions(
-            family(prometheus::BuildCounter(), registry, "pulmo_predictions_total", "Slices predicted, by class")),
-        batch_size(histogram("pulmo_batch_size", "Slices in one run of the model", kBatchBuckets)),
-        positive_probability(histogram("pulmo_positive_probability",
-                                       "Probability of the positive class of predicted slices", kShareBuckets)),
-        lung_fraction(histogram("pulmo_lung_fraction", "Share of the picture that is lung, of predicted slices",
-                                kShareBuckets)) {}
+        model_families(registry),
+        drift(drift_options) {}
+
+  // Those still loaded, the newest of each name and version.
+  std::vector<std::shared_ptr<const ModelMetrics>> loaded_models() const {
+    const std::lock_guard lock(models_mutex);
+    std::vector<std::shared_ptr<const ModelMetrics>> result;
+    for (const auto& weak : model_metrics) {
+      const std::shared_ptr<const ModelMetrics> model = weak.lock();
+      if (!model) continue;
+      std::erase_if(result, [&](const auto& older) { return older->is_namesake_of(*model); });
+      result.push_back(model);
+    }
+    return result;
+  }
 };
 
-Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
+Metrics::Metrics(const DriftOptions& drift) : impl_(std::make_unique<Impl>(drift)) {
   prometheus::Registry& registry = impl_->registry;
   auto& stages = family(prometheus::BuildHistogram(), registry, "pulmo_stage_duration_seconds",
                         "Time of one slice in each stage; of infer, one run of the model");
@@ -133,20 +136,13 @@ void Metrics::observe_stage(Stage stage, double seconds) {
   impl_->stages.at(static_cast<std::size_t>(stage))->Observe(seconds);
 }
 
-void Metrics::observe_batch(std::size_t size) {
-  impl_->batch_size.Observe(static_cast<double>(size));
-}
-
-void Metrics::count_prediction(const std::string& class_name) {
+std::shared_ptr<ModelMetrics> Metrics::add_model(const std::string& name, const std::string& version,
+                                                 const BundleMetadata& metadata) {
+  auto model = std::make_shared<ModelMetrics>(impl_->model_families, name, version, metadata, impl_->drift);
   const std::lock_guard lock(impl_->models_mutex);
-  if (const auto found = impl_->predictions.find(class_name); found != impl_->predictions.end()) {
-    found->second->Increment();
-  }
-}
-
-void Metrics::observe_slice(double positive_probability, double lung_fraction) {
-  impl_->positive_probability.Observe(positive_probability);
-  impl_->lung_fraction.Observe(lung_fraction);
+  std::erase_if(impl_->model_metrics, [](const auto& weak) { return weak.expired(); });
+  impl_->model_metrics.push_back(model);
+  return model;
 }
 
 void Metrics::count_load(bool loaded) {
@@ -157,13 +153,10 @@ void Metrics::set_models(const std::vector<ModelLabels>& models) {
   const std::lock_guard lock(impl_->models_mutex);
   std::map<prometheus::Labels, prometheus::Gauge*> present;
   for (const ModelLabels& model : models) {
-    const prometheus::Labels labels{{"name", model.name}, {"version", model.version}, {"sha256", model.sha256}};
+    const prometheus::Labels labels{{"model", model.name}, {"version", model.version}, {"sha256", model.sha256}};
     prometheus::Gauge& info = impl_->model_info.Add(labels);  // the one there is, when its labels are known
     info.Set(1.0);
     present[labels] = &info;
-    for (const std::string& name : model.classes) {
-      impl_->predictions.try_emplace(name, &impl_->class_predictions.Add({{"class", name}}));
-    }
   }
   for (const auto& [labels, info] : impl_->model_infos) {
     if (present.find(labels) == present.end()) impl_->model_info.Remove(info);
@@ -180,10 +173,12 @@ std::string Metrics::text() const {
   const std::lock_guard lock(impl_->scrape_mutex);
   impl_->queue_depth.Set(ask(impl_->sources.queue_depth));
   impl_->in_progress.Set(ask(impl_->sources.in_progress));
+  impl_->queue_capacity.Set(ask(impl_->sources.queue_capacity));
   impl_->connections.Set(ask(impl_->sources.connections));
   impl_->upload_bytes.Set(ask(impl_->sources.upload_bytes));
   impl_->ready.Set(ask(impl_->sources.ready));
   std::vector<prometheus::MetricFamily> families = impl_->registry.Collect();
+  for (prometheus::MetricFamily& family : collect_models(impl_->loaded_models())) families.push_back(std::move(family));
   for (prometheus::MetricFamily& family : impl_->process.Collect()) families.push_back(std::move(family));
   return prometheus::TextSerializer().Serialize(families);
 }

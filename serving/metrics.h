@@ -6,34 +6,36 @@
 #include <string_view>
 #include <vector>
 
+#include "serving/model_metrics.h"
+
 namespace pulmo::serving {
 
 /// Where the time of one slice goes.
 enum class Stage { kDecode, kPreprocess, kQueue, kInfer };
 
-/// What the metrics say of a model version: labels of pulmo_model_info and of the predictions.
+/// What pulmo_model_info says of a model version.
 struct ModelLabels {
   std::string name;
   std::string version;
   std::string sha256;
-  std::vector<std::string> classes;
 };
 
 /// Values that are asked for at each scrape.
 struct GaugeSources {
-  std::function<double()> queue_depth;   ///< samples waiting for the model
-  std::function<double()> in_progress;   ///< slices from their arrival to their result
-  std::function<double()> connections;   ///< open client connections
-  std::function<double()> upload_bytes;  ///< request bodies in memory
-  std::function<double()> ready;         ///< 1 or 0
+  std::function<double()> queue_depth;     ///< samples waiting for a model
+  std::function<double()> in_progress;     ///< slices from their arrival to their result
+  std::function<double()> queue_capacity;  ///< slices that may be in progress
+  std::function<double()> connections;     ///< open client connections
+  std::function<double()> upload_bytes;    ///< request bodies in memory
+  std::function<double()> ready;           ///< 1 or 0
 };
 
 /// The server's Prometheus metrics; the list with meanings is docs/metrics.md. No label ever comes from a client:
-/// routes are templates, methods, reasons and classes are closed sets (an unknown one counts as "other").
+/// routes are templates; methods, reasons, models and classes are closed sets (an unknown one counts as "other").
 /// Thread-safe. The gauges may be connected once, before the first scrape.
 class Metrics {
  public:
-  Metrics();
+  explicit Metrics(const DriftOptions& drift = {});
   ~Metrics();
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
@@ -43,11 +45,11 @@ class Metrics {
   /// A request or a slice that was refused, with the code of its error reply.
   void count_rejection(std::string_view reason);
   void observe_stage(Stage stage, double seconds);
-  void observe_batch(std::size_t size);
-  void count_prediction(const std::string& class_name);
-  /// Probability of the positive class and share of lung of one predicted slice.
-  void observe_slice(double positive_probability, double lung_fraction);
 
+  /// The metrics of a model version that is loaded as long as the result lives. Of two of one name and version, as
+  /// during a reload, the newer one's drift is told.
+  std::shared_ptr<ModelMetrics> add_model(const std::string& name, const std::string& version,
+                                          const BundleMetadata& metadata);
   /// A bundle was loaded, or could not be.
   void count_load(bool loaded);
   /// The model versions that answer from now on.

@@ -207,11 +207,13 @@ void ModelRepository::put(const ModelSource& source, const std::shared_ptr<const
 /// repository's thread.
 std::shared_ptr<ServedModel> ModelRepository::make_model(const std::string& name, const std::string& version,
                                                          std::shared_ptr<const Predictor> predictor) {
-  const auto observe = [&metrics = metrics_](std::size_t size, double seconds) {
-    metrics.observe_batch(size);
+  const auto model_metrics = metrics_.add_model(name, version, predictor->metadata());
+  const auto observe = [&metrics = metrics_, model_metrics](std::size_t size, double seconds) {
+    model_metrics->observe_batch(size);
     metrics.observe_stage(Stage::kInfer, seconds);
   };
-  auto made = std::make_unique<ServedModel>(name, version, std::move(predictor), options_.batch, observe);
+  auto made =
+      std::make_unique<ServedModel>(name, version, std::move(predictor), options_.batch, observe, model_metrics);
   std::shared_ptr<ServedModel> model(made.release(), [worker = worker_](ServedModel* last) {
     worker->submit([owned = std::shared_ptr<ServedModel>(last)] {});
   });
@@ -239,7 +241,7 @@ const ModelRepository::Entry* ModelRepository::find_entry(const std::filesystem:
 void ModelRepository::tell_metrics() const {
   std::vector<ModelLabels> labels;
   for (const auto& model : models()) {
-    labels.push_back({model->name(), model->version(), model->sha256(), model->metadata().class_names});
+    labels.push_back({model->name(), model->version(), model->sha256()});
   }
   metrics_.set_models(labels);
 }

@@ -68,6 +68,15 @@ void read_models(YamlReader reader, RepositoryOptions& models) {
   reader.finish();
 }
 
+void read_drift(YamlReader reader, DriftOptions& drift) {
+  drift.window = whole(reader, "window", drift.window, 1, 1'000'000);
+  drift.least = whole(reader, "least", drift.least, 1, 1'000'000);
+  if (drift.least > drift.window) {
+    reader.refuse("least", std::to_string(drift.least) + " is above window: no drift would ever be told");
+  }
+  reader.finish();
+}
+
 }  // namespace
 
 ServeConfig load_serve_config(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
@@ -77,6 +86,7 @@ ServeConfig load_serve_config(const std::filesystem::path& file, const std::vect
   read_limits(root.section("limits"), config);
   read_batch(root.section("batch"), config);
   read_models(root.section("models"), config.models);
+  read_drift(root.section("drift"), config.drift);
   root.finish();
   return config;
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "serving/drift.h"
 #include "serving/http_server.h"
 #include "serving/model_repository.h"
 #include "serving/service.h"
@@ -15,7 +16,8 @@ namespace pulmo::serving {
 struct ServeConfig {
   HttpServerOptions http;
   ServiceOptions service;
-  RepositoryOptions models;                          ///< bundle or folder come from the command line
+  RepositoryOptions models;  ///< bundle or folder come from the command line
+  DriftOptions drift;
   int model_threads = 0;                             ///< LibTorch threads in one run of the model; 0: one a core
   std::chrono::milliseconds shutdown_grace{30'000};  ///< for requests in flight at SIGTERM
 };

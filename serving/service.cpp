@@ -13,6 +13,7 @@
 #include "core/support/error.h"
 #include "core/support/log.h"
 #include "serving/reasons.h"
+#include "serving/unusual.h"
 
 namespace pulmo::serving {
 namespace {
@@ -69,6 +70,8 @@ std::size_t positive_index(const BundleMetadata& metadata) {
 
 void add_warnings(const BundleMetadata& metadata, bool lossy, Prediction& prediction) {
   auto& warnings = prediction.warnings;
+  warnings = unusual_input(metadata.reference, prediction.input);
+  prediction.unusual = !warnings.empty();
   if (metadata.phantom)
     warnings.emplace_back("this model was trained on a synthetic phantom: it knows no real patient");
   if (prediction.kind == PixelKind::kGrey) {
@@ -256,7 +259,9 @@ std::vector<std::uint16_t> Service::decode_and_preprocess(Slice& slice) {
   prediction.kind = ready.kind;
   prediction.lung_fraction = ready.lung_fraction;
   if (slice.request->options.preview) draw(decoded, ready, metadata.spec, prediction);
-  return to_sample(ready.image, metadata.channels);
+  std::vector<std::uint16_t> sample = to_sample(ready.image, metadata.channels);
+  prediction.input = input_statistics(sample, metadata.spec.mask);
+  return sample;
 }
 
 void Service::submit(const std::shared_ptr<Slice>& slice, std::vector<std::uint16_t> pixels) {
@@ -291,10 +296,11 @@ void Service::succeed(Slice& slice, const BatchResult& result) {
   prediction.times.infer_s = result.infer_s;
   if (!slice.prepared) add_warnings(metadata, slice.lossy, prediction);
   metrics_.observe_stage(Stage::kQueue, result.queue_s);
-  metrics_.count_prediction(prediction.class_name);
+  ModelMetrics& model_metrics = slice.request->model->metrics();
+  model_metrics.count_prediction(prediction.class_name);
   const std::size_t positive = positive_index(metadata);
   if (positive < result.probabilities.size() && !slice.prepared) {
-    metrics_.observe_slice(result.probabilities[positive], prediction.lung_fraction);
+    model_metrics.observe_slice(result.probabilities[positive], prediction.input);
   }
   slice.settle(std::move(prediction));
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/image/dicom.h"
+#include "core/image/input_statistics.h"
 #include "core/model/bundle_metadata.h"
 #include "core/support/bytes.h"
 #include "serving/batcher.h"
@@ -50,6 +51,8 @@ struct Prediction {
   std::string class_name;             ///< see choose_class()
   std::vector<double> probabilities;  ///< K, in the order of the model's classes
   double lung_fraction = 0.0;
+  InputStatistics input;              ///< of the picture as the model gets it
+  bool unusual = false;               ///< the input lies outside of what the model was validated on; a warning says how
   std::vector<std::string> warnings;  ///< for people
   SliceTimes times;
   Bytes preview_png;  ///< when asked for: the preprocessed picture, as the model sees it

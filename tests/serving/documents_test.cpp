@@ -34,6 +34,8 @@ Prediction sample_prediction() {
   prediction.class_name = "malignant";
   prediction.probabilities = {0.25, 0.75};
   prediction.lung_fraction = 0.3;
+  prediction.input = {0.29, 0.4};
+  prediction.unusual = true;
   prediction.warnings = {"careful"};
   prediction.times = {0.001, 0.0025, 0.0, 0.04};
   return prediction;
@@ -55,6 +57,7 @@ TEST(PredictionJson, HasTheKeysThatProgramsRelyOn) {
                          {"probabilities", {{"normal", 0.25}, {"malignant", 0.75}}},
                          {"threshold", 0.5},
                          {"lung_fraction", 0.3},
+                         {"input", {{"lung_fraction", 0.29}, {"mean_intensity", 0.4}, {"unusual", true}}},
                          {"warnings", {"careful"}},
                          {"timings_ms", {{"decode", 1.0}, {"preprocess", 2.5}, {"queue", 0.0}, {"infer", 40.0}}}};
   EXPECT_EQ(document.at("results"), json::array({expected}));
@@ -110,9 +113,9 @@ TEST(Reasons, AreUniqueAndMapToErrorStatuses) {
 
 TEST(Metrics, NeverLetsAClientMakeALabel) {
   Metrics metrics;
-  metrics.set_models({{"fake", "7", "abc", {"normal"}}});
+  const auto model = metrics.add_model("fake", "7", FakePredictor().metadata());
   metrics.count_rejection("evil\n# HELP");
-  metrics.count_prediction("unheard of");
+  model->count_prediction("unheard of");
   const std::string text = metrics.text();
   EXPECT_THAT(text, HasSubstr("pulmo_rejected_total{reason=\"other\"} 1"));
   EXPECT_THAT(text, Not(HasSubstr("evil")));
@@ -121,7 +124,6 @@ TEST(Metrics, NeverLetsAClientMakeALabel) {
 
 TEST(Metrics, AsksItsGaugesAtEachScrape) {
   Metrics metrics;
-  metrics.set_models({{"fake", "7", "abc", {"normal"}}});
   double depth = 3.0;
   GaugeSources sources;
   sources.queue_depth = [&] { return depth; };
@@ -133,9 +135,9 @@ TEST(Metrics, AsksItsGaugesAtEachScrape) {
 
 TEST(Metrics, SpeaksOfTheModelAndTheProcess) {
   Metrics metrics;
-  metrics.set_models({{"fake", "7", "abc", {"normal"}}});
+  metrics.set_models({{"fake", "7", "abc"}});
   const std::string text = metrics.text();
-  EXPECT_THAT(text, HasSubstr("pulmo_model_info{name=\"fake\",sha256=\"abc\",version=\"7\"} 1"));
+  EXPECT_THAT(text, HasSubstr("pulmo_model_info{model=\"fake\",sha256=\"abc\",version=\"7\"} 1"));
   EXPECT_THAT(text, HasSubstr("pulmo_models_loaded 1"));
   EXPECT_THAT(text, ::testing::ContainsRegex("process_resident_memory_bytes [1-9]"));
   EXPECT_THAT(text, ::testing::ContainsRegex("process_open_fds [1-9]"));
@@ -143,14 +145,48 @@ TEST(Metrics, SpeaksOfTheModelAndTheProcess) {
 
 TEST(Metrics, ForgetAModelThatIsNoLongerServed) {
   Metrics metrics;
-  metrics.set_models({{"a", "1", "abc", {"normal"}}, {"b", "1", "def", {"normal", "malignant"}}});
-  metrics.count_prediction("malignant");
-  metrics.set_models({{"a", "1", "abc", {"normal"}}, {"a", "2", "123", {"normal"}}});
+  metrics.set_models({{"a", "1", "abc"}, {"b", "1", "def"}});
+  metrics.add_model("b", "1", FakePredictor().metadata())->count_prediction("malignant");
+  metrics.set_models({{"a", "1", "abc"}, {"a", "2", "123"}});
   const std::string text = metrics.text();
-  EXPECT_THAT(text, HasSubstr("pulmo_model_info{name=\"a\",sha256=\"abc\",version=\"1\"} 1"));
-  EXPECT_THAT(text, HasSubstr("pulmo_model_info{name=\"a\",sha256=\"123\",version=\"2\"} 1"));
+  EXPECT_THAT(text, HasSubstr("pulmo_model_info{model=\"a\",sha256=\"abc\",version=\"1\"} 1"));
+  EXPECT_THAT(text, HasSubstr("pulmo_model_info{model=\"a\",sha256=\"123\",version=\"2\"} 1"));
   EXPECT_THAT(text, Not(HasSubstr("def")));
-  EXPECT_THAT(text, HasSubstr("pulmo_predictions_total{class=\"malignant\"} 1"));  // a counter never falls
+  EXPECT_THAT(
+      text,
+      HasSubstr("pulmo_predictions_total{class=\"malignant\",model=\"b\",version=\"1\"} 1"));  // a counter never falls
+}
+
+TEST(Metrics, OfTwoModelsOfOneVersionTellTheDriftOfTheNewerAndCountOn) {
+  Metrics metrics({.window = 4, .least = 1});
+  BundleMetadata metadata = FakePredictor().metadata();
+  metadata.reference = {{0.1, 0.9, {0.5}, {50, 50}}, {0.1, 0.9, {0.5}, {50, 50}}, {0.1, 0.9, {0.5}, {50, 50}}};
+  const auto older = metrics.add_model("fake", "7", metadata);
+  auto newer = metrics.add_model("fake", "7", metadata);
+  const auto other = metrics.add_model("other", "7", FakePredictor().metadata());
+  older->observe_slice(0.9, {0.2, 0.8});
+  older->count_prediction("normal");
+  newer->count_prediction("normal");
+  const std::string text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("pulmo_drift_samples{model=\"fake\",version=\"7\"} 0\n"));
+  EXPECT_THAT(text, Not(HasSubstr("pulmo_drift_samples{model=\"fake\",version=\"7\"} 1\n")));
+  EXPECT_THAT(text, HasSubstr("pulmo_drift_samples{model=\"other\",version=\"7\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("pulmo_predictions_total{class=\"normal\",model=\"fake\",version=\"7\"} 2\n"));
+  newer.reset();
+  EXPECT_THAT(metrics.text(), HasSubstr("pulmo_drift_samples{model=\"fake\",version=\"7\"} 1\n"));
+}
+
+TEST(Metrics, TellDriftOnceThereIsEnoughToCompare) {
+  Metrics metrics({.window = 4, .least = 2});
+  BundleMetadata metadata = FakePredictor().metadata();
+  metadata.reference = {{0.1, 0.9, {0.5}, {50, 50}}, {0.1, 0.9, {0.5}, {50, 50}}, {0.1, 0.9, {0.5}, {50, 50}}};
+  const auto model = metrics.add_model("fake", "7", metadata);
+  model->observe_slice(0.9, {0.2, 0.8});
+  EXPECT_THAT(metrics.text(), HasSubstr("pulmo_prediction_drift_psi{model=\"fake\",version=\"7\"} Nan\n"));
+  model->observe_slice(0.1, {0.8, 0.2});
+  const std::string text = metrics.text();
+  EXPECT_THAT(text, HasSubstr("pulmo_prediction_drift_psi{model=\"fake\",version=\"7\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("pulmo_input_drift_psi{input=\"mean_intensity\",model=\"fake\",version=\"7\"} 0\n"));
 }
 
 TEST(PageFiles, NeedNothingFromElsewhere) {
@@ -237,6 +273,8 @@ TEST(ServeConfig, DefaultsAreWhatTheCommentedFileSays) {
   EXPECT_EQ(file.models.control, defaults.models.control);
   EXPECT_EQ(file.model_threads, defaults.model_threads);
   EXPECT_EQ(file.shutdown_grace, defaults.shutdown_grace);
+  EXPECT_EQ(file.drift.window, defaults.drift.window);
+  EXPECT_EQ(file.drift.least, defaults.drift.least);
 }
 
 TEST(ServeConfig, TakesOverrides) {
@@ -248,7 +286,7 @@ TEST(ServeConfig, TakesOverrides) {
 
 TEST(ServeConfig, RefusesWhatItDoesNotKnowOrCannotBe) {
   for (const char* setting : {"serve.prot=1", "serve.port=70000", "serve.port=x", "limits.body_bytes=1", "nothing=1",
-                              "batch.queue=1", "limits.upload_bytes=2048"}) {
+                              "batch.queue=1", "limits.upload_bytes=2048", "drift.least=2000"}) {
     EXPECT_THROW(load_serve_config({}, {setting}), InvalidInput) << setting;
   }
 }

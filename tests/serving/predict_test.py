@@ -18,7 +18,8 @@ from PIL import Image
 import sample_images
 from server_process import SOURCE, Server, multipart, request
 
-KEYS = {"name", "kind", "class", "probabilities", "threshold", "lung_fraction", "warnings", "timings_ms"}
+KEYS = {"name", "kind", "class", "probabilities", "threshold", "lung_fraction", "input", "warnings",
+        "timings_ms"}
 
 
 class PredictTest(unittest.TestCase):
