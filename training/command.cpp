@@ -98,6 +98,23 @@ std::unique_ptr<Watch> watch_on_root(const WatchOptions& options, const Communic
   return watch;
 }
 
+// Lets whoever watches know how the work ends.
+void watched(Watch* watch, const std::function<void()>& work) {
+  const auto tell = [watch](RunState state) {
+    if (watch != nullptr) watch->end(state);
+  };
+  try {
+    work();
+    tell(RunState::kDone);
+  } catch (const Interrupted&) {
+    tell(RunState::kInterrupted);
+    throw;
+  } catch (...) {
+    tell(RunState::kFailed);
+    throw;
+  }
+}
+
 void run_fit(const Arguments& arguments, const Communicator& communicator) {
   const StopSignal signal;
   FitJob job;
@@ -111,8 +128,10 @@ void run_fit(const Arguments& arguments, const Communicator& communicator) {
   const PreparedData data = open_prepared(arguments.data, job.options.evaluation.verify_shards, communicator);
   const auto watch = watch_on_root(job.options.watch, communicator);
   job.watch = watch.get();
-  const RowResult result = fit(job, data, communicator);
-  if (communicator.is_root()) say(communicator, summary(result));
+  watched(watch.get(), [&] {
+    const RowResult result = fit(job, data, communicator);
+    if (communicator.is_root()) say(communicator, summary(result));
+  });
 }
 
 // NAME=DIR, as given.
@@ -151,7 +170,7 @@ void run_compare(const Arguments& arguments, const Communicator& communicator) {
   }
   const auto watch = watch_on_root(job.options.fit.watch, communicator);
   job.watch = watch.get();
-  say(communicator, compare(job, data, also, communicator));
+  watched(watch.get(), [&] { say(communicator, compare(job, data, also, communicator)); });
 }
 
 std::vector<Split> splits_named(const std::string& name) {

@@ -262,7 +262,9 @@ void Trainer::check_same_weights() {
   const std::uint64_t mine = fingerprint(weights_.masters());
   std::array<std::uint64_t, 2> extremes = {mine, ~mine};
   input_.communicator.max(extremes);
-  if (extremes[0] == mine && extremes[1] == ~mine) return;
+  const bool same = extremes[0] == mine && extremes[1] == ~mine;
+  if (input_.watch != nullptr) input_.watch->ranks_compared(same);
+  if (same) return;
   throw IoError("the ranks hold different weights after epoch " + std::to_string(progress_.epoch + 1) +
                 ": a machine of this job computes or transmits wrongly; resume from the last checkpoint");
 }

@@ -7,6 +7,7 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <array>
 #include <cmath>
 
 #include "core/support/version.h"
@@ -23,6 +24,8 @@ const prometheus::Histogram::BucketBoundaries kStepBuckets{.005, .01, .025, .05,
 Gauge& gauge(Registry& registry, const char* name, const char* help) {
   return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
 }
+
+constexpr std::array<const char*, 4> kStates{"running", "done", "interrupted", "failed"};
 
 Counter& counter(Registry& registry, const char* name, const char* help) {
   return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
@@ -50,6 +53,12 @@ struct TrainingMetrics::Impl {
   Gauge& validation_auc = gauge(r, "pulmo_training_validation_roc_auc", "Validation ROC-AUC after the last epoch");
   Gauge& best_auc = gauge(r, "pulmo_training_best_validation_roc_auc", "Validation ROC-AUC of the best epoch");
   Gauge& checkpoint_time = gauge(r, "pulmo_training_last_checkpoint_timestamp_seconds", "When the newest was written");
+  Gauge& progress_time =
+      gauge(r, "pulmo_training_last_progress_timestamp_seconds", "When the last step or validation ended");
+  Gauge& diverged = gauge(r, "pulmo_training_ranks_diverged", "1 when the ranks were found with different weights");
+  Gauge& disk_free = gauge(r, "pulmo_training_disk_free_bytes", "Free on the disk of the run folder");
+  Gauge& disk_size = gauge(r, "pulmo_training_disk_size_bytes", "Size of the disk of the run folder");
+  std::array<Gauge*, kStates.size()> states{};
   Counter& images = counter(r, "pulmo_training_images_total", "Images trained on, all ranks");
   Counter& wait = counter(r, "pulmo_training_input_wait_seconds_total", "Time that rank 0 waited for input");
   Counter& checkpoints = counter(r, "pulmo_training_checkpoints_total", "Checkpoints written");
@@ -61,6 +70,12 @@ struct TrainingMetrics::Impl {
 };
 
 TrainingMetrics::TrainingMetrics() : impl_(std::make_unique<Impl>()) {
+  auto& states =
+      prometheus::BuildGauge().Name("pulmo_training_state").Help("1 for how the job stands").Register(impl_->r);
+  for (std::size_t i = 0; i < kStates.size(); ++i) impl_->states.at(i) = &states.Add({{"state", kStates.at(i)}});
+  state(RunState::kRunning);
+  impl_->progress_time.SetToCurrentTime();  // a job that never takes a step is stalled too
+  for (Gauge* unknown : {&impl_->diverged, &impl_->disk_free, &impl_->disk_size}) unknown->Set(NAN);
   prometheus::BuildGauge()
       .Name("pulmo_build_info")
       .Help("1; which version is running")
@@ -95,6 +110,7 @@ void TrainingMetrics::step(const StepRecord& record) {
   impl_->images.Increment(static_cast<double>(record.images));
   impl_->wait.Increment(record.input_wait_seconds);
   impl_->step_seconds.Observe(record.seconds);
+  impl_->progress_time.SetToCurrentTime();
 }
 
 void TrainingMetrics::epoch(const EpochRecord& record) {
@@ -103,12 +119,26 @@ void TrainingMetrics::epoch(const EpochRecord& record) {
   impl_->validation_loss.Set(record.validation_loss);
   impl_->validation_accuracy.Set(record.validation_accuracy);
   impl_->validation_auc.Set(record.validation_roc_auc);
+  impl_->progress_time.SetToCurrentTime();
   if (record.best) impl_->best_auc.Set(record.validation_roc_auc);
 }
 
 void TrainingMetrics::checkpoint() {
   impl_->checkpoint_time.SetToCurrentTime();
   impl_->checkpoints.Increment();
+}
+
+void TrainingMetrics::ranks_compared(bool agree) {
+  impl_->diverged.Set(agree ? 0 : 1);
+}
+
+void TrainingMetrics::disk(double free_bytes, double size_bytes) {
+  impl_->disk_free.Set(free_bytes);
+  impl_->disk_size.Set(size_bytes);
+}
+
+void TrainingMetrics::state(RunState now) {
+  for (std::size_t i = 0; i < kStates.size(); ++i) impl_->states.at(i)->Set(static_cast<std::size_t>(now) == i ? 1 : 0);
 }
 
 std::string TrainingMetrics::text() const {

@@ -30,6 +30,9 @@ struct StepRecord {
   double input_wait_seconds = 0.0;  ///< of this rank, within `seconds`
 };
 
+/// How the program's work stands.
+enum class RunState { kRunning, kDone, kInterrupted, kFailed };
+
 /// The Prometheus metrics of a training; the list with meanings is docs/metrics.md. Counters go on over all runs of the
 /// process (the rows of a comparison); gauges speak of the run in progress. Thread-safe.
 class TrainingMetrics {
@@ -43,6 +46,10 @@ class TrainingMetrics {
   void step(const StepRecord& record);
   void epoch(const EpochRecord& record);
   void checkpoint();
+  /// Whether all ranks were found to hold the same weights.
+  void ranks_compared(bool agree);
+  void disk(double free_bytes, double size_bytes);
+  void state(RunState now);
 
   /// Prometheus text format 0.0.4.
   std::string text() const;

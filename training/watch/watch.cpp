@@ -27,6 +27,8 @@ int Watch::port() const {
 
 void Watch::begin(const WatchedRun& run, const std::filesystem::path& folder) {
   metrics_.begin(run);
+  folder_ = folder;
+  look_at_disk();
   events_.reset();
   if (!options_.tensorboard) return;
   try {
@@ -47,6 +49,7 @@ void Watch::step(const StepRecord& record) {
 
 void Watch::epoch(const EpochRecord& record, std::int64_t step) {
   metrics_.epoch(record);
+  look_at_disk();
   add(step, {{"train/loss", record.train_loss},
              {"train/accuracy", record.train_accuracy},
              {"validation/loss", record.validation_loss},
@@ -61,6 +64,21 @@ void Watch::epoch(const EpochRecord& record, std::int64_t step) {
 
 void Watch::checkpoint() {
   metrics_.checkpoint();
+  look_at_disk();
+}
+
+void Watch::ranks_compared(bool agree) {
+  metrics_.ranks_compared(agree);
+}
+
+void Watch::end(RunState state) {
+  metrics_.state(state);
+}
+
+void Watch::look_at_disk() {
+  std::error_code failed;
+  const std::filesystem::space_info space = std::filesystem::space(folder_, failed);
+  if (!failed) metrics_.disk(static_cast<double>(space.available), static_cast<double>(space.capacity));
 }
 
 void Watch::add(std::int64_t step, const std::vector<Scalar>& values) {

@@ -31,15 +31,21 @@ class Watch {
   /// After `step` steps of all epochs.
   void epoch(const EpochRecord& record, std::int64_t step);
   void checkpoint();
+  /// Whether all ranks were found to hold the same weights.
+  void ranks_compared(bool agree);
+  /// How the work ended; kRunning until then.
+  void end(RunState state);
 
   /// Where the metrics are offered; 0: nowhere.
   int port() const;
 
  private:
   void add(std::int64_t step, const std::vector<Scalar>& values);
+  void look_at_disk();
 
   WatchOptions options_;
   TrainingMetrics metrics_;
+  std::filesystem::path folder_;  ///< of the run
   std::optional<EventFile> events_;
   std::unique_ptr<MetricsListener> listener_;
   std::unique_ptr<Pusher> pusher_;

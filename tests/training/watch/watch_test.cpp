@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
@@ -50,6 +51,7 @@ void train_a_little(Watch& watch, const fs::path& folder) {
   epoch.validation_roc_auc = 0.875;
   epoch.best = true;
   watch.epoch(epoch, 20);
+  watch.ranks_compared(true);
   watch.checkpoint();
 }
 
@@ -101,6 +103,34 @@ TEST(Watch, RefusesAPortThatIsTakenNamingIt) {
   } catch (const IoError& error) {
     EXPECT_THAT(error.what(), HasSubstr(std::to_string(port)));
   }
+}
+
+double value_of(const std::string& text, const std::string& series) {
+  const std::size_t at = text.find("\n" + series + " ");
+  return at == std::string::npos ? NAN : std::stod(text.substr(at + series.size() + 2));
+}
+
+TEST(Watch, TellsHowTheJobStandsAndWhenItLastMoved) {
+  const pulmo::testing::TempDir folder;
+  Watch watch(offered_on(free_port()));
+  const auto now = [] { return static_cast<double>(std::time(nullptr)); };
+  const double started = now();
+  train_a_little(watch, folder.path());
+  std::string text = scrape(watch.port()).out;
+  EXPECT_EQ(value_of(text, "pulmo_training_state{state=\"running\"}"), 1);
+  EXPECT_EQ(value_of(text, "pulmo_training_state{state=\"failed\"}"), 0);
+  EXPECT_EQ(value_of(text, "pulmo_training_ranks_diverged"), 0);
+  EXPECT_GE(value_of(text, "pulmo_training_last_progress_timestamp_seconds"), started);
+  EXPECT_LE(value_of(text, "pulmo_training_last_progress_timestamp_seconds"), now() + 1);
+  const auto space = fs::space(folder.path());
+  EXPECT_EQ(value_of(text, "pulmo_training_disk_size_bytes"), static_cast<double>(space.capacity));
+  EXPECT_GT(value_of(text, "pulmo_training_disk_free_bytes"), 0);
+  watch.ranks_compared(false);
+  watch.end(RunState::kFailed);
+  text = scrape(watch.port()).out;
+  EXPECT_EQ(value_of(text, "pulmo_training_state{state=\"running\"}"), 0);
+  EXPECT_EQ(value_of(text, "pulmo_training_state{state=\"failed\"}"), 1);
+  EXPECT_EQ(value_of(text, "pulmo_training_ranks_diverged"), 1);
 }
 
 class ListenerTest : public ::testing::Test {
