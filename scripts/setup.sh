@@ -22,6 +22,7 @@ test_packages=(
   chromium chromium-driver fonts-dejavu-core
   dcmtk libopenjp2-tools                               # their tools make and decode test images
   slurmctld slurmd slurm-client munge                  # the cluster of the tests
+  prometheus prometheus-pushgateway                    # rules, dashboards and metrics are tried in a real Prometheus
 )
 
 packages=("${build_packages[@]}")
