@@ -9,6 +9,7 @@
 #include <ctime>
 #include <fstream>
 
+#include "core/model/foreign_metadata.h"
 #include "core/model/metadata_json.h"
 #include "core/model/script_module.h"
 #include "core/model/zip_archive.h"
@@ -63,6 +64,20 @@ torch::jit::Module load_module(const std::filesystem::path& path, ByteView bytes
     return module;
   } catch (const std::exception&) {  // c10::Error, and what the parsers below it throw
     refuse(path, kDamaged);
+  }
+}
+
+/// Of a TorchScript file that pulmo-train did not write.
+BundleMetadata metadata_beside(const std::filesystem::path& path) {
+  const std::filesystem::path beside = path.string() + ".yaml";
+  if (!std::filesystem::exists(beside)) {
+    refuse(path, "a TorchScript file without pulmo.json: written elsewhere, it needs " + beside.filename().string() +
+                     " beside it (docs/models.md)");
+  }
+  try {
+    return read_foreign_metadata(beside);
+  } catch (const InvalidInput& error) {
+    refuse(path, error.what());
   }
 }
 
@@ -122,11 +137,10 @@ Bundle load_bundle(const std::filesystem::path& path) {
   const Bytes bytes = read_file(path);
   std::string metadata_json;
   torch::jit::Module module = load_module(path, bytes, metadata_json);
-  if (metadata_json.empty()) {
-    refuse(path, "a TorchScript file without pulmo.json; only files written by pulmo-train can be used");
-  }
   module.eval();
-  return {module, metadata_from_json(metadata_json, path.string()), sha256_hex(bytes)};
+  const std::string sha256 = sha256_hex(bytes);
+  if (!metadata_json.empty()) return {module, metadata_from_json(metadata_json, path.string()), sha256};
+  return {module, metadata_beside(path), sha256};
 }
 
 }  // namespace pulmo

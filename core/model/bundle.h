@@ -23,7 +23,8 @@ torch::jit::Module to_torchscript(const Network& network);
 /// Writes `module` with the metadata, atomically. `created` and `pulmo_version` are filled in. Throws IoError.
 void save_bundle(const std::filesystem::path& path, const torch::jit::Module& module, BundleMetadata metadata);
 
-/// Throws IoError, or InvalidInput("bundle") naming the file: not TorchScript, no pulmo.json, newer version (says which
+/// A file that pulmo-train wrote, or a TorchScript file made elsewhere with its FILE.yaml (foreign_metadata.h).
+/// Throws IoError, or InvalidInput("bundle") naming the file: not TorchScript, no metadata, newer version (says which
 /// version the file has and which this program reads), classes or spec missing.
 Bundle load_bundle(const std::filesystem::path& path);
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/image/preprocess_yaml.h"
 #include "core/support/yaml_reader.h"
 
 namespace pulmo::pipeline {
@@ -89,22 +90,6 @@ NoduleOptions read_nodule(YamlReader reader) {
   }
   reader.finish();
   return nodule;
-}
-
-PreprocessSpec read_spec(YamlReader reader, PreprocessSpec spec = {}) {
-  spec.window_low_hu = reader.real("window_low_hu", spec.window_low_hu, -10000.0, 10000.0);
-  spec.window_high_hu = reader.real("window_high_hu", spec.window_high_hu, -10000.0, 10000.0);
-  spec.gaussian_sigma_px = reader.real("gaussian_sigma_px", spec.gaussian_sigma_px, 0.0, 100.0);
-  spec.crop_px = whole(reader, "crop_px", spec.crop_px, 0, 1 << 16);
-  spec.size_px = whole(reader, "size_px", spec.size_px, 1, 1 << 16);
-  const bool lungs =
-      reader.choice("mask", spec.mask == LungMasking::kLungs ? "lungs" : "none", {"lungs", "none"}) == "lungs";
-  spec.mask = lungs ? LungMasking::kLungs : LungMasking::kNone;
-  if (reader.text("threshold", "auto") != "auto") spec.threshold = reader.real("threshold", 0.5, 0.0, 1.0);
-  spec.min_lung_fraction = reader.real("min_lung_fraction", spec.min_lung_fraction, 0.0, 1.0);
-  reader.finish();
-  validate(spec);
-  return spec;
 }
 
 StoreOptions read_store(YamlReader reader) {
@@ -197,7 +182,7 @@ template <typename Config>
 void read_common(YamlReader& root, Config& config) {
   config.seed = static_cast<std::uint64_t>(root.integer("seed", 1, 0, kMaxSeed));
   config.split = read_split(root.section("split"), config.seed);
-  config.preprocess = read_spec(root.section("preprocess"), config.preprocess);
+  config.preprocess = read_preprocess_spec(root.section("preprocess"), config.preprocess);
   config.store = read_store(root.section("store"));
 }
 

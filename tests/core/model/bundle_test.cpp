@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <fstream>
 
 #include "core/model/metadata_json.h"
@@ -173,7 +174,55 @@ TEST_F(BundleTest, RefusesOneFlippedByteAmongTheWeights) {
 
 TEST_F(BundleTest, RefusesTorchScriptWithoutMetadata) {
   write_with_metadata(file_, "");
-  EXPECT_THAT(refusal(file_), HasSubstr("without pulmo.json"));
+  EXPECT_THAT(refusal(file_), AllOf(HasSubstr("without pulmo.json"), HasSubstr("bundle.pt.yaml")));
+}
+
+constexpr const char* kForeign =
+    "name: theirs\nversion: 2024-05\nchannels: 1\nclasses: [benign, malignant]\npositive_class: malignant\n"
+    "threshold: 0.3\ntemperature: 1.5\npreprocess: {size_px: 8, mask: none, window_high_hu: 200}\n";
+
+TEST_F(BundleTest, TakesATorchScriptFileMadeElsewhereWithAFileBesideIt) {
+  write_with_metadata(file_, "");
+  write(file_.string() + ".yaml", kForeign);
+  const Bundle bundle = load_bundle(file_);
+  EXPECT_EQ(bundle.metadata.row, "theirs");
+  EXPECT_EQ(bundle.metadata.version, "2024-05");
+  EXPECT_EQ(bundle.metadata.input, BundleInput::kImage);
+  EXPECT_EQ(bundle.metadata.class_names, (std::vector<std::string>{"benign", "malignant"}));
+  EXPECT_EQ(bundle.metadata.positive_class, "malignant");
+  EXPECT_EQ(bundle.metadata.threshold, 0.3);
+  EXPECT_EQ(bundle.metadata.temperature, 1.5);
+  EXPECT_FALSE(bundle.metadata.phantom);
+  PreprocessSpec spec;
+  spec.size_px = 8;
+  spec.mask = LungMasking::kNone;
+  spec.window_high_hu = 200.0;
+  EXPECT_EQ(bundle.metadata.spec, spec);
+  EXPECT_EQ(bundle.sha256, sha256_file(file_));
+}
+
+TEST_F(BundleTest, ReadsTheFileBesideStrictly) {
+  write_with_metadata(file_, "");
+  for (const auto& [from, to, word] : std::vector<std::array<std::string, 3>>{
+           {"name: theirs", "", "name"},
+           {"threshold: 0.3", "treshold: 0.3", "treshold"},
+           {"threshold: 0.3", "threshold: 3", "threshold"},
+           {"positive_class: malignant", "positive_class: cancer", "cancer"},
+           {"[benign, malignant]", "[malignant]", "two distinct"},
+           {"channels: 1", "channels: one", "channels"},
+           {"channels: 1", "input: pixels", "input"},
+           {"size_px: 8", "size: 8", "preprocess.size"},
+           {"window_high_hu: 200", "window_high_hu: -2000", "window"},
+           {"preprocess: {size_px: 8, mask: none, window_high_hu: 200}", "", "preprocess"}}) {
+    write(file_.string() + ".yaml", replaced(kForeign, from, to));
+    EXPECT_THAT(refusal(file_), AllOf(HasSubstr("bundle.pt.yaml"), HasSubstr(word))) << to;
+  }
+}
+
+TEST_F(BundleTest, ItsOwnMetadataCountMoreThanAFileBesideIt) {
+  testing::write_test_bundle(file_);
+  write(file_.string() + ".yaml", kForeign);
+  EXPECT_EQ(load_bundle(file_).metadata.row, "proposed_cnn");
 }
 
 TEST_F(BundleTest, RefusesANewerVersionNamingBoth) {
