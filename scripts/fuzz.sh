@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-60}
-targets=(slice lidc_xml zip)
+targets=(slice lidc_xml zip infer)
 
 cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz --target "${targets[@]/%/_fuzz}"
@@ -19,7 +19,7 @@ fi
 corpus=build/fuzz/corpus
 findings=build/fuzz/findings
 rm -rf "$corpus" "$findings"
-mkdir -p "$corpus"/{slice,lidc_xml,zip} "$findings"
+mkdir -p "$corpus"/{slice,lidc_xml,zip,infer} "$findings"
 "$prepare" phantom --output "$corpus/archive" --patients 1 --matrix 64 --slices 8 --seed 5 >/dev/null
 cp "$corpus"/archive/annotations/*.xml "$corpus/lidc_xml/"
 
@@ -46,6 +46,17 @@ for name, method in (("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DE
     with zipfile.ZipFile(corpus / "zip" / f"{name}.zip", "w", method) as archive:
         archive.writestr("a/reading.xml", xml[:4000])
         archive.writestr("b.txt", b"0" * 100000)
+image = '"name":"image","shape":[1,1,4,4],"datatype"'
+for name, head, rest in (
+        ("json", '{"id":"1","inputs":[{%s:"UINT8","data":[[[%s]]]}],"outputs":[{"name":"class"}]}'
+         % (image, ",".join("7" * 16)), None),
+        ("binary", '{"inputs":[{%s:"FP16","parameters":{"binary_data_size":32}}]}' % image, bytes(32)),
+        ("files", '{"inputs":[{"name":"file","shape":[2],"datatype":"BYTES","parameters":{"binary_data_size":11}}]}',
+         b"\1\0\0\0x\2\0\0\0yz"),
+        ("base64", '{"inputs":[{"name":"file","shape":[1],"datatype":"BYTES","data":["eHk="],'
+         '"parameters":{"content_type":"base64"}}]}', None)):
+    length = 0xffff if rest is None else len(head)
+    (corpus / "infer" / name).write_bytes(length.to_bytes(2, "little") + head.encode() + (rest or b""))
 grey = (np.add.outer(np.arange(48), np.arange(64)) * 2).astype(np.uint8)
 Image.fromarray(grey).save(corpus / "slice/8_bit.png")
 Image.fromarray(grey.astype(np.uint16) * 257).save(corpus / "slice/16_bit.png")

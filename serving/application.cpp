@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <memory>
 #include <opencv2/core/utility.hpp>
+#include <optional>
 #include <thread>
 
 #include "core/model/predictor.h"
@@ -17,6 +18,7 @@
 #include "core/support/version.h"
 #include "serving/http_server.h"
 #include "serving/metrics.h"
+#include "serving/open_inference.h"
 #include "serving/reasons.h"
 #include "serving/routes.h"
 #include "serving/serve_config.h"
@@ -111,7 +113,11 @@ class Application {
  private:
   HttpHandlers handlers() {
     HttpHandlers handlers;
-    handlers.admit = [this](const RequestHead& head, const AdmissionInfo& info) { return router_.admit(head, info); };
+    handlers.admit = [this](const RequestHead& head, const AdmissionInfo& info) {
+      std::optional<HttpResponse> refusal = router_.admit(head, info);
+      if (refusal && head.path.starts_with("/v2/")) refusal = inference_error(std::move(*refusal));
+      return refusal;
+    };
     handlers.handle = [this](HttpRequest request, const Responder& respond) {
       router_.handle(std::move(request), respond);
     };

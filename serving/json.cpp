@@ -93,7 +93,7 @@ std::string server_json(const ModelRepository& models) {
   }
   return text_of({{"name", "pulmo"},
                   {"version", version()},
-                  {"extensions", Json::array()},
+                  {"extensions", {"binary_tensor_data", "model_repository"}},
                   {"models", std::move(names)},
                   {"notice", kNotice}});
 }
@@ -103,13 +103,16 @@ std::string model_json(const ServedModel& model, const std::vector<std::string>&
   const Json input = {{"name", "image"},
                       {"datatype", "FP32"},
                       {"shape", {-1, metadata.channels, metadata.spec.size_px, metadata.spec.size_px}}};
-  const Json output = {{"name", "probabilities"}, {"datatype", "FP64"}, {"shape", {-1, metadata.class_names.size()}}};
+  const Json probabilities = {
+      {"name", "probabilities"}, {"datatype", "FP64"}, {"shape", {-1, metadata.class_names.size()}}};
+  const Json chosen = {{"name", "class"}, {"datatype", "BYTES"}, {"shape", Json::array({-1})}};
+  const Json file = {{"name", "file"}, {"datatype", "BYTES"}, {"shape", Json::array({-1})}};
   Json document;
   document["name"] = model.name();
   document["versions"] = versions;
   document["platform"] = "pytorch_torchscript";
   document["inputs"] = Json::array({input});
-  document["outputs"] = Json::array({output});
+  document["outputs"] = Json::array({probabilities, chosen});
   document["parameters"] = {{"sha256", model.sha256()},
                             {"task", metadata.task},
                             {"classes", metadata.class_names},
@@ -120,12 +123,17 @@ std::string model_json(const ServedModel& model, const std::vector<std::string>&
                             {"created", metadata.created},
                             {"pulmo_version", metadata.pulmo_version},
                             {"preprocess", Json::parse(spec_to_json(metadata.spec))},
+                            {"instead_of_image", file},
                             {"notice", kNotice}};
   return text_of(document);
 }
 
 std::string flag_json(const std::string& key, bool value) {
   return text_of({{key, value}});
+}
+
+std::string model_ready_json(const std::string& name, bool ready) {
+  return text_of({{"name", name}, {"ready", ready}});
 }
 
 }  // namespace pulmo::serving

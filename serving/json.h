@@ -26,4 +26,7 @@ std::string model_json(const ServedModel& model, const std::vector<std::string>&
 /// {"<key>": true}
 std::string flag_json(const std::string& key, bool value);
 
+/// GET /v2/models/{m}/ready.
+std::string model_ready_json(const std::string& name, bool ready);
+
 }  // namespace pulmo::serving

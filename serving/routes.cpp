@@ -11,6 +11,8 @@
 #include "core/support/digest.h"
 #include "core/support/version.h"
 #include "serving/json.h"
+#include "serving/open_inference.h"
+#include "serving/open_inference_routes.h"
 #include "serving/page.h"
 #include "serving/predict_route.h"
 #include "serving/reasons.h"
@@ -80,8 +82,8 @@ void add_computed(Router& router, const std::string& path, const std::function<s
              [body](const HttpRequest&, const auto&, const auto& respond) { respond(json_reply(body())); });
 }
 
-HttpResponse ready_reply(bool ready) {
-  HttpResponse response = json_reply(flag_json("ready", ready));
+HttpResponse ready_reply(bool ready, std::string body) {
+  HttpResponse response = json_reply(std::move(body));
   if (!ready) {
     response.status = 503;
     response.headers.push_back({"Retry-After", "1"});
@@ -92,8 +94,14 @@ HttpResponse ready_reply(bool ready) {
 void add_health(Router& router, const RouteContext& context) {
   add_fixed(router, "/v2/health/live", flag_json("live", true));
   router.add("GET", "/v2/health/ready", [context](const HttpRequest&, const auto&, const auto& respond) {
-    respond(ready_reply(context.ready && context.service.models().ready()));
+    const bool ready = context.ready && context.service.models().ready();
+    respond(ready_reply(ready, flag_json("ready", ready)));
   });
+}
+
+HttpResponse no_such_model(const std::string& id) {
+  return inference_error(
+      error_response(404, "unknown_model", "no such model here; GET /v1/models lists what there is", id));
 }
 
 std::string version_of(const Router::PathValues& values) {
@@ -103,9 +111,7 @@ std::string version_of(const Router::PathValues& values) {
 
 HttpResponse describe(const ModelRepository& models, const Router::PathValues& values, const std::string& id) {
   const auto model = models.find(values.at("model"), version_of(values));
-  if (model == nullptr) {
-    return error_response(404, "unknown_model", "no such model here; GET /v1/models lists what there is", id);
-  }
+  if (model == nullptr) return no_such_model(id);
   std::vector<std::string> versions;
   for (const auto& other : models.models()) {
     if (other->name() == model->name()) versions.push_back(other->version());
@@ -115,10 +121,10 @@ HttpResponse describe(const ModelRepository& models, const Router::PathValues& v
 
 HttpResponse tell_ready(const RouteContext& context, const Router::PathValues& values, const std::string& id) {
   const ModelRepository& models = context.service.models();
-  if (!models.knows(values.at("model"), version_of(values))) {
-    return error_response(404, "unknown_model", "no such model here; GET /v1/models lists what there is", id);
-  }
-  return ready_reply(context.ready && models.find(values.at("model"), version_of(values)) != nullptr);
+  const std::string& name = values.at("model");
+  if (!models.knows(name, version_of(values))) return no_such_model(id);
+  const bool ready = context.ready && models.find(name, version_of(values)) != nullptr;
+  return ready_reply(ready, model_ready_json(name, ready));
 }
 
 void add_models(Router& router, const RouteContext& context) {
@@ -169,6 +175,7 @@ Router make_routes(const RouteContext& context) {
       [&service](const RequestHead& head, const AdmissionInfo& info) { return admit_predict(service, head, info); });
   add_health(router, context);
   add_models(router, context);
+  add_open_inference(router, context);
   add_metrics(router, context.metrics);
   return router;
 }

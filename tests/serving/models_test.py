@@ -1,7 +1,6 @@
 """Several models behind the real server: names, versions, SIGHUP, and what happens to a bundle that cannot be loaded."""
 
 import hashlib
-import os
 import pathlib
 import re
 import shutil
@@ -12,23 +11,9 @@ import time
 import unittest
 
 import sample_images
-from server_process import BIN, Server
+from server_process import BIN, Server, put, write_bundle
 
 PNG = sample_images.encode(sample_images.chest(), "png")
-
-
-def write_bundle(path, size_px=64, seed=1):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".new")
-    subprocess.run([BIN / "pulmo-test-bundle", aside, str(size_px), "lungs", "--seed", str(seed)], check=True)
-    os.rename(aside, path)
-
-
-def put(path, content):
-    """As an operator should: a reader sees the old file or the new one."""
-    aside = path.with_suffix(".new")
-    aside.write_bytes(content)
-    os.rename(aside, path)
 
 
 class ModelsTest(unittest.TestCase):

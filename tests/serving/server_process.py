@@ -16,6 +16,20 @@ BIN = pathlib.Path(os.environ["PULMO_BIN_DIR"])
 SOURCE = pathlib.Path(os.environ["PULMO_SOURCE_DIR"])
 
 
+def write_bundle(path, size_px=64, seed=1):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".new")
+    subprocess.run([BIN / "pulmo-test-bundle", aside, str(size_px), "lungs", "--seed", str(seed)], check=True)
+    os.rename(aside, path)
+
+
+def put(path, content):
+    """As an operator should: a reader sees the old file or the new one."""
+    aside = path.with_suffix(".new")
+    aside.write_bytes(content)
+    os.rename(aside, path)
+
+
 class Server:
     """One process on a free port, with a bundle of its own unless one (or a folder of models) is given."""
 
