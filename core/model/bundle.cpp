@@ -12,12 +12,12 @@
 #include "core/model/foreign_metadata.h"
 #include "core/model/metadata_json.h"
 #include "core/model/script_module.h"
-#include "core/model/zip_archive.h"
 #include "core/support/atomic_file.h"
 #include "core/support/bytes.h"
 #include "core/support/digest.h"
 #include "core/support/error.h"
 #include "core/support/version.h"
+#include "core/support/zip_archive.h"
 
 namespace pulmo {
 namespace {
@@ -56,7 +56,7 @@ std::string utc_now() {
 }
 
 torch::jit::Module load_module(const std::filesystem::path& path, ByteView bytes, std::string& metadata_json) {
-  if (!is_intact_archive(bytes)) refuse(path, kDamaged);
+  if (!is_intact_stored_zip(bytes)) refuse(path, kDamaged);
   torch::jit::ExtraFilesMap extra{{kMetadataName, ""}};
   try {
     torch::jit::Module module = torch::jit::load(std::make_shared<BytesAdapter>(bytes), at::kCPU, extra);

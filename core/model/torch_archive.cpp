@@ -6,8 +6,8 @@
 
 #include "core/model/pickle.h"
 #include "core/model/weights_formats.h"
-#include "core/model/zip_archive.h"
 #include "core/support/error.h"
+#include "core/support/zip_archive.h"
 
 namespace pulmo {
 namespace {
@@ -26,7 +26,7 @@ const std::map<std::string, at::ScalarType>& storage_types() {
 /// Makes tensors from their descriptions and the archive's storages.
 class TensorReader {
  public:
-  TensorReader(const ZipArchive& archive, std::string root, const std::string& file)
+  TensorReader(ZipArchive& archive, std::string root, const std::string& file)
       : archive_(archive), root_(std::move(root)), file_(file) {}
 
   torch::Tensor read(const std::string& name, const PickleValue& tensor) {
@@ -55,7 +55,7 @@ class TensorReader {
   const Bytes& storage_bytes(const std::string& key) {
     const auto known = storages_.find(key);
     if (known != storages_.end()) return known->second;
-    return storages_[key] = archive_.read(root_ + "data/" + key);
+    return storages_[key] = archive_.read(archive_.find(root_ + "data/" + key));
   }
 
   static std::vector<std::int64_t> integers(const PickleValue& sequence) {
@@ -81,7 +81,7 @@ class TensorReader {
     return true;
   }
 
-  const ZipArchive& archive_;
+  ZipArchive& archive_;
   std::string root_;
   const std::string& file_;
   std::map<std::string, Bytes> storages_;
@@ -99,8 +99,8 @@ const PickleValue& state_of(const PickleValue& top, const std::string& file) {
 
 std::string root_of(const ZipArchive& archive, const std::string& file) {
   constexpr std::string_view pickle = "data.pkl";
-  for (const std::string& name : archive.names()) {
-    if (name.ends_with(pickle)) return name.substr(0, name.size() - pickle.size());
+  for (const ZipEntry& entry : archive.entries()) {
+    if (entry.name.ends_with(pickle)) return entry.name.substr(0, entry.name.size() - pickle.size());
   }
   refuse_weights(file, "a zip archive without data.pkl: it was not written by torch.save()");
 }
@@ -109,9 +109,9 @@ std::string root_of(const ZipArchive& archive, const std::string& file) {
 
 Weights parse_torch_archive(ByteView bytes, const std::string& file) {
   try {
-    const ZipArchive archive(bytes);
+    ZipArchive archive(bytes, file, {.max_entry_bytes = bytes.size()});  // PyTorch stores without compression
     const std::string root = root_of(archive, file);
-    const Bytes pickle = archive.read(root + "data.pkl");
+    const Bytes pickle = archive.read(archive.find(root + "data.pkl"));
     const PicklePtr top = read_pickle(pickle);
     TensorReader reader(archive, root, file);
     Weights weights;

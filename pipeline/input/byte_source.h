@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/support/bytes.h"
-#include "pipeline/input/zip_archive.h"
+#include "core/support/zip_archive.h"
 
 namespace pulmo::pipeline {
 

@@ -26,7 +26,7 @@ const std::filesystem::path& archive_path() {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::ofstream(archive_path(), std::ios::binary | std::ios::trunc)
       .write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
-  const pulmo::pipeline::ZipLimits limits{.max_entry_bytes = 1 << 20, .max_entries = 256, .ratio_from_bytes = 1 << 16};
+  const pulmo::ZipLimits limits{.max_entry_bytes = 1 << 20, .max_entries = 256, .ratio_from_bytes = 1 << 16};
   const pulmo::pipeline::ByteSource source({archive_path()}, limits);
   pulmo::pipeline::ByteReader reader(source);
   for (const auto& entry : source.entries()) {

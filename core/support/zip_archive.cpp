@@ -1,13 +1,14 @@
-#include "pipeline/input/zip_archive.h"
+#include "core/support/zip_archive.h"
 
 #include <zip.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "core/support/error.h"
 
-namespace pulmo::pipeline {
+namespace pulmo {
 namespace {
 
 struct ZipCloser {
@@ -19,18 +20,55 @@ struct EntryCloser {
 using Archive = std::unique_ptr<zip_t, ZipCloser>;
 using OpenEntry = std::unique_ptr<zip_file_t, EntryCloser>;
 
+std::string text_of(zip_error_t& error) {
+  const std::string text = zip_error_strerror(&error);
+  zip_error_fini(&error);
+  return text;
+}
+
+[[noreturn]] void refuse_archive(const std::string& name, const std::string& why) {
+  throw InvalidInput("corrupt_zip", name + " is not a readable zip archive (" + why + ")");
+}
+
 Archive open_archive(const std::filesystem::path& path) {
   int code = 0;
   Archive archive(zip_open(path.c_str(), ZIP_RDONLY, &code));
   if (archive) return archive;
   zip_error_t error;
   zip_error_init_with_code(&error, code);
-  const std::string reason = zip_error_strerror(&error);
-  zip_error_fini(&error);
+  const std::string reason = text_of(error);
   if (code == ZIP_ER_OPEN || code == ZIP_ER_NOENT || code == ZIP_ER_READ || code == ZIP_ER_MEMORY) {
     throw IoError("cannot open " + path.string() + ": " + reason);
   }
-  throw InvalidInput("corrupt_zip", path.string() + " is not a readable zip archive (" + reason + ")");
+  refuse_archive(path.string(), reason);
+}
+
+Archive open_archive(ByteView bytes, const std::string& name) {
+  zip_error_t error;
+  zip_error_init(&error);
+  zip_source_t* source = zip_source_buffer_create(bytes.data(), bytes.size(), 0, &error);
+  Archive archive(source == nullptr ? nullptr : zip_open_from_source(source, ZIP_RDONLY, &error));
+  if (archive == nullptr && source != nullptr) zip_source_free(source);  // an opened archive owns it
+  const std::string reason = text_of(error);
+  if (!archive) refuse_archive(name, reason);
+  return archive;
+}
+
+void check_count(std::uint64_t count, const std::string& name, const ZipLimits& limits) {
+  if (count <= limits.max_entries) return;
+  throw InvalidInput("zip_bomb", name + " holds " + std::to_string(count) + " entries, at most " +
+                                     std::to_string(limits.max_entries) + " are read");
+}
+
+/// Marks of directory records (APPNOTE 4.3.12): no fewer than libzip will make entries of.
+std::uint64_t count_records(ByteView bytes) {
+  constexpr std::string_view kMark("PK\1\2", 4);
+  const std::string_view text = as_text(bytes);
+  std::uint64_t count = 0;
+  for (std::size_t at = text.find(kMark); at != std::string_view::npos; at = text.find(kMark, at + kMark.size())) {
+    ++count;
+  }
+  return count;
 }
 
 zip_stat_t stat_of(zip_t* archive, std::uint64_t index) {
@@ -46,12 +84,16 @@ zip_stat_t stat_of(zip_t* archive, std::uint64_t index) {
 }  // namespace
 
 struct ZipArchive::State {
-  std::filesystem::path path;
+  std::string archive_name;
   ZipLimits limits;
   Archive archive;
 
   std::string name(const zip_stat_t& stat) const {
-    return path.string() + "!" + (stat.name == nullptr ? std::to_string(stat.index) : stat.name);
+    return archive_name + "!" + (stat.name == nullptr ? std::to_string(stat.index) : stat.name);
+  }
+
+  std::uint64_t count() const {
+    return static_cast<std::uint64_t>(zip_get_num_entries(archive.get(), ZIP_FL_UNCHANGED));
   }
 
   void check(const zip_stat_t& stat) const {
@@ -67,24 +109,24 @@ struct ZipArchive::State {
   }
 };
 
-ZipArchive::ZipArchive(std::filesystem::path path, const ZipLimits& limits) : state_(std::make_unique<State>()) {
-  state_->path = std::move(path);
-  state_->limits = limits;
-  state_->archive = open_archive(state_->path);
-  const auto count = zip_get_num_entries(state_->archive.get(), ZIP_FL_UNCHANGED);
-  if (count < 0 || static_cast<std::uint64_t>(count) > limits.max_entries) {
-    throw InvalidInput("zip_bomb", state_->path.string() + " holds " + std::to_string(count) + " entries, at most " +
-                                       std::to_string(limits.max_entries) + " are read");
-  }
+ZipArchive::ZipArchive(const std::filesystem::path& path, const ZipLimits& limits)
+    : state_(std::make_unique<State>(State{path.string(), limits, open_archive(path)})) {
+  check_count(state_->count(), path.string(), limits);
 }
+
+ZipArchive::ZipArchive(ByteView bytes, std::string name, const ZipLimits& limits) {
+  check_count(count_records(bytes), name, limits);
+  Archive archive = open_archive(bytes, name);
+  state_ = std::make_unique<State>(State{std::move(name), limits, std::move(archive)});
+}
+
 ZipArchive::~ZipArchive() = default;
 ZipArchive::ZipArchive(ZipArchive&&) noexcept = default;
 ZipArchive& ZipArchive::operator=(ZipArchive&&) noexcept = default;
 
 std::vector<ZipEntry> ZipArchive::entries() const {
   std::vector<ZipEntry> result;
-  const auto count = static_cast<std::uint64_t>(zip_get_num_entries(state_->archive.get(), ZIP_FL_UNCHANGED));
-  for (std::uint64_t index = 0; index < count; ++index) {
+  for (std::uint64_t index = 0; index < state_->count(); ++index) {
     const zip_stat_t stat = stat_of(state_->archive.get(), index);
     const std::string name = stat.name == nullptr ? "" : stat.name;
     if (name.empty() || name.back() == '/') continue;
@@ -92,6 +134,12 @@ std::vector<ZipEntry> ZipArchive::entries() const {
     result.push_back({name, index, stat.size, stat.comp_size, encrypted});
   }
   return result;
+}
+
+std::uint64_t ZipArchive::find(const std::string& name) const {
+  const auto index = zip_name_locate(state_->archive.get(), name.c_str(), ZIP_FL_UNCHANGED);
+  if (index < 0) throw InvalidInput("corrupt_zip", state_->archive_name + " holds no " + name);
+  return static_cast<std::uint64_t>(index);
 }
 
 Bytes ZipArchive::read(std::uint64_t index, std::uint64_t max_bytes) {
@@ -124,4 +172,15 @@ Bytes ZipArchive::read(std::uint64_t index, std::uint64_t max_bytes) {
   return bytes;
 }
 
-}  // namespace pulmo::pipeline
+bool is_intact_stored_zip(ByteView bytes) {
+  try {
+    ZipArchive archive(bytes, "archive", {.max_entry_bytes = bytes.size()});
+    const std::vector<ZipEntry> entries = archive.entries();
+    for (const ZipEntry& entry : entries) archive.read(entry.index);
+    return !entries.empty();
+  } catch (const InvalidInput&) {
+    return false;
+  }
+}
+
+}  // namespace pulmo

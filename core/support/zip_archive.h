@@ -8,7 +8,7 @@
 
 #include "core/support/bytes.h"
 
-namespace pulmo::pipeline {
+namespace pulmo {
 
 /// One file inside a zip.
 struct ZipEntry {
@@ -28,18 +28,25 @@ struct ZipLimits {
   std::uint64_t max_ratio = 100;
 };
 
-/// A zip read in place by libzip, nothing is unpacked to disk. Not thread-safe: one per thread.
+/// A zip read in place by libzip, from a file or from memory; nothing is unpacked to disk. Not thread-safe: one per
+/// thread.
 class ZipArchive {
  public:
   /// Throws InvalidInput("corrupt_zip") when it is no readable zip, InvalidInput("zip_bomb") when it holds more entries
   /// than the limits allow, IoError when the file cannot be opened.
-  explicit ZipArchive(std::filesystem::path path, const ZipLimits& limits = {});
+  explicit ZipArchive(const std::filesystem::path& path, const ZipLimits& limits = {});
+  /// Of an archive in memory, which must outlive it; `name` stands for it in messages. What has more entries than the
+  /// limits allow is refused before libzip makes a list of them. Throws likewise.
+  ZipArchive(ByteView bytes, std::string name, const ZipLimits& limits = {});
   ~ZipArchive();
   ZipArchive(ZipArchive&&) noexcept;
   ZipArchive& operator=(ZipArchive&&) noexcept;
 
   /// All files, folders left out, in archive order.
   std::vector<ZipEntry> entries() const;
+
+  /// Index of the entry with this name. Throws InvalidInput("corrupt_zip") when there is none.
+  std::uint64_t find(const std::string& name) const;
 
   /// The first `max_bytes` of an entry (all of it by default). Throws InvalidInput: zip_bomb (declared size, ratio or
   /// real size beyond the limits), encrypted_zip, corrupt_zip (checksum, truncated, unknown compression).
@@ -50,4 +57,9 @@ class ZipArchive {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace pulmo::pipeline
+/// Whether the bytes are a whole zip archive with at least one entry, each matching its CRC-32 and none larger than the
+/// archive itself (as stored without compression). LibTorch reads its archives without this check, and would serve a
+/// model with damaged weights.
+bool is_intact_stored_zip(ByteView bytes);
+
+}  // namespace pulmo

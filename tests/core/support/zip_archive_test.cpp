@@ -1,0 +1,80 @@
+#include "core/support/zip_archive.h"
+
+#include <gtest/gtest.h>
+
+#include "core/support/error.h"
+#include "tests/support/process.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/test_paths.h"
+
+namespace pulmo {
+namespace {
+
+/// An archive that Python's zipfile wrote: `lines` are statements on the open ZipFile `z`.
+Bytes python_zip(const std::string& lines) {
+  const testing::TempDir directory;
+  const std::filesystem::path path = directory / "a.zip";
+  const std::string program =
+      "import zipfile\nwith zipfile.ZipFile('" + path.string() + "', 'w', zipfile.ZIP_DEFLATED) as z:\n" + lines;
+  const auto made = testing::run_process({testing::python(), "-c", program});
+  EXPECT_EQ(made.exit_code, 0) << made.err;
+  return read_file(path);
+}
+
+std::string reason_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const InvalidInput& error) {
+    return error.reason();
+  }
+  return "none";
+}
+
+TEST(ZipArchive, ReadsAnArchiveInMemory) {
+  const Bytes bytes =
+      python_zip(" z.writestr('a/', '')\n z.writestr('a/one.txt', 'one' * 100)\n z.writestr('two', '')");
+  ZipArchive archive(bytes, "upload");
+  const std::vector<ZipEntry> entries = archive.entries();
+  ASSERT_EQ(entries.size(), 2U);
+  EXPECT_EQ(entries[0].name, "a/one.txt");
+  EXPECT_EQ(entries[0].size_bytes, 300U);
+  EXPECT_FALSE(entries[0].encrypted);
+  EXPECT_EQ(as_text(archive.read(entries[0].index)).substr(0, 6), "oneone");
+  EXPECT_EQ(as_text(archive.read(archive.find("a/one.txt"), 4)), "oneo");
+  EXPECT_TRUE(archive.read(entries[1].index).empty());
+  EXPECT_EQ(reason_of([&] { archive.find("three"); }), "corrupt_zip");
+}
+
+TEST(ZipArchive, RefusesTooManyEntriesBeforeItListsThem) {
+  const Bytes bytes = python_zip(" for i in range(50): z.writestr(str(i), '')");
+  EXPECT_NO_THROW(ZipArchive(bytes, "upload", {.max_entries = 50}));
+  EXPECT_EQ(reason_of([&] { ZipArchive(bytes, "upload", {.max_entries = 49}); }), "zip_bomb");
+}
+
+TEST(ZipArchive, RefusesWhatIsNoArchive) {
+  const Bytes whole = python_zip(" z.writestr('a', 'b' * 1000)");
+  for (const ByteView bytes : {ByteView(), ByteView(whole).first(whole.size() / 2), ByteView(whole).subspan(1)}) {
+    EXPECT_EQ(reason_of([&] { ZipArchive archive(bytes, "upload"); }), "corrupt_zip") << bytes.size();
+  }
+}
+
+TEST(ZipArchive, RefusesAnEntryOverTheLimitsUnread) {
+  const Bytes bytes = python_zip(" z.writestr('big', '0' * 2_000_000)");
+  ZipArchive by_size(bytes, "upload", {.max_entry_bytes = 1'000'000});
+  EXPECT_EQ(reason_of([&] { by_size.read(0); }), "zip_bomb");
+  ZipArchive by_ratio(bytes, "upload", {.ratio_from_bytes = 1'000'000, .max_ratio = 50});
+  EXPECT_EQ(reason_of([&] { by_ratio.read(0); }), "zip_bomb");
+}
+
+TEST(StoredZip, IsIntactOnlyWithoutDamageAndExpansion) {
+  const Bytes stored = python_zip(" z.writestr('a', 'hello', zipfile.ZIP_STORED)");
+  EXPECT_TRUE(is_intact_stored_zip(stored));
+  Bytes damaged = stored;
+  damaged.at(31) ^= std::byte{1};  // the first byte of the content
+  EXPECT_FALSE(is_intact_stored_zip(damaged));
+  EXPECT_FALSE(is_intact_stored_zip(python_zip(" z.writestr('a', '0' * 5000)")));
+  EXPECT_FALSE(is_intact_stored_zip(python_zip(" pass")));
+}
+
+}  // namespace
+}  // namespace pulmo
