@@ -4,11 +4,13 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <mutex>
 #include <opencv2/core.hpp>
 #include <string>
 
 #include "core/model/bundle.h"
 #include "core/model/features.h"
+#include "core/model/grad_cam.h"
 #include "core/model/inference_module.h"
 #include "core/model/torch_device.h"
 #include "core/support/error.h"
@@ -51,6 +53,7 @@ class BundlePredictor final : public Predictor {
         threads_(threads),
         device_(bundle_.metadata.input == BundleInput::kImage ? device : Device{}) {
     set_threads();
+    plain_ = bundle_.module;
     bundle_.module = prepare_for_inference(bundle_, device_);
   }
 
@@ -62,6 +65,15 @@ class BundlePredictor final : public Predictor {
     const torch::Tensor input = on_images ? images_of(batch) : features_of(batch);
     const torch::Tensor logits = run_module(bundle_.module, input.to(torch_device(device_)), classes);
     return softmax(logits, bundle_.metadata.temperature);
+  }
+
+  std::optional<cv::Mat> grad_cam(const ImageBatch& image, std::size_t k) const override {
+    if (bundle_.metadata.input != BundleInput::kImage) return std::nullopt;
+    check(image);
+    set_threads();
+    std::call_once(grad_cam_made_, [this] { grad_cam_ = GradCam::of(plain_, bundle_.metadata); });
+    if (!grad_cam_) return std::nullopt;
+    return grad_cam_->map(images_of(image), static_cast<std::int64_t>(k));
   }
 
   const BundleMetadata& metadata() const override { return bundle_.metadata; }
@@ -88,9 +100,12 @@ class BundlePredictor final : public Predictor {
     }
   }
 
-  Bundle bundle_;
+  Bundle bundle_;             ///< its module is made ready for inference
+  torch::jit::Module plain_;  ///< as the file has it: what gradients are taken of
   int threads_;
   Device device_;
+  mutable std::once_flag grad_cam_made_;  // few models are ever asked to explain themselves
+  mutable std::shared_ptr<const GradCam> grad_cam_;
 };
 
 }  // namespace

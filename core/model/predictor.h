@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <opencv2/core/mat.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,6 +29,9 @@ class Predictor {
   virtual ~Predictor() = default;
   /// Probabilities, N*K row-major, each row summing to 1. Throws InvalidInput("shape") when the batch does not fit.
   virtual std::vector<double> predict(const ImageBatch& batch) const = 0;
+  /// Grad-CAM (grad_cam.h) of class `k` for a batch of one image: (H,W) CV_32FC1, at least 0. nullopt when the model
+  /// has no maps with a gradient. Throws InvalidInput("shape") when the batch does not fit.
+  virtual std::optional<cv::Mat> grad_cam(const ImageBatch& /*image*/, std::size_t /*k*/) const { return std::nullopt; }
   virtual const BundleMetadata& metadata() const = 0;
   /// SHA-256 of the bundle file; empty for a model that was never saved.
   virtual const std::string& sha256() const = 0;

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/runtime/interpreter.h>
+#include <torch/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <opencv2/core/mat.hpp>
+
+#include "core/model/bundle_metadata.h"
+
+namespace pulmo {
+
+/// Gradient-weighted class activation mapping (Selvaraju et al. 2017, equations 1 and 2) of any TorchScript module:
+/// relu(sum over maps m of a_m * A_m), a_m the mean over the map of the gradient of the class's logit with respect to
+/// A_m. A are the last maps with rows and columns that the module makes after a convolution: what it flattens or
+/// averages next, behind the ReLU (and pooling) of its last convolution. Thread-safe.
+class GradCam {
+ public:
+  /// nullptr when the module makes no such maps, or cannot be differentiated.
+  static std::shared_ptr<const GradCam> of(const torch::jit::Module& module, const BundleMetadata& metadata);
+
+  /// `image` (1,C,H,W) float32 in [0, 1], `k` the class. The map, (H,W) CV_32FC1, enlarged by linear interpolation
+  /// between the centres of its places; not scaled, all 0 when nothing speaks for the class.
+  cv::Mat map(const torch::Tensor& image, std::int64_t k) const;
+
+ private:
+  GradCam(torch::jit::Module module, torch::jit::Code code) : module_(std::move(module)), code_(std::move(code)) {}
+
+  torch::jit::Module module_;
+  torch::jit::Code
+      code_;  ///< (module, image) to (logits, maps), run operator by operator, so that gradients reach both
+};
+
+}  // namespace pulmo

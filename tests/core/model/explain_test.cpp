@@ -1,0 +1,158 @@
+#include "core/model/explain.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <opencv2/core.hpp>
+#include <opencv2/imgproc.hpp>
+#include <thread>
+
+#include "core/model/bundle.h"
+#include "core/model/majority.h"
+#include "core/support/error.h"
+#include "core/support/seed.h"
+#include "tests/support/bundle_fixture.h"
+#include "tests/support/process.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/test_paths.h"
+
+namespace pulmo {
+namespace {
+
+constexpr int kSize = 28;
+
+bool always() {
+  return true;
+}
+
+/// Noise, and two round lungs.
+struct Picture {
+  cv::Mat image{kSize, kSize, CV_16UC1};
+  cv::Mat lungs = cv::Mat::zeros(kSize, kSize, CV_8UC1);
+
+  Picture() {
+    Random random(3);
+    for (auto& pixel : cv::Mat_<std::uint16_t>(image)) pixel = static_cast<std::uint16_t>(random.below(65536));
+    cv::circle(lungs, {8, 14}, 6, cv::Scalar(1), cv::FILLED);
+    cv::circle(lungs, {21, 13}, 5, cv::Scalar(1), cv::FILLED);
+  }
+};
+
+void write_raw(const std::filesystem::path& path, const cv::Mat& values) {
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(values.data),
+             static_cast<std::streamsize>(values.total() * values.elemSize()));
+}
+
+class ExplainTest : public ::testing::Test {
+ protected:
+  testing::ProcessResult twin(const std::string& what, const std::vector<std::string>& arguments = {}) {
+    std::vector<std::string> command = {testing::python(), testing::source_dir() / "tests/golden/explain_twin.py", what,
+                                        directory_.path()};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    return testing::run_process(command);
+  }
+
+  /// Both maps of the bundle, against the second implementation.
+  void compare(const std::filesystem::path& bundle) {
+    const auto predictor = load_predictor(bundle);
+    const auto heat = predictor->grad_cam(batch_of({picture_.image}, 1), 1);
+    ASSERT_TRUE(heat);
+    const auto loss = occlusion_map(*predictor, picture_.image, picture_.lungs, 1, {8, 5, 3}, always);
+    write_raw(directory_ / "image.u16", picture_.image);
+    write_raw(directory_ / "lungs.u8", picture_.lungs);
+    write_raw(directory_ / "grad_cam.f32", *heat);
+    write_raw(directory_ / "occlusion.f32", loss.value());
+    const auto result = twin("check", {bundle});
+    EXPECT_EQ(result.exit_code, 0) << bundle << "\n" << result.out << result.err;
+  }
+
+  testing::TempDir directory_;
+  std::filesystem::path file_ = directory_ / "bundle.pt";
+  Picture picture_;
+};
+
+TEST_F(ExplainTest, PlainPyTorchExplainsOurNetworksTheSame) {
+  for (const std::string name : {"proposed_cnn", "conventional_cnn"}) {
+    testing::write_test_bundle(file_, {.network = name, .size_px = kSize, .temperature = 1.5, .seed = 4});
+    compare(file_);
+  }
+}
+
+TEST_F(ExplainTest, PlainPyTorchExplainsModulesMadeInPythonTheSame) {
+  testing::write_test_bundle(file_, {.size_px = kSize});
+  const auto made = twin("make");
+  ASSERT_EQ(made.exit_code, 0) << made.out << made.err;
+  compare(directory_ / "scripted.pt");
+}
+
+TEST_F(ExplainTest, EveryNetworkOfTheTableHasAHeatMap) {
+  for (const std::string& name : network_names()) {
+    testing::write_test_bundle(file_, {.network = name, .channels = 3, .size_px = 64});
+    cv::Mat image(64, 64, CV_16UC1, cv::Scalar(30000));
+    cv::circle(image, {20, 30}, 9, cv::Scalar(60000), cv::FILLED);
+    const auto predictor = load_predictor(file_);
+    double sum = 0.0;
+    for (const std::size_t k : {0U, 1U}) {
+      const auto heat = predictor->grad_cam(batch_of({image}, 3), k);
+      ASSERT_TRUE(heat) << name;
+      EXPECT_EQ(heat->size(), image.size());
+      EXPECT_TRUE(cv::checkRange(*heat));
+      sum += cv::sum(*heat)[0];
+    }
+    EXPECT_GT(sum, 0.0) << name;
+  }
+}
+
+TEST_F(ExplainTest, ManyThreadsAtOnceGetTheSameHeatMap) {
+  testing::write_test_bundle(file_, {.size_px = kSize});
+  const auto predictor = load_predictor(file_, 1);
+  std::vector<cv::Mat> maps(6);
+  {
+    std::vector<std::jthread> threads;
+    for (cv::Mat& map : maps) {
+      threads.emplace_back([&] { map = predictor->grad_cam(batch_of({picture_.image}, 1), 1).value(); });
+    }
+  }
+  for (const cv::Mat& map : maps) EXPECT_LE(cv::norm(map, maps.front(), cv::NORM_INF), 1e-7);
+}
+
+TEST_F(ExplainTest, ARowWithoutGradientsHasNoGradCam) {
+  BundleMetadata metadata = testing::test_bundle_metadata({.size_px = kSize});
+  metadata.row = "majority";
+  save_bundle(file_, majority_to_torchscript({3, 7}), metadata);
+  const auto predictor = load_predictor(file_);
+  EXPECT_FALSE(predictor->grad_cam(batch_of({picture_.image}, 1), 0));
+  const auto loss = occlusion_map(*predictor, picture_.image, picture_.lungs, 1, {8, 5, 3}, always);
+  EXPECT_EQ(cv::countNonZero(loss.value()), 0);
+  EXPECT_FALSE(summarise_heat(loss.value(), picture_.lungs));
+}
+
+TEST_F(ExplainTest, RefusesABatchThatDoesNotFit) {
+  testing::write_test_bundle(file_, {.size_px = 32});
+  EXPECT_THROW(load_predictor(file_)->grad_cam(batch_of({picture_.image}, 1), 0), InvalidInput);
+}
+
+TEST_F(ExplainTest, OcclusionStopsWhenToldTo) {
+  testing::write_test_bundle(file_, {.size_px = kSize});
+  const auto predictor = load_predictor(file_);
+  int asked = 0;
+  const auto twice = [&asked] { return ++asked < 3; };
+  EXPECT_FALSE(occlusion_map(*predictor, picture_.image, picture_.lungs, 1, {8, 5, 3}, twice));
+  EXPECT_EQ(asked, 3);
+}
+
+TEST(SummariseHeat, FindsThePeakAndTheShareInsideTheLungs) {
+  cv::Mat heat = cv::Mat::zeros(4, 5, CV_32FC1);
+  heat.at<float>(1, 3) = 3.0F;
+  heat.at<float>(2, 0) = 1.0F;
+  cv::Mat lungs = cv::Mat::zeros(4, 5, CV_8UC1);
+  lungs.at<std::uint8_t>(1, 3) = 1;
+  const auto summary = summarise_heat(heat, lungs);
+  ASSERT_TRUE(summary);
+  EXPECT_EQ(summary->peak, cv::Point(3, 1));
+  EXPECT_DOUBLE_EQ(summary->inside_lungs, 0.75);
+}
+
+}  // namespace
+}  // namespace pulmo

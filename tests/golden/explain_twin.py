@@ -1,0 +1,110 @@
+"""Explains a bundle in plain PyTorch and NumPy.
+
+explain_twin.py make FOLDER        writes scripted.pt: a network of torch.nn modules through torch.jit.script, with the
+                                   metadata of FOLDER/bundle.pt.
+explain_twin.py check FOLDER FILE  FOLDER holds image.u16 (S,S), lungs.u8 (S,S), grad_cam.f32 and occlusion.f32 (S,S) of
+                                   class 1, and the bundle FILE. Exits with 1 when a map differs by more than 1e-4 of
+                                   its highest value.
+"""
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+import model_twin
+
+TOLERANCE = 1e-4
+K = 1
+PATCH, STEP = 8, 5
+
+
+def scripted_layers(classes):
+    return nn.Sequential(nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(inplace=True),
+                         nn.MaxPool2d(2), nn.Conv2d(8, 12, 3), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1),
+                         nn.Flatten(), nn.Linear(12, classes))
+
+
+def load(path):
+    extra = {"pulmo.json": ""}
+    module = torch.jit.load(str(path), _extra_files=extra)
+    return module, json.loads(extra["pulmo.json"]), extra["pulmo.json"]
+
+
+def make(folder):
+    _, metadata, text = load(folder / "bundle.pt")
+    torch.manual_seed(5)
+    layers = scripted_layers(len(metadata["classes"]))
+    layers[1].running_mean.uniform_(-0.1, 0.1)
+    layers[1].running_var.uniform_(0.01, 0.05)
+    torch.jit.save(torch.jit.script(layers.eval()), str(folder / "scripted.pt"), _extra_files={"pulmo.json": text})
+
+
+def twin_of(module, metadata, name):
+    """The layers, built anew, and where the last maps leave them."""
+    classes, size = len(metadata["classes"]), metadata["spec"]["size_px"]
+    if name == "scripted.pt":
+        twin = scripted_layers(classes)
+        cut = next(i for i, layer in enumerate(twin) if isinstance(layer, nn.AdaptiveAvgPool2d))
+        twin.load_state_dict(module.state_dict())
+    else:
+        make_layers = {"proposed_cnn": model_twin.proposed_cnn, "conventional_cnn": model_twin.conventional_cnn}
+        twin = make_layers[metadata["row"]](metadata["channels"], size, classes)
+        cut = next(i for i, layer in enumerate(twin) if isinstance(layer, nn.Flatten))
+        twin.load_state_dict(dict(zip(twin.state_dict(), dict(module.named_parameters()).values())))
+    return twin.eval()[:cut], twin[cut:]
+
+
+def grad_cam(module, metadata, name, image):
+    body, head = twin_of(module, metadata, name)
+    maps = body(image).detach().requires_grad_(True)
+    head(maps)[0, K].backward()
+    weights = maps.grad.mean((2, 3), keepdim=True)
+    heat = torch.relu((weights * maps.detach()).sum(1, keepdim=True))
+    return nn.functional.interpolate(heat, image.shape[2:], mode="bilinear", align_corners=False)[0, 0].numpy()
+
+
+def occlusion(module, metadata, pixels, lungs):
+    def probability(picture):
+        with torch.no_grad():
+            logits = module(torch.from_numpy((picture / 65535.0).astype(np.float32))[None, None])
+        return torch.softmax(logits.double() / metadata["temperature"], 1)[0, K].item()
+
+    whole, inside = probability(pixels), lungs == 1
+    fill = np.uint16(np.rint(pixels[inside].mean()))
+    loss, count = np.zeros(pixels.shape), np.zeros(pixels.shape)
+    begins = sorted({*range(0, len(pixels) - PATCH, STEP), len(pixels) - PATCH})
+    for row in begins:
+        for column in begins:
+            square = np.s_[row:row + PATCH, column:column + PATCH]
+            covered = pixels.copy()
+            covered[square][inside[square]] = fill
+            loss[square] += whole - probability(covered)
+            count[square] += 1
+    return np.maximum(loss / count, 0.0)
+
+
+def check(folder, path):
+    module, metadata, _ = load(path)
+    size = metadata["spec"]["size_px"]
+    pixels = np.fromfile(folder / "image.u16", np.uint16).reshape(size, size)
+    lungs = np.fromfile(folder / "lungs.u8", np.uint8).reshape(size, size)
+    image = torch.from_numpy((pixels / 65535.0).astype(np.float32))[None, None]
+    expected = {"grad_cam": grad_cam(module, metadata, path.name, image),
+                "occlusion": occlusion(module, metadata, pixels, lungs)}
+    failed = False
+    for name, twin in expected.items():
+        ours = np.fromfile(folder / f"{name}.f32", np.float32).reshape(size, size)
+        difference = np.abs(ours - twin).max() / twin.max()
+        print(f"{name}: largest difference {difference:.2e} of {twin.max():.2e}")
+        failed |= not difference <= TOLERANCE or not twin.max() > 0
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "make":
+        make(Path(sys.argv[2]))
+    else:
+        check(Path(sys.argv[2]), Path(sys.argv[3]))
