@@ -19,6 +19,7 @@ test_packages=(
   clang-format clang-tidy clang libclang-rt-dev          # formatter, linter, fuzzers
   python3 python3-numpy python3-scipy python3-skimage python3-sklearn python3-torch python3-torchvision python3-h5py python3-pydicom python3-pil
   python3-yaml python3-selenium                        # second implementations and the browser test
+  wrk python3-flask python3-waitress                   # load, and the server that pulmo-serve is measured against
   chromium chromium-driver fonts-dejavu-core
   dcmtk libopenjp2-tools                               # their tools make and decode test images
   slurmctld slurmd slurm-client munge                  # the cluster of the tests

@@ -1,0 +1,54 @@
+// Runs a bundle's model straight on batches: predictor_bench BUNDLE THREADS SECONDS SIZE... prints one JSON object,
+// batch size to the median seconds of a run.
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/model/predictor.h"
+#include "core/support/seed.h"
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+pulmo::ImageBatch noise(const pulmo::BundleMetadata& metadata, std::int64_t count) {
+  pulmo::Random random(7);
+  pulmo::ImageBatch batch{count, metadata.channels, metadata.spec.size_px, metadata.spec.size_px, {}};
+  batch.pixels.resize(static_cast<std::size_t>(count * batch.channels * batch.height * batch.width));
+  std::generate(batch.pixels.begin(), batch.pixels.end(),
+                [&] { return static_cast<std::uint16_t>(random.below(65536)); });
+  return batch;
+}
+
+double median_seconds(const pulmo::Predictor& predictor, std::int64_t count, double budget_s) {
+  const pulmo::ImageBatch batch = noise(predictor.metadata(), count);
+  for (int i = 0; i < 3; ++i) predictor.predict(batch);
+  std::vector<double> times;
+  const auto end = Clock::now() + std::chrono::duration<double>(budget_s);
+  while (times.size() < 5 || Clock::now() < end) {
+    const auto begin = Clock::now();
+    predictor.predict(batch);
+    times.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+  }
+  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
+  return times[times.size() / 2];
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 5) {
+    std::cerr << "usage: predictor_bench BUNDLE THREADS SECONDS SIZE...\n";
+    return 2;
+  }
+  const auto predictor = pulmo::load_predictor(argv[1], std::atoi(argv[2]));
+  nlohmann::ordered_json times;
+  for (int i = 4; i < argc; ++i) times[argv[i]] = median_seconds(*predictor, std::atoll(argv[i]), std::atof(argv[3]));
+  std::cout << times.dump() << "\n";
+  return 0;
+}
