@@ -16,7 +16,9 @@
 #include "core/support/log.h"
 #include "core/support/run_main.h"
 #include "core/support/version.h"
+#include "serving/explainer.h"
 #include "serving/http_server.h"
+#include "serving/jobs.h"
 #include "serving/metrics.h"
 #include "serving/open_inference.h"
 #include "serving/reasons.h"
@@ -27,6 +29,7 @@
 namespace pulmo::serving {
 namespace {
 
+constexpr auto kFetch = std::chrono::seconds(3);          // for a client to ask for its job once more
 constexpr auto kSettle = std::chrono::milliseconds(300);  // quiet for so long: no reply and no request on its way
 
 /// Blocks the signals that end the server or make it look for models, in this thread and all that it starts.
@@ -71,7 +74,9 @@ class Application {
             config.models,
             [threads = model_threads(config)](const auto& path) { return load_predictor(path, threads); }, metrics_),
         service_(models_, config.service, metrics_),
-        router_(make_routes({service_, metrics_, ready_})),
+        explainer_(config.explain, config.service.decode, metrics_),
+        jobs_(config.jobs),
+        router_(make_routes({service_, explainer_, jobs_, metrics_, config.uploads, ready_})),
         server_(config.http, handlers()) {
     GaugeSources sources;
     sources.queue_depth = [this] { return static_cast<double>(service_.queue_depth()); };
@@ -80,6 +85,9 @@ class Application {
     sources.connections = [this] { return static_cast<double>(server_.connections()); };
     sources.upload_bytes = [this] { return static_cast<double>(server_.upload_bytes()); };
     sources.ready = [this] { return ready_ && models_.ready() ? 1.0 : 0.0; };
+    sources.explaining = [this] { return static_cast<double>(explainer_.in_progress()); };
+    sources.jobs = [this] { return static_cast<double>(jobs_.running()); };
+    sources.job_bytes = [this] { return static_cast<double>(jobs_.result_bytes()); };
     metrics_.connect(std::move(sources));
   }
 
@@ -101,10 +109,15 @@ class Application {
     ready_ = false;
     log_info("shutting down", {{"in_progress", std::to_string(service_.in_progress())}});
     server_.drain();
-    if (!server_.wait_until_quiet(kSettle, config_.shutdown_grace)) {
+    const auto end = std::chrono::steady_clock::now() + config_.shutdown_grace;
+    const bool fetched = jobs_.drain(kFetch, end);
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    if (!server_.wait_until_quiet(kSettle, std::max(left, std::chrono::milliseconds(0))) || !fetched) {
       log_warning("requests were still in flight after the grace period",
                   {{"in_progress", std::to_string(service_.in_progress())}});
     }
+    jobs_.close();
+    explainer_.close();
     service_.close();
     server_.stop();
     log_info("stopped");
@@ -130,6 +143,8 @@ class Application {
   Metrics metrics_;
   ModelRepository models_;
   Service service_;
+  Explainer explainer_;
+  Jobs jobs_;
   Router router_;
   HttpServer server_;
 };

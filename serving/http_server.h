@@ -14,7 +14,7 @@ struct HttpServerOptions {
   std::uint16_t port = 8080;       ///< 0 picks a free one
   int io_threads = 2;              ///< threads that read requests
   std::size_t max_connections = 512;
-  std::uint64_t max_upload_bytes = std::uint64_t{512} * 1024 * 1024;  ///< request bodies in memory, all together
+  std::uint64_t max_upload_bytes = std::uint64_t{1024} * 1024 * 1024;  ///< request bodies in memory, all together
   HttpLimits limits;
   HttpTimeouts timeouts;
 };

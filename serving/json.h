@@ -5,14 +5,8 @@
 
 #include "serving/model_repository.h"
 #include "serving/served_model.h"
-#include "serving/service.h"
 
 namespace pulmo::serving {
-
-/// The answer of POST /v1/predict. `outcomes` may hold failures beside predictions: their entries carry "error".
-/// Text that is no valid UTF-8 is mended, so that the document always parses.
-std::string prediction_json(const ServedModel& model, const std::vector<SliceOutcome>& outcomes,
-                            const std::string& request_id);
 
 /// GET /v1/models: what each model version is, and which one answers requests that name none.
 std::string models_json(const ModelRepository& models);

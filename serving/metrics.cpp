@@ -21,7 +21,7 @@ namespace {
 using Buckets = prometheus::Histogram::BucketBoundaries;
 
 const Buckets kSecondsBuckets{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60};
-constexpr std::array<const char*, 4> kStageNames{"decode", "preprocess", "queue", "infer"};
+constexpr std::array<const char*, 5> kStageNames{"decode", "preprocess", "queue", "infer", "explain"};
 
 template <typename Builder>
 auto& family(Builder builder, prometheus::Registry& registry, const char* name, const char* help) {
@@ -49,6 +49,9 @@ struct Metrics::Impl {
   prometheus::Gauge& connections;
   prometheus::Gauge& upload_bytes;
   prometheus::Gauge& ready;
+  prometheus::Gauge& explaining;
+  prometheus::Gauge& jobs;
+  prometheus::Gauge& job_bytes;
   prometheus::Gauge& models;
   prometheus::Family<prometheus::Gauge>& model_info;
   prometheus::Counter* loaded = nullptr;
@@ -74,6 +77,9 @@ struct Metrics::Impl {
         connections(gauge("pulmo_connections", "Open client connections")),
         upload_bytes(gauge("pulmo_upload_bytes", "Bytes of request bodies held in memory")),
         ready(gauge("pulmo_ready", "1 when the server takes requests and every model answers")),
+        explaining(gauge("pulmo_explanations_in_progress", "Explanations that wait or are being made")),
+        jobs(gauge("pulmo_jobs", "Jobs that have not ended")),
+        job_bytes(gauge("pulmo_job_result_bytes", "Bytes of the results of jobs held in memory")),
         models(gauge("pulmo_models_loaded", "Model versions that answer")),
         model_info(family(prometheus::BuildGauge(), registry, "pulmo_model_info",
                           "1; the labels say which model versions are served")),
@@ -177,6 +183,9 @@ std::string Metrics::text() const {
   impl_->connections.Set(ask(impl_->sources.connections));
   impl_->upload_bytes.Set(ask(impl_->sources.upload_bytes));
   impl_->ready.Set(ask(impl_->sources.ready));
+  impl_->explaining.Set(ask(impl_->sources.explaining));
+  impl_->jobs.Set(ask(impl_->sources.jobs));
+  impl_->job_bytes.Set(ask(impl_->sources.job_bytes));
   std::vector<prometheus::MetricFamily> families = impl_->registry.Collect();
   for (prometheus::MetricFamily& family : collect_models(impl_->loaded_models())) families.push_back(std::move(family));
   for (prometheus::MetricFamily& family : impl_->process.Collect()) families.push_back(std::move(family));

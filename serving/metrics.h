@@ -11,7 +11,7 @@
 namespace pulmo::serving {
 
 /// Where the time of one slice goes.
-enum class Stage { kDecode, kPreprocess, kQueue, kInfer };
+enum class Stage { kDecode, kPreprocess, kQueue, kInfer, kExplain };
 
 /// What pulmo_model_info says of a model version.
 struct ModelLabels {
@@ -28,6 +28,9 @@ struct GaugeSources {
   std::function<double()> connections;     ///< open client connections
   std::function<double()> upload_bytes;    ///< request bodies in memory
   std::function<double()> ready;           ///< 1 or 0
+  std::function<double()> explaining;      ///< explanations that wait or are being made
+  std::function<double()> jobs;            ///< jobs that have not ended
+  std::function<double()> job_bytes;       ///< results of jobs in memory
 };
 
 /// The server's Prometheus metrics; the list with meanings is docs/metrics.md. No label ever comes from a client:

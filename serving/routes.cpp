@@ -10,12 +10,14 @@
 
 #include "core/support/digest.h"
 #include "core/support/version.h"
+#include "serving/explain_route.h"
 #include "serving/json.h"
 #include "serving/open_inference.h"
 #include "serving/open_inference_routes.h"
 #include "serving/page.h"
 #include "serving/predict_route.h"
 #include "serving/reasons.h"
+#include "serving/replies.h"
 
 namespace pulmo::serving {
 namespace {
@@ -24,13 +26,6 @@ namespace {
 constexpr std::string_view kContentSecurityPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-HttpResponse json_reply(std::string body) {
-  HttpResponse response;
-  response.body = std::move(body);
-  response.headers.push_back({"Cache-Control", "no-store"});
-  return response;
-}
 
 struct PageAnswer {
   const PageFile& file;
@@ -166,13 +161,8 @@ Router make_routes(const RouteContext& context) {
   Router router;
   add_page(router);
   add_fixed(router, "/openapi.json", openapi_document());
-  Service& service = context.service;
-  router.add(
-      "POST", "/v1/predict",
-      [&service](HttpRequest request, const auto&, const Responder& respond) {
-        answer_predict(service, std::move(request), respond);
-      },
-      [&service](const RequestHead& head, const AdmissionInfo& info) { return admit_predict(service, head, info); });
+  add_predict_routes(router, {context.service, context.jobs, context.limits});
+  add_explain_route(router, {context.service, context.explainer, context.limits});
   add_health(router, context);
   add_models(router, context);
   add_open_inference(router, context);

@@ -3,16 +3,22 @@
 #include <atomic>
 #include <memory>
 
+#include "serving/explainer.h"
 #include "serving/http/router.h"
+#include "serving/jobs.h"
 #include "serving/metrics.h"
 #include "serving/service.h"
+#include "serving/uploads.h"
 
 namespace pulmo::serving {
 
 /// What the routes work on. All must outlive the router.
 struct RouteContext {
   Service& service;
+  Explainer& explainer;
+  Jobs& jobs;
   Metrics& metrics;
+  UploadLimits limits;
   const std::atomic<bool>& ready;  ///< false from the beginning of the shutdown
 };
 

@@ -30,6 +30,15 @@ void read_serve(YamlReader reader, ServeConfig& config) {
   reader.finish();
 }
 
+void read_upload_limits(YamlReader& reader, UploadLimits& uploads) {
+  uploads.slices = whole(reader, "slices", uploads.slices, 1, 100'000);
+  uploads.previews = whole(reader, "previews", uploads.previews, 0, 100'000);
+  uploads.zip.entries = whole(reader, "zip_entries", uploads.zip.entries, 1, 1'000'000);
+  uploads.zip.entry_bytes = whole(reader, "zip_entry_bytes", uploads.zip.entry_bytes, 1024, std::int64_t{1} << 32U);
+  uploads.zip.total_bytes = whole(reader, "zip_bytes", uploads.zip.total_bytes, 1024, std::int64_t{1} << 40U);
+  uploads.zip.ratio = whole(reader, "zip_ratio", uploads.zip.ratio, 1, 1100);
+}
+
 void read_limits(YamlReader reader, ServeConfig& config) {
   HttpServerOptions& http = config.http;
   http.max_connections = whole(reader, "connections", http.max_connections, 1, 16'000);
@@ -38,6 +47,7 @@ void read_limits(YamlReader reader, ServeConfig& config) {
   http.limits.parts = whole(reader, "files", http.limits.parts, 1, 4096);
   config.service.decode.max_side_px = reader.integer("picture_side_px", config.service.decode.max_side_px, 16, 65'535);
   config.service.decode.max_pixels = reader.integer("picture_pixels", config.service.decode.max_pixels, 256, 1 << 30U);
+  read_upload_limits(reader, config.uploads);
   http.timeouts.head = duration(reader, "head_timeout_s", http.timeouts.head);
   http.timeouts.body = duration(reader, "body_timeout_s", http.timeouts.body);
   http.timeouts.idle = duration(reader, "idle_timeout_s", http.timeouts.idle);
@@ -54,11 +64,31 @@ void read_batch(YamlReader reader, ServeConfig& config) {
   batch.max_batch = whole(reader, "max_size", batch.max_batch, 1, 1024);
   batch.max_delay = duration(reader, "max_delay_s", batch.max_delay, 10.0);
   service.capacity = whole(reader, "queue", service.capacity, 1, 100'000);
-  batch.capacity = service.capacity;  // what is under way fits in any one queue
+  service.per_request = whole(reader, "per_request", service.per_request, 1, 100'000);
   service.deadline = duration(reader, "deadline_s", service.deadline);
-  if (service.capacity < config.http.limits.parts) {
-    reader.refuse("queue", std::to_string(service.capacity) + " is below limits.files: such a request never fits");
+  reader.finish();
+}
+
+void read_explain(YamlReader reader, ExplainOptions& explain) {
+  explain.threads = whole(reader, "threads", explain.threads, 1, 64);
+  explain.queue = whole(reader, "queue", explain.queue, 1, 10'000);
+  explain.deadline = duration(reader, "deadline_s", explain.deadline);
+  explain.occlusion.patch_px = whole(reader, "patch_px", explain.occlusion.patch_px, 2, 1024);
+  explain.occlusion.step_px = whole(reader, "step_px", explain.occlusion.step_px, 1, 1024);
+  if (explain.occlusion.step_px > explain.occlusion.patch_px) {
+    reader.refuse("step_px", std::to_string(explain.occlusion.step_px) + " is over patch_px: places would be left out");
   }
+  reader.finish();
+}
+
+void read_jobs(YamlReader reader, ServeConfig& config) {
+  JobOptions& jobs = config.jobs;
+  jobs.most = whole(reader, "most", jobs.most, 1, 100'000);
+  jobs.at_once = whole(reader, "at_once", jobs.at_once, 1, 64);
+  jobs.keep = duration(reader, "keep_s", jobs.keep);
+  jobs.result_bytes = whole(reader, "result_bytes", jobs.result_bytes, 1024, std::int64_t{1} << 40U);
+  // What is under way fits in any one queue, that of jobs too, which find room when there is none.
+  config.models.batch.capacity = config.service.capacity + jobs.at_once * config.service.per_request;
   reader.finish();
 }
 
@@ -85,6 +115,8 @@ ServeConfig load_serve_config(const std::filesystem::path& file, const std::vect
   read_serve(root.section("serve"), config);
   read_limits(root.section("limits"), config);
   read_batch(root.section("batch"), config);
+  read_explain(root.section("explain"), config.explain);
+  read_jobs(root.section("jobs"), config);
   read_models(root.section("models"), config.models);
   read_drift(root.section("drift"), config.drift);
   root.finish();

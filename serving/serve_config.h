@@ -6,9 +6,12 @@
 #include <vector>
 
 #include "serving/drift.h"
+#include "serving/explainer.h"
 #include "serving/http_server.h"
+#include "serving/jobs.h"
 #include "serving/model_repository.h"
 #include "serving/service.h"
+#include "serving/uploads.h"
 
 namespace pulmo::serving {
 
@@ -16,6 +19,9 @@ namespace pulmo::serving {
 struct ServeConfig {
   HttpServerOptions http;
   ServiceOptions service;
+  UploadLimits uploads;
+  ExplainOptions explain;
+  JobOptions jobs;
   RepositoryOptions models;  ///< bundle or folder come from the command line
   DriftOptions drift;
   int model_threads = 0;                             ///< LibTorch threads in one run of the model; 0: one a core

@@ -1,134 +1,64 @@
 #include "serving/service.h"
 
 #include <algorithm>
-#include <cmath>
 #include <exception>
 #include <mutex>
-#include <opencv2/imgcodecs.hpp>
-#include <opencv2/imgproc.hpp>
+#include <optional>
 #include <thread>
+#include <utility>
 
-#include "core/image/preprocess.h"
-#include "core/image/slice_decoder.h"
+#include "core/model/explain.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
+#include "serving/preparation.h"
 #include "serving/reasons.h"
-#include "serving/unusual.h"
 
 namespace pulmo::serving {
 namespace {
-
-constexpr double kLittleLung = 0.05;  // of the picture: the slice lies at an end of the lungs, or is no axial chest CT
-constexpr double kPictureSide = 512;  // pixels of a picture for people
-constexpr double kNearThreshold = 0.05;  // probabilities so close to the operating point could go either way
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 int worker_count(int wanted) {
   if (wanted > 0) return wanted;
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-/// (S,S) pixels as one sample (C,S,S): the grey plane stands for each channel.
-std::vector<std::uint16_t> to_sample(const cv::Mat& image, std::int64_t channels) {
-  const cv::Mat plane = image.isContinuous() ? image : image.clone();
-  const auto* first = plane.ptr<std::uint16_t>();
-  std::vector<std::uint16_t> sample;
-  sample.reserve(plane.total() * static_cast<std::size_t>(channels));
-  for (std::int64_t c = 0; c < channels; ++c) sample.insert(sample.end(), first, first + plane.total());
-  return sample;
-}
-
-/// Values in [low, high] as 8-bit grey.
-Bytes to_png(const cv::Mat& image, double low, double high) {
-  cv::Mat grey;
-  const double scale = 255.0 / (high - low);
-  image.convertTo(grey, CV_8U, scale, -low * scale);
-  const double shrink = kPictureSide / std::max(grey.rows, grey.cols);
-  if (shrink < 1.0) cv::resize(grey, grey, {}, shrink, shrink, cv::INTER_AREA);
-  std::vector<unsigned char> encoded;
-  cv::imencode(".png", grey, encoded);
-  const ByteView bytes = std::as_bytes(std::span(encoded));
-  return {bytes.begin(), bytes.end()};
-}
-
-void draw(const pulmo::Slice& slice, const PreprocessedSlice& ready, const PreprocessSpec& spec,
-          Prediction& prediction) {
-  prediction.preview_png = to_png(ready.image, 0.0, 65535.0);
-  // A browser shows PNG and JPEG by itself.
-  if (slice.kind == PixelKind::kHounsfield) {
-    prediction.picture_png = to_png(slice.pixels, spec.window_low_hu, spec.window_high_hu);
-  }
-}
-
-std::size_t positive_index(const BundleMetadata& metadata) {
-  const auto& names = metadata.class_names;
-  return static_cast<std::size_t>(std::find(names.begin(), names.end(), metadata.positive_class) - names.begin());
-}
-
-void add_warnings(const BundleMetadata& metadata, bool lossy, Prediction& prediction) {
-  auto& warnings = prediction.warnings;
-  warnings = unusual_input(metadata.reference, prediction.input);
-  prediction.unusual = !warnings.empty();
-  if (metadata.phantom)
-    warnings.emplace_back("this model was trained on a synthetic phantom: it knows no real patient");
-  if (prediction.kind == PixelKind::kGrey) {
-    warnings.emplace_back(
-        "a picture holds grey values, not Hounsfield units: they are taken as a chest slice in a lung window");
-  }
-  if (lossy) warnings.emplace_back("JPEG compression loses detail: send DICOM or PNG where you can");
-  if (metadata.spec.mask == LungMasking::kLungs && prediction.lung_fraction < kLittleLung) {
-    warnings.emplace_back("little lung in this slice: the prediction rests on few pixels");
-  }
-  const std::size_t positive = positive_index(metadata);
-  if (positive < prediction.probabilities.size() &&
-      std::abs(prediction.probabilities[positive] - metadata.threshold) < kNearThreshold) {
-    warnings.emplace_back("the probability is close to the operating point: it could go either way");
-  }
-}
-
 }  // namespace
 
-std::size_t choose_class(const BundleMetadata& metadata, const std::vector<double>& probabilities) {
-  const std::size_t positive = positive_index(metadata);
-  if (positive < probabilities.size() && probabilities[positive] >= metadata.threshold) return positive;
-  std::size_t best = positive == 0 && probabilities.size() > 1 ? 1 : 0;
-  for (std::size_t k = best + 1; k < probabilities.size(); ++k) {
-    if (k != positive && probabilities[k] > probabilities[best]) best = k;
-  }
-  return best;
-}
-
-/// Collects the outcomes of one call of predict().
+/// One call of predict(): its uploads, of which some are under way, and their outcomes.
 struct Service::Request {
-  std::mutex mutex;
-  std::vector<SliceOutcome> outcomes;
-  std::optional<ServiceFailure> failure;
-  std::size_t remaining = 0;
-  std::shared_ptr<ServedModel> model;
-  PredictOptions options;
-  Clock::time_point deadline;
-  Done done;
-
-  void settle(std::size_t index, SliceOutcome outcome) {
-    {
-      const std::lock_guard lock(mutex);
-      outcomes[index] = std::move(outcome);
-    }
-    count_down();
-  }
-  void fail(std::string code, std::string message) {
-    {
-      const std::lock_guard lock(mutex);
-      if (!failure) failure = ServiceFailure{std::move(code), std::move(message)};
-    }
-    count_down();
+  Request(std::shared_ptr<ServedModel> model_, std::vector<Upload> uploads_, const PredictOptions& options_, Done done_)
+      : model(std::move(model_)),
+        options(options_),
+        done(std::move(done_)),
+        uploads(std::move(uploads_)),
+        outcomes(uploads.size()),
+        remaining(uploads.size() + 1) {
+    if (options.progress) options.progress->total = uploads.size();
   }
 
- private:
-  void count_down() {
+  /// Index of the upload whose turn it is; none once all have had theirs, or the request has failed or was cancelled.
+  std::optional<std::size_t> take_turn() {
+    const std::lock_guard lock(mutex);
+    if (!failure && options.progress && options.progress->cancelled) {
+      failure = ServiceFailure{"cancelled", "the job was cancelled"};
+    }
+    if (failure) {
+      remaining -= uploads.size() - next;
+      next = uploads.size();
+    }
+    if (next == uploads.size()) return std::nullopt;
+    return next++;
+  }
+  void store(std::size_t index, SliceOutcome outcome) {
+    const std::lock_guard lock(mutex);
+    outcomes[index] = std::move(outcome);
+    if (options.progress) ++options.progress->done;
+  }
+  void store_failure(std::string code, std::string message) {
+    const std::lock_guard lock(mutex);
+    if (!failure) failure = ServiceFailure{std::move(code), std::move(message)};
+  }
+  /// After store() of a slice, and once by predict() when it has begun them; the last one answers.
+  void end_one() {
     {
       const std::lock_guard lock(mutex);
       if (--remaining > 0) return;
@@ -139,43 +69,60 @@ struct Service::Request {
       done(std::move(outcomes));
     }
   }
+
+  const std::shared_ptr<ServedModel> model;
+  const PredictOptions options;
+  const Done done;
+  std::vector<Upload> uploads;  ///< each is taken out when its turn comes
+
+ private:
+  std::mutex mutex;
+  std::size_t next = 0;  ///< upload whose turn comes next
+  std::vector<SliceOutcome> outcomes;
+  std::optional<ServiceFailure> failure;
+  std::size_t remaining;  ///< uploads without an outcome, and predict() itself
 };
 
-/// One slice on its way; its end gives its room back.
+/// One slice on its way. At its end it hands its room to the next one of its request, or gives it back.
 struct Service::Slice {
-  Slice(Service& service_, std::shared_ptr<Request> request_, std::size_t index_, Upload upload_)
-      : service(service_), request(std::move(request_)), index(index_), upload(std::move(upload_)) {
+  Slice(Service& service_, std::shared_ptr<Request> request_, std::size_t index_)
+      : service(service_),
+        request(std::move(request_)),
+        index(index_),
+        upload(std::move(request->uploads[index])),
+        deadline(Clock::now() + service.options_.deadline) {
     request->model->batcher().expect(1);
   }
   ~Slice() {
     if (announced) request->model->batcher().expect(-1);
-    give_room_back();
+    if (holds_room) --service.in_progress_;  // dropped on its way
   }
   Slice(const Slice&) = delete;
   Slice& operator=(const Slice&) = delete;
 
-  // The room is free before the client hears of it: its next request must find it.
   void settle(SliceOutcome outcome) {
-    give_room_back();
-    request->settle(index, std::move(outcome));
+    request->store(index, std::move(outcome));
+    leave();
   }
   void fail(std::string code, std::string message) {
-    give_room_back();
-    request->fail(std::move(code), std::move(message));
+    request->store_failure(std::move(code), std::move(message));
+    leave();
   }
-  void give_room_back() {
-    if (holds_room) --service.in_progress_;
+  // The room is free before the client hears of it: its next request must find it.
+  void leave() {
     holds_room = false;
+    service.go_on(request);
+    request->end_one();
   }
 
   Service& service;
-  std::shared_ptr<Request> request;
-  std::size_t index;
+  const std::shared_ptr<Request> request;
+  const std::size_t index;
   Upload upload;
+  const Clock::time_point deadline;
   bool announced = true;   ///< the batcher waits for it
   bool holds_room = true;  ///< it counts in in_progress_
   bool prepared = false;   ///< came as a sample: nothing is known of a picture
-  bool lossy = false;
   Prediction prediction;
 };
 
@@ -205,31 +152,36 @@ bool Service::take_room(std::size_t slices) {
 
 void Service::predict(std::shared_ptr<ServedModel> model, std::vector<Upload> uploads, const PredictOptions& options,
                       Done done) {
-  if (!take_room(uploads.size())) {
+  const std::size_t at_once = std::min({uploads.size(), options_.per_request, options_.capacity});
+  if (options.beyond_capacity) {
+    in_progress_ += at_once;
+  } else if (!take_room(at_once)) {
     done(ServiceFailure{"queue_full", "the server is busy: try again in a moment"});
     return;
   }
-  const auto request = std::make_shared<Request>();
-  request->outcomes.resize(uploads.size());
-  request->remaining = uploads.size();
-  request->model = std::move(model);
-  request->options = options;
-  request->deadline = Clock::now() + options_.deadline;
-  request->done = std::move(done);
-  for (std::size_t i = 0; i < uploads.size(); ++i) {
-    auto slice = std::make_shared<Slice>(*this, request, i, std::move(uploads[i]));
-    if (!pool_.submit([this, slice] { prepare(slice); })) {
-      slice->fail("shutting_down", "the server is shutting down");
-    }
+  const auto request = std::make_shared<Request>(std::move(model), std::move(uploads), options, std::move(done));
+  for (std::size_t i = 0; i < at_once; ++i) go_on(request);
+  request->end_one();
+}
+
+/// Begins the next slice of the request in room that is held already; without one the room is given back.
+void Service::go_on(const std::shared_ptr<Request>& request) {
+  const auto turn = request->take_turn();
+  if (!turn) {
+    --in_progress_;
+    return;
   }
+  auto slice = std::make_shared<Slice>(*this, request, *turn);
+  if (!pool_.submit([this, slice] { prepare(slice); })) slice->fail("shutting_down", "the server is shutting down");
 }
 
 void Service::prepare(const std::shared_ptr<Slice>& slice) {
   try {
-    if (Clock::now() > slice->request->deadline) {
+    if (Clock::now() > slice->deadline) {
       slice->fail("deadline", "the server is busy: the slice waited too long; try again");
       return;
     }
+    if (const auto& refused = slice->upload.refused) throw InvalidInput(refused->code, refused->message);
     std::vector<std::uint16_t> ready = std::move(slice->upload.sample);
     slice->prepared = !ready.empty();
     submit(slice, slice->prepared ? std::move(ready) : decode_and_preprocess(*slice));
@@ -244,22 +196,12 @@ void Service::prepare(const std::shared_ptr<Slice>& slice) {
 std::vector<std::uint16_t> Service::decode_and_preprocess(Slice& slice) {
   const BundleMetadata& metadata = slice.request->model->metadata();
   Prediction& prediction = slice.prediction;
-  prediction.name = slice.upload.name;
-  Clock::time_point begin = Clock::now();
-  const pulmo::Slice decoded = decode_slice(slice.upload.data, slice.upload.name, options_.decode);
-  slice.lossy = sniff_format(slice.upload.data) == ImageFormat::kJpeg;
-  slice.upload.data = {};
-  prediction.times.decode_s = seconds_since(begin);
-  metrics_.observe_stage(Stage::kDecode, prediction.times.decode_s);
-
-  begin = Clock::now();
-  const PreprocessedSlice ready = preprocess(decoded, metadata.spec);
-  prediction.times.preprocess_s = seconds_since(begin);
-  metrics_.observe_stage(Stage::kPreprocess, prediction.times.preprocess_s);
-  prediction.kind = ready.kind;
-  prediction.lung_fraction = ready.lung_fraction;
-  if (slice.request->options.preview) draw(decoded, ready, metadata.spec, prediction);
-  std::vector<std::uint16_t> sample = to_sample(ready.image, metadata.channels);
+  const PreparedSlice made = prepare_slice(slice.upload, options_.decode, metadata.spec, prediction.place);
+  metrics_.observe_stage(Stage::kDecode, made.decode_s);
+  metrics_.observe_stage(Stage::kPreprocess, made.preprocess_s);
+  describe(made, slice.upload.name, prediction);
+  if (slice.index < slice.request->options.previews) draw(made, metadata.spec, prediction);
+  std::vector<std::uint16_t> sample = std::move(batch_of({made.ready.image}, metadata.channels).pixels);
   prediction.input = input_statistics(sample, metadata.spec.mask);
   return sample;
 }
@@ -267,7 +209,7 @@ std::vector<std::uint16_t> Service::decode_and_preprocess(Slice& slice) {
 void Service::submit(const std::shared_ptr<Slice>& slice, std::vector<std::uint16_t> pixels) {
   slice->announced = false;  // submit() takes the announcement back, whatever it answers
   Batcher& batcher = slice->request->model->batcher();
-  const auto answer = batcher.submit(std::move(pixels), slice->request->deadline,
+  const auto answer = batcher.submit(std::move(pixels), slice->deadline,
                                      [this, slice](const BatchOutcome& outcome) { finish(slice, outcome); });
   if (answer == Batcher::Submitted::kFull) slice->fail("queue_full", "the server is busy: try again");
   if (answer == Batcher::Submitted::kClosed) slice->fail("shutting_down", "the server is shutting down");
@@ -290,11 +232,9 @@ void Service::finish(const std::shared_ptr<Slice>& slice, const BatchOutcome& ou
 void Service::succeed(Slice& slice, const BatchResult& result) {
   const BundleMetadata& metadata = slice.request->model->metadata();
   Prediction& prediction = slice.prediction;
-  prediction.probabilities = result.probabilities;
-  prediction.class_name = metadata.class_names.at(choose_class(metadata, result.probabilities));
   prediction.times.queue_s = result.queue_s;
   prediction.times.infer_s = result.infer_s;
-  if (!slice.prepared) add_warnings(metadata, slice.lossy, prediction);
+  judge(metadata, result.probabilities, prediction);
   metrics_.observe_stage(Stage::kQueue, result.queue_s);
   ModelMetrics& model_metrics = slice.request->model->metrics();
   model_metrics.count_prediction(prediction.class_name);
@@ -307,7 +247,7 @@ void Service::succeed(Slice& slice, const BatchResult& result) {
 
 void Service::refuse(Slice& slice, const std::string& code, const std::string& message) {
   metrics_.count_rejection(code);
-  slice.settle(SliceFailure{slice.upload.name, code, message});
+  slice.settle(SliceFailure{slice.upload.name, code, message, slice.prediction.place});
 }
 
 }  // namespace pulmo::serving

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/image/dicom_object.h"
@@ -28,6 +29,11 @@ void require_ct(const DicomHeader& header, std::string_view name) {
   if (header.modality != "CT" || !ct_class) {
     throw InvalidInput("wrong_modality", std::string(name) + ": modality '" + header.modality + "', SOP class " +
                                              header.sop_class_uid + ": not a CT image, choose an axial CT slice");
+  }
+  for (const char* word : {"LOCALIZER", "SCOUT"}) {
+    if (header.image_type.find(word) == std::string::npos) continue;
+    throw InvalidInput("localizer",
+                       std::string(name) + ": a scout view for planning the scan, choose an axial CT slice");
   }
 }
 
@@ -138,15 +144,17 @@ bool looks_like_dicom(ByteView bytes) {
   return (is_letter(bytes[4]) && is_letter(bytes[5])) || (bytes[6] == std::byte{0} && bytes[7] == std::byte{0});
 }
 
-Slice decode_dicom(ByteView bytes, std::string_view name, const DecodeLimits& limits, std::int64_t frame) {
+Slice decode_dicom(ByteView bytes, std::string_view name, const DecodeLimits& limits, std::int64_t frame,
+                   DicomHeader* header) {
   Slice slice;
   with_dicom_object(bytes, name, DicomPart::kWhole, limits, [&](DicomObject& object) {
-    const DicomHeader header = header_of(object, frame);
-    require_ct(header, name);
-    require_rescale(header, name);
-    slice.pixels = hounsfield_frame(object, name, limits, header, frame);
-    slice.row_spacing_mm = header.row_spacing_mm;
-    slice.column_spacing_mm = header.column_spacing_mm;
+    DicomHeader found = header_of(object, frame);
+    require_ct(found, name);
+    require_rescale(found, name);
+    slice.pixels = hounsfield_frame(object, name, limits, found, frame);
+    slice.row_spacing_mm = found.row_spacing_mm;
+    slice.column_spacing_mm = found.column_spacing_mm;
+    if (header != nullptr) *header = std::move(found);
   });
   return slice;
 }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <exception>
 #include <string_view>
 
 #include "core/support/log.h"
@@ -88,9 +89,8 @@ std::shared_ptr<const GradCam> GradCam::of(const torch::jit::Module& module, con
     const std::int64_t size = metadata.spec.size_px;
     made->map(at::zeros({1, metadata.channels, size, size}), 0);
     return made;
-  } catch (const c10::Error& error) {
-    log_warning("the model has no gradients to explain it by",
-                {{"row", metadata.row}, {"error", error.what_without_backtrace()}});
+  } catch (const std::exception& error) {  // c10::Error, and what the interpreter throws of its own
+    log_warning("the model has no gradients to explain it by", {{"row", metadata.row}, {"error", error.what()}});
     return nullptr;
   }
 }

@@ -28,62 +28,8 @@ using testing::FakePredictor;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-Prediction sample_prediction() {
-  Prediction prediction;
-  prediction.name = "a.png";
-  prediction.class_name = "malignant";
-  prediction.probabilities = {0.25, 0.75};
-  prediction.lung_fraction = 0.3;
-  prediction.input = {0.29, 0.4};
-  prediction.unusual = true;
-  prediction.warnings = {"careful"};
-  prediction.times = {0.001, 0.0025, 0.0, 0.04};
-  return prediction;
-}
-
 ServedModel fake_model() {
   return {"fake", "7", std::make_shared<FakePredictor>(), BatcherOptions{}};
-}
-
-TEST(PredictionJson, HasTheKeysThatProgramsRelyOn) {
-  const ServedModel model = fake_model();
-  const json document = json::parse(prediction_json(model, {sample_prediction()}, "id-1"));
-  EXPECT_EQ(document.at("request_id"), "id-1");
-  EXPECT_EQ(document.at("model"), (json{{"name", "fake"}, {"version", "7"}, {"sha256", "0123abcd"}}));
-  EXPECT_EQ(document.at("notice"), kNotice);
-  const json expected = {{"name", "a.png"},
-                         {"kind", "hounsfield"},
-                         {"class", "malignant"},
-                         {"probabilities", {{"normal", 0.25}, {"malignant", 0.75}}},
-                         {"threshold", 0.5},
-                         {"lung_fraction", 0.3},
-                         {"input", {{"lung_fraction", 0.29}, {"mean_intensity", 0.4}, {"unusual", true}}},
-                         {"warnings", {"careful"}},
-                         {"timings_ms", {{"decode", 1.0}, {"preprocess", 2.5}, {"queue", 0.0}, {"infer", 40.0}}}};
-  EXPECT_EQ(document.at("results"), json::array({expected}));
-}
-
-TEST(PredictionJson, PutsFailuresInTheirPlace) {
-  const ServedModel model = fake_model();
-  const json document =
-      json::parse(prediction_json(model, {SliceFailure{"b", "no_lung", "no lung"}, sample_prediction()}, "id"));
-  EXPECT_EQ(document["results"][0], (json{{"name", "b"}, {"error", {{"code", "no_lung"}, {"message", "no lung"}}}}));
-  EXPECT_EQ(document["results"][1]["class"], "malignant");
-}
-
-TEST(PredictionJson, SurvivesNamesThatAreNoText) {
-  const ServedModel model = fake_model();
-  Prediction prediction = sample_prediction();
-  prediction.name = "\xff\xfe\"";
-  EXPECT_EQ(json::parse(prediction_json(model, {prediction}, "id"))["results"][0]["name"], "\uFFFD\uFFFD\"");
-}
-
-TEST(PredictionJson, CarriesThePreviewAsDataUrl) {
-  const ServedModel model = fake_model();
-  Prediction prediction = sample_prediction();
-  for (const char c : std::string("hello")) prediction.preview_png.push_back(static_cast<std::byte>(c));
-  EXPECT_EQ(json::parse(prediction_json(model, {prediction}, "id"))["results"][0]["preview"],
-            "data:image/png;base64,aGVsbG8=");
 }
 
 TEST(ModelJson, DescribesTheModelAsTheProtocolSays) {
@@ -220,7 +166,9 @@ class RoutesTest : public ::testing::Test {
   ModelRepository models_{{}, {}, metrics_};
   Service service_{models_, {}, metrics_};
   std::atomic<bool> ready_{true};
-  Router router_ = make_routes({service_, metrics_, ready_});
+  Explainer explainer_{{}, {}, metrics_};
+  Jobs jobs_{{}};
+  Router router_ = make_routes({service_, explainer_, jobs_, metrics_, {}, ready_});
 };
 
 TEST_F(RoutesTest, AreExactlyWhatTheOpenApiDocumentDescribes) {
@@ -271,6 +219,22 @@ TEST(ServeConfig, DefaultsAreWhatTheCommentedFileSays) {
   EXPECT_EQ(file.models.batch.capacity, defaults.models.batch.capacity);
   EXPECT_EQ(file.models.default_model, defaults.models.default_model);
   EXPECT_EQ(file.models.control, defaults.models.control);
+  EXPECT_EQ(file.service.per_request, defaults.service.per_request);
+  EXPECT_EQ(file.uploads.slices, defaults.uploads.slices);
+  EXPECT_EQ(file.uploads.previews, defaults.uploads.previews);
+  EXPECT_EQ(file.uploads.zip.entries, defaults.uploads.zip.entries);
+  EXPECT_EQ(file.uploads.zip.entry_bytes, defaults.uploads.zip.entry_bytes);
+  EXPECT_EQ(file.uploads.zip.total_bytes, defaults.uploads.zip.total_bytes);
+  EXPECT_EQ(file.uploads.zip.ratio, defaults.uploads.zip.ratio);
+  EXPECT_EQ(file.explain.threads, defaults.explain.threads);
+  EXPECT_EQ(file.explain.queue, defaults.explain.queue);
+  EXPECT_EQ(file.explain.deadline, defaults.explain.deadline);
+  EXPECT_EQ(file.explain.occlusion.patch_px, defaults.explain.occlusion.patch_px);
+  EXPECT_EQ(file.explain.occlusion.step_px, defaults.explain.occlusion.step_px);
+  EXPECT_EQ(file.jobs.most, defaults.jobs.most);
+  EXPECT_EQ(file.jobs.at_once, defaults.jobs.at_once);
+  EXPECT_EQ(file.jobs.keep, defaults.jobs.keep);
+  EXPECT_EQ(file.jobs.result_bytes, defaults.jobs.result_bytes);
   EXPECT_EQ(file.model_threads, defaults.model_threads);
   EXPECT_EQ(file.shutdown_grace, defaults.shutdown_grace);
   EXPECT_EQ(file.drift.window, defaults.drift.window);
@@ -286,7 +250,7 @@ TEST(ServeConfig, TakesOverrides) {
 
 TEST(ServeConfig, RefusesWhatItDoesNotKnowOrCannotBe) {
   for (const char* setting : {"serve.prot=1", "serve.port=70000", "serve.port=x", "limits.body_bytes=1", "nothing=1",
-                              "batch.queue=1", "limits.upload_bytes=2048", "drift.least=2000"}) {
+                              "explain.step_px=40", "jobs.most=0", "limits.upload_bytes=2048", "drift.least=2000"}) {
     EXPECT_THROW(load_serve_config({}, {setting}), InvalidInput) << setting;
   }
 }

@@ -12,6 +12,8 @@ import unittest
 import zlib
 
 import numpy as np
+import pydicom
+import pydicom.uid
 import torch
 from PIL import Image
 
@@ -44,6 +46,10 @@ class PredictTest(unittest.TestCase):
         reply = self.server.post(body, kind, path)
         self.assertEqual(reply.status, 200, reply.body)
         return reply.json()
+
+    def series_answer(self):
+        files = sample_images.series([sample_images.chest()] * 2)
+        return self.predict(*reversed(multipart([(f"{i}.dcm", "application/dicom", data) for i, data in enumerate(files)])))
 
     def refused(self, body, kind, headers=""):
         reply = self.server.post(body, kind, headers=headers)
@@ -129,6 +135,26 @@ class PredictTest(unittest.TestCase):
         self.assertEqual(self.refused(self.dicom[: len(self.dicom) // 2], "application/dicom")[0], 422)
         self.assertEqual(self.refused(self.dicom[:200], "application/dicom")[0], 422)
 
+    def test_dicom_that_tells_no_usable_pixels_is_422_with_the_reason(self):
+        def changed(change):
+            dataset = pydicom.dcmread(io.BytesIO(self.dicom))
+            change(dataset)
+            stream = io.BytesIO()
+            dataset.save_as(stream, write_like_original=False)
+            return stream.getvalue()
+
+        def claim_video(dataset):
+            dataset.file_meta.TransferSyntaxUID = pydicom.uid.MPEG2MPML
+
+        cases = {"no_pixel_data": changed(lambda dataset: dataset.__delitem__("PixelData")),
+                 "bad_pixel_format": changed(lambda dataset: setattr(dataset, "RescaleSlope", 0)),
+                 "picture_too_large": changed(lambda dataset: setattr(dataset, "Rows", 60000)),
+                 "unsupported_transfer_syntax": changed(claim_video),
+                 "localizer": changed(lambda dataset: setattr(dataset, "ImageType", ["ORIGINAL", "PRIMARY", "LOCALIZER"])),
+                 "not_axial": changed(lambda dataset: setattr(dataset, "ImageOrientationPatient", [1, 0, 0, 0, 0, -1]))}
+        for code, body in cases.items():
+            self.assertEqual(self.refused(body, "application/dicom"), (422, code))
+
     def test_a_bomb_is_refused_by_its_header(self):
         header = struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0)
         bomb = b"\x89PNG\r\n\x1a\n"
@@ -140,7 +166,6 @@ class PredictTest(unittest.TestCase):
 
     def test_what_is_no_picture_is_415(self):
         self.assertEqual(self.refused(self.png, "text/plain"), (415, "unsupported_type"))
-        self.assertEqual(self.refused(b"PK\3\4", "application/zip"), (415, "unsupported_type"))
         self.assertEqual(self.refused(b"hello", "application/octet-stream"), (415, "unsupported_type"))
         self.assertEqual(self.refused(*reversed(multipart([("a.txt", "text/plain", b"hello")]))),
                          (415, "unsupported_type"))
@@ -202,7 +227,10 @@ class PredictTest(unittest.TestCase):
         self.assertEqual(set(schemas["Prediction"]["required"]), set(answer))
         result = schemas["Result"]
         self.assertEqual(set(result["required"]), KEYS)
-        self.assertEqual(set(result["properties"]), set(answer["results"][0]))
+        self.assertEqual(set(result["properties"]) - {"series", "position_mm", "explanation"}, set(answer["results"][0]))
+        for name, document in (("Summary", self.series_answer()["summary"]), ("Series", self.series_answer()["summary"]["series"][0]),
+                               ("Explanation", self.predict(self.dicom, "application/dicom", "/v1/explain")["results"][0]["explanation"])):
+            self.assertEqual(set(schemas[name]["properties"]), set(document), name)
         model = self.server.get("/v2/models/" + answer["model"]["name"]).json()
         self.assertEqual(set(schemas["Model"]["properties"]), set(model))
         self.assertEqual(set(schemas["Model"]["properties"]["parameters"]["properties"]), set(model["parameters"]))

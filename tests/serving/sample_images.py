@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zipfile
 import zlib
 
 import numpy as np
@@ -47,8 +48,8 @@ def encode(picture, kind):
     return stream.getvalue()
 
 
-def dicom(picture, modality="CT", patient="SECRET^PATIENT"):
-    """A CT image object whose HU show the picture in the lung window [-1000, 400]."""
+def dicom(picture, modality="CT", patient="SECRET^PATIENT", **attributes):
+    """A CT image object whose HU show the picture in the lung window [-1000, 400]; `attributes` by DICOM keyword."""
     hounsfield = picture.astype(np.float64) / 255 * 1400 - 1000
     meta = pydicom.dataset.FileMetaDataset()
     classes = {"CT": pydicom.uid.CTImageStorage, "MR": pydicom.uid.MRImageStorage}
@@ -66,7 +67,26 @@ def dicom(picture, modality="CT", patient="SECRET^PATIENT"):
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 1
     dataset.RescaleSlope, dataset.RescaleIntercept = 1, -1024
     dataset.PixelSpacing = [0.7, 0.7]
+    for keyword, value in attributes.items():
+        setattr(dataset, keyword, value)
     dataset.PixelData = np.round(hounsfield + 1024).astype("<i2").tobytes()
     stream = io.BytesIO()
     dataset.save_as(stream, write_like_original=False)
+    return stream.getvalue()
+
+
+def series(pictures, spacing_mm=2.5, uid=None, **attributes):
+    """DICOM slices of one series, the first at z = -100 mm."""
+    uid = uid or pydicom.uid.generate_uid()
+    return [dicom(picture, SeriesInstanceUID=uid, InstanceNumber=i + 1, ImageOrientationPatient=[1, 0, 0, 0, 1, 0],
+                  ImagePositionPatient=[-100, -120, -100 + spacing_mm * i], **attributes)
+            for i, picture in enumerate(pictures)]
+
+
+def zipped(files, compression=zipfile.ZIP_DEFLATED):
+    """A zip archive of (name, bytes)."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", compression) as archive:
+        for name, content in files:
+            archive.writestr(name, content)
     return stream.getvalue()

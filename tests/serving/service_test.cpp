@@ -158,10 +158,65 @@ TEST_F(ServiceTest, GivesAPreviewWhenAsked) {
   const auto plain = std::get<Prediction>(outcomes({{"a", encoded(chest_picture())}}).front());
   EXPECT_TRUE(plain.preview_png.empty());
   PredictOptions options;
-  options.preview = true;
+  options.previews = 1;
   const auto shown = std::get<Prediction>(outcomes({{"a", encoded(chest_picture())}}, options).front());
   EXPECT_EQ(decode_slice(shown.preview_png, "preview").pixels.rows, 64);
   EXPECT_TRUE(shown.picture_png.empty());  // of a PNG the browser has its own
+}
+
+TEST_F(ServiceTest, GivesPreviewsOfTheFirstSlicesAlone) {
+  start();
+  const auto results = outcomes({{"a", encoded(chest_picture())}, {"b", encoded(chest_picture())}}, {.previews = 1});
+  EXPECT_FALSE(std::get<Prediction>(results[0]).preview_png.empty());
+  EXPECT_TRUE(std::get<Prediction>(results[1]).preview_png.empty());
+}
+
+TEST_F(ServiceTest, FeedsALargeRequestThroughTheRoomOfAFewSlices) {
+  ServiceOptions options;
+  options.capacity = 3;
+  options.per_request = 2;
+  start(options);
+  predictor_->hold();
+  auto large = send(std::vector<Upload>(20, {"a", encoded(chest_picture())}));
+  predictor_->wait_for_runs(1);
+  EXPECT_EQ(service_->in_progress(), 2U);
+  auto single = send({{"b", encoded(chest_picture())}});
+  predictor_->release();
+  EXPECT_TRUE(std::holds_alternative<std::vector<SliceOutcome>>(single.get()));
+  EXPECT_EQ(std::get<std::vector<SliceOutcome>>(large.get()).size(), 20U);
+  EXPECT_EQ(service_->in_progress(), 0U);
+}
+
+TEST_F(ServiceTest, CancellingLeavesOutTheSlicesWhoseTurnHasNotCome) {
+  ServiceOptions options;
+  options.per_request = 2;
+  start(options);
+  predictor_->hold();
+  PredictOptions wishes;
+  wishes.progress = std::make_shared<Progress>();
+  auto answer = send(std::vector<Upload>(50, {"a", encoded(chest_picture())}), wishes);
+  predictor_->wait_for_runs(1);
+  EXPECT_EQ(wishes.progress->total, 50U);
+  wishes.progress->cancelled = true;
+  predictor_->release();
+  EXPECT_EQ(std::get<ServiceFailure>(answer.get()).code, "cancelled");
+  EXPECT_LE(wishes.progress->done, 2U);
+  EXPECT_EQ(service_->in_progress(), 0U);
+}
+
+TEST_F(ServiceTest, ARequestCancelledBeforeItBeginsIsAnsweredToo) {
+  start();
+  PredictOptions wishes;
+  wishes.progress = std::make_shared<Progress>();
+  wishes.progress->cancelled = true;
+  EXPECT_EQ(std::get<ServiceFailure>(send({{"a", encoded(chest_picture())}}, wishes).get()).code, "cancelled");
+}
+
+TEST_F(ServiceTest, RefusesWhatWasRefusedAlready) {
+  start();
+  Upload upload{"a.zip", {}};
+  upload.refused = Refusal{"nested_zip", "a zip in a zip"};
+  EXPECT_EQ(std::get<SliceFailure>(outcomes({upload}).front()).code, "nested_zip");
 }
 
 TEST_F(ServiceTest, WarnsOfWhatThePersonShouldKnow) {

@@ -1,0 +1,79 @@
+#include "serving/explain_route.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "serving/order.h"
+#include "serving/replies.h"
+
+namespace pulmo::serving {
+namespace {
+
+HttpResponse explain_reply(Explainer::Outcome outcome, const Order& order) {
+  if (const auto* failure = std::get_if<ServiceFailure>(&outcome)) {
+    return refusal_reply(failure->code, failure->message, order.http.id);
+  }
+  std::vector<SliceOutcome> outcomes;
+  if (auto* prediction = std::get_if<Prediction>(&outcome)) {
+    outcomes.emplace_back(std::move(*prediction));
+  } else {
+    outcomes.emplace_back(std::move(std::get<SliceFailure>(outcome)));
+  }
+  return reply_of(std::move(outcomes), order);
+}
+
+ExplainMethod method_of(const RequestHead& head) {
+  const std::string name = value_of(head, "method");
+  const auto method = parse_explain_method(name.empty() ? "auto" : name);
+  if (!method) throw HttpRefusal(400, "bad_parameter", "method is auto, grad_cam or occlusion");
+  return *method;
+}
+
+void begin_explanation(const ExplainContext& context, const std::shared_ptr<Order>& order, const Responder& respond) {
+  std::vector<Upload> files = take_files(*order, context.limits);
+  if (files.size() != 1) {
+    throw HttpRefusal(400, "one_slice",
+                      "one slice is explained at a time: this request holds " + std::to_string(files.size()));
+  }
+  context.explainer.explain(order->model, std::move(files.front()), method_of(order->http.head),
+                            [order, respond](Explainer::Outcome outcome) {
+                              HttpResponse response = explain_reply(std::move(outcome), *order);
+                              order->http.lease.reset();
+                              respond(std::move(response));
+                            });
+}
+
+void answer_explain(const ExplainContext& context, HttpRequest request, const Responder& respond) {
+  const auto order = std::make_shared<Order>();
+  order->http = std::move(request);
+  begin_order(context.service, order->http, respond, [&context, order, respond] {
+    order->model = requested_model(context.service.models(), order->http.head);
+    begin_explanation(context, order, respond);
+  });
+}
+
+std::optional<HttpResponse> admit_explain(const ExplainContext& context, const RequestHead& head,
+                                          const AdmissionInfo& info) {
+  return refused_by(info, [&] {
+    check_upload_head(context.service, head, info);
+    method_of(head);
+    if (!context.explainer.has_room()) {
+      throw HttpRefusal(503, "queue_full", "the server is busy explaining: try again in a moment");
+    }
+  });
+}
+
+}  // namespace
+
+void add_explain_route(Router& router, const ExplainContext& context) {
+  const auto shared = std::make_shared<const ExplainContext>(context);
+  router.add(
+      "POST", "/v1/explain",
+      [shared](HttpRequest request, const auto&, const Responder& respond) {
+        answer_explain(*shared, std::move(request), respond);
+      },
+      [shared](const RequestHead& head, const AdmissionInfo& info) { return admit_explain(*shared, head, info); });
+}
+
+}  // namespace pulmo::serving

@@ -1,0 +1,194 @@
+#include "serving/explainer.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <exception>
+#include <utility>
+
+#include "core/support/error.h"
+#include "core/support/log.h"
+#include "serving/pictures.h"
+#include "serving/preparation.h"
+#include "serving/reasons.h"
+#include "serving/verdict.h"
+
+namespace pulmo::serving {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kNiceness = 10;
+
+/// Of this thread and those it starts (LibTorch's): Linux keeps the value per thread.
+void lower_priority() {
+  if (::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness) != 0) {
+    log_warning("explanations run at the priority of predictions");
+  }
+}
+
+ServiceFailure shutting_down() {
+  return {"shutting_down", "the server is shutting down"};
+}
+
+ServiceFailure too_late() {
+  return {"deadline", "the server is busy: the explanation took too long; try again"};
+}
+
+Explanation explanation_of(const PreprocessedSlice& ready, const cv::Mat& heat, const char* method) {
+  Explanation made;
+  made.method = method;
+  made.rows = heat.rows;
+  made.columns = heat.cols;
+  made.picture_png = grey_png(ready.image, 0.0, 65535.0);
+  made.lungs_png = outline_png(ready.lungs);
+  made.heat_png = heat_png(heat);
+  if (const auto summary = summarise_heat(heat, ready.lungs)) {
+    made.peak = summary->peak;
+    made.inside_lungs = summary->inside_lungs;
+  }
+  return made;
+}
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+}  // namespace
+
+std::optional<ExplainMethod> parse_explain_method(std::string_view name) {
+  if (name == "auto") return ExplainMethod::kAuto;
+  if (name == "grad_cam") return ExplainMethod::kGradCam;
+  if (name == "occlusion") return ExplainMethod::kOcclusion;
+  return std::nullopt;
+}
+
+Explainer::Explainer(const ExplainOptions& options, const DecodeLimits& limits, Metrics& metrics)
+    : options_(options), limits_(limits), metrics_(metrics) {
+  for (int i = 0; i < options.threads; ++i) threads_.emplace_back([this] { run(); });
+}
+
+Explainer::~Explainer() {
+  close();
+}
+
+void Explainer::explain(std::shared_ptr<ServedModel> model, Upload upload, ExplainMethod method, Done done) {
+  std::optional<ServiceFailure> failure;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_) {
+      failure = shutting_down();
+    } else if (queue_.size() >= options_.queue) {
+      failure = ServiceFailure{"queue_full", "the server is busy explaining: try again in a moment"};
+    } else {
+      queue_.push_back(
+          {std::move(model), std::move(upload), method, Clock::now() + options_.deadline, std::move(done)});
+    }
+  }
+  if (failure) {
+    done(std::move(*failure));
+  } else {
+    changed_.notify_one();
+  }
+}
+
+bool Explainer::has_room() const {
+  const std::lock_guard lock(mutex_);
+  return queue_.size() < options_.queue;
+}
+
+std::size_t Explainer::in_progress() const {
+  const std::lock_guard lock(mutex_);
+  return queue_.size() + running_;
+}
+
+void Explainer::close() {
+  std::deque<Task> abandoned;
+  std::vector<std::thread> threads;
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    abandoned.swap(queue_);
+    threads.swap(threads_);
+  }
+  changed_.notify_all();
+  for (Task& task : abandoned) task.done(shutting_down());
+  for (std::thread& thread : threads) thread.join();
+}
+
+void Explainer::run() {
+  lower_priority();
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return closed_ || !queue_.empty(); });
+    if (closed_) return;
+    Task task = std::move(queue_.front());
+    queue_.pop_front();
+    ++running_;
+    lock.unlock();
+    Outcome outcome = outcome_of(task);
+    lock.lock();
+    --running_;  // the room is free before the client hears of it
+    lock.unlock();
+    task.done(std::move(outcome));
+    task = {};
+    lock.lock();
+  }
+}
+
+Explainer::Outcome Explainer::outcome_of(Task& task) {
+  SlicePlace place;
+  try {
+    return make(task, place);
+  } catch (const InvalidInput& error) {
+    const std::string code(slice_code(error.reason()));
+    metrics_.count_rejection(code);
+    return SliceFailure{task.upload.name, code, error.what(), place};
+  } catch (const std::exception& error) {
+    log_error("a slice could not be explained", {{"error", error.what()}});
+    return ServiceFailure{"internal", "internal error: see the server's log"};
+  }
+}
+
+bool Explainer::keeps_on(const Task& task) const {
+  return !closed_ && Clock::now() <= task.deadline;
+}
+
+Explainer::Outcome Explainer::make(Task& task, SlicePlace& place) {
+  if (!keeps_on(task)) return closed_ ? shutting_down() : too_late();
+  if (const auto& refused = task.upload.refused) throw InvalidInput(refused->code, refused->message);
+  const Predictor& predictor = task.model->predictor();
+  const BundleMetadata& metadata = task.model->metadata();
+  const PreparedSlice slice = prepare_slice(task.upload, limits_, metadata.spec, place);
+  Prediction prediction;
+  prediction.place = place;
+  describe(slice, task.upload.name, prediction);
+
+  Clock::time_point begin = Clock::now();
+  const ImageBatch image = batch_of({slice.ready.image}, metadata.channels);
+  prediction.input = input_statistics(image.pixels, metadata.spec.mask);
+  judge(metadata, predictor.predict(image), prediction);
+  prediction.times.infer_s = seconds_since(begin);
+
+  begin = Clock::now();
+  const std::size_t k = choose_class(metadata, prediction.probabilities);
+  std::optional<cv::Mat> heat;
+  const char* method = "grad_cam";
+  if (task.method != ExplainMethod::kOcclusion) heat = predictor.grad_cam(image, k);
+  if (!heat && task.method == ExplainMethod::kGradCam) {
+    throw InvalidInput("no_gradients", "this model has no gradients for Grad-CAM: ask for occlusion");
+  }
+  if (!heat) {
+    method = "occlusion";
+    heat = occlusion_map(predictor, slice.ready.image, slice.ready.lungs, k, options_.occlusion,
+                         [&] { return keeps_on(task); });
+    if (!heat) return closed_ ? shutting_down() : too_late();
+  }
+  prediction.explanation = explanation_of(slice.ready, *heat, method);
+  prediction.explanation->class_name = prediction.class_name;
+  prediction.times.explain_s = seconds_since(begin);
+  metrics_.observe_stage(Stage::kExplain, *prediction.times.explain_s);
+  return prediction;
+}
+
+}  // namespace pulmo::serving

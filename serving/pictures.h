@@ -1,0 +1,19 @@
+#pragma once
+
+#include <opencv2/core/mat.hpp>
+
+#include "core/support/bytes.h"
+
+namespace pulmo::serving {
+
+/// Values in [low, high] as an 8-bit grey PNG, 512 pixels a side at most.
+Bytes grey_png(const cv::Mat& image, double low, double high);
+
+/// The inner edge of the mask (S,S) CV_8UC1, one pixel wide, as an RGBA PNG of the same size, clear elsewhere.
+Bytes outline_png(const cv::Mat& mask);
+
+/// A map (S,S) CV_32FC1 of values from 0 on as an RGBA PNG: colour and opacity grow with the share of the highest
+/// value. Colours are those of the "inferno" scale, which people with colour-blindness can read too.
+Bytes heat_png(const cv::Mat& heat);
+
+}  // namespace pulmo::serving

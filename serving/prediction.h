@@ -1,0 +1,107 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/image/input_statistics.h"
+#include "core/image/slice.h"
+#include "core/support/bytes.h"
+#include "serving/isolation/decoded_slice.h"
+#include "serving/zip_upload.h"
+
+namespace pulmo::serving {
+
+/// Why a file is of no use: code of reasons.h and a sentence, which may hold the file's name and is never logged.
+struct Refusal {
+  std::string code;
+  std::string message;
+};
+
+/// One uploaded file, or one sample that needs no preparation.
+struct Upload {
+  std::string name;  ///< shown back to the client, never logged
+  Bytes data;
+  std::vector<std::uint16_t> sample{};  ///< unless empty, in place of `data`: C*S*S values, as preprocess() makes them
+  std::shared_ptr<ZipUpload>
+      archive{};                     ///< unless null, in place of `data`: a file in it, unpacked when its turn comes
+  std::uint64_t member = 0;          ///< of the archive
+  std::optional<Refusal> refused{};  ///< it is known already that nothing can be made of it
+};
+
+struct SliceTimes {
+  double decode_s = 0.0;
+  double preprocess_s = 0.0;
+  double queue_s = 0.0;
+  double infer_s = 0.0;
+  std::optional<double> explain_s{};  ///< of a prediction that was explained
+};
+
+/// What in a picture speaks for a class.
+struct Explanation {
+  std::string method;      ///< "grad_cam" or "occlusion"
+  std::string class_name;  ///< the class explained: the predicted one
+  int rows = 0;            ///< of the pictures: the model's view
+  int columns = 0;
+  Bytes picture_png;  ///< grey: what the model sees
+  Bytes lungs_png;    ///< RGBA: the outline of the lungs
+  Bytes heat_png;     ///< RGBA: the map, opaque at its highest place
+  /// The highest place; nullopt when the map is 0 everywhere.
+  std::optional<cv::Point> peak;
+  double inside_lungs = 0.0;  ///< share of the map
+};
+
+struct Prediction {
+  std::string name;
+  PixelKind kind = PixelKind::kHounsfield;
+  std::string class_name;             ///< see choose_class()
+  std::vector<double> probabilities;  ///< K, in the order of the model's classes
+  double lung_fraction = 0.0;         ///< 0: not known, of a sample that came prepared
+  InputStatistics input;              ///< of the picture as the model gets it
+  bool unusual = false;               ///< the input lies outside of what the model was validated on; a warning says how
+  std::vector<std::string> warnings;  ///< for people
+  SliceTimes times;
+  Bytes preview_png;  ///< when asked for: the preprocessed picture, as the model sees it
+  Bytes picture_png;  ///< when asked for, of DICOM: the slice in the model's window, 512 pixels a side at most
+  std::optional<Explanation> explanation;
+  SlicePlace place{};  ///< of DICOM
+};
+
+/// The file is at fault.
+struct SliceFailure {
+  std::string name;
+  std::string code;     ///< of reasons.h
+  std::string message;  ///< may hold the file's name: never logged
+  SlicePlace place{};   ///< of DICOM that could be decoded
+};
+
+using SliceOutcome = std::variant<Prediction, SliceFailure>;
+
+/// The server is at fault, or busy, or the client gave up: code of reasons.h (or "cancelled") and a sentence.
+struct ServiceFailure {
+  std::string code;
+  std::string message;
+};
+
+/// One outcome per upload, in order; or why there are none.
+using Answer = std::variant<std::vector<SliceOutcome>, ServiceFailure>;
+
+/// How far a request has come, and whether it is still wanted. Thread-safe.
+struct Progress {
+  std::atomic<std::size_t> total{0};  ///< slices, once they are counted
+  std::atomic<std::size_t> done{0};   ///< of them, with an outcome
+  std::atomic<bool> cancelled{false};
+};
+
+struct PredictOptions {
+  std::size_t previews = 0;              ///< of the first so many slices, pictures too
+  bool beyond_capacity = false;          ///< its slices find room although there is none: the caller bounds such work
+  std::shared_ptr<Progress> progress{};  ///< null: nobody asks
+};
+
+}  // namespace pulmo::serving

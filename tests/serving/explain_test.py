@@ -1,0 +1,160 @@
+"""Explanations of the real server: what the heat map says agrees with the pictures, and every refusal has its reason."""
+
+import base64
+import io
+import json
+import pathlib
+import tempfile
+import threading
+import unittest
+
+import numpy as np
+import torch
+from PIL import Image
+
+import sample_images
+from server_process import Server, multipart, request
+
+
+class SumOfFeatures(torch.nn.Module):
+    """A row without gradients, as far as pictures go: it works on handcrafted features."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        total = torch.tanh(features).mean(1)
+        return torch.stack([-total, total], 1)
+
+
+def write_feature_bundle(source, target):
+    extra = {"pulmo.json": ""}
+    torch.jit.load(str(source), _extra_files=extra)
+    metadata = json.loads(extra["pulmo.json"])
+    metadata["row"], metadata["input"] = "svm", "features"
+    torch.jit.save(torch.jit.script(SumOfFeatures().eval()), str(target), _extra_files={"pulmo.json": json.dumps(metadata)})
+
+
+def picture_of(url):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,")))))
+
+
+class ExplainTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server("limits.files=8", size_px=96)
+        cls.png = sample_images.encode(sample_images.chest(256, nodule=True), "png")
+        cls.dicom = sample_images.dicom(sample_images.chest(256, nodule=True))
+
+    @classmethod
+    def tearDownClass(cls):
+        left, log, code = list(cls.server.work.iterdir()), cls.server.log(), cls.server.stop()
+        if code != 0 or left or "SECRET" in log:
+            raise AssertionError(f"the server ended with {code} and left {left}:\n{log[-3000:]}")
+
+    def explain(self, body, kind="image/png", path="/v1/explain", server=None):
+        reply = (server or self.server).post(body, kind, path)
+        self.assertEqual(reply.status, 200, reply.body[:500])
+        (result,) = reply.json()["results"]
+        return result
+
+    def check(self, result, size=96):
+        explanation = result["explanation"]
+        self.assertEqual(set(explanation), {"method", "class", "rows", "columns", "picture", "lungs", "heat", "peak", "inside_lungs"})
+        self.assertEqual(explanation["class"], result["class"])
+        self.assertEqual((explanation["rows"], explanation["columns"]), (size, size))
+        grey, lungs, heat = (picture_of(explanation[key]) for key in ("picture", "lungs", "heat"))
+        self.assertEqual((grey.shape, lungs.shape, heat.shape), ((size, size), (size, size, 4), (size, size, 4)))
+        inside = grey > 0  # what is outside of the lungs is black in the model's view
+        outline = lungs[..., 3] > 0
+        self.assertTrue(outline.any())
+        self.assertLess((outline & ~inside).sum(), 0.1 * outline.sum())
+        if explanation["peak"] is None:
+            self.assertFalse(heat[..., 3].any())
+            return None
+        alpha = heat[..., 3].astype(float)
+        self.assertEqual(alpha[explanation["peak"]["row"], explanation["peak"]["column"]], alpha.max())
+        share = alpha[inside].sum() / alpha.sum()  # 8 bits of the map
+        self.assertAlmostEqual(explanation["inside_lungs"], share, delta=0.1)
+        return explanation
+
+    def test_networks_are_explained_by_grad_cam(self):
+        for body, kind in ((self.png, "image/png"), (self.dicom, "application/dicom")):
+            result = self.explain(body, kind)
+            self.check(result)
+            self.assertEqual(result["explanation"]["method"], "grad_cam")
+            self.assertIn("explain", result["timings_ms"])
+
+    def test_the_prediction_is_that_of_predict(self):
+        explained = self.explain(self.dicom, "application/dicom")
+        predicted = self.server.post(self.dicom, "application/dicom").json()["results"][0]
+        for name, probability in predicted["probabilities"].items():
+            self.assertAlmostEqual(explained["probabilities"][name], probability, delta=1e-6)
+        for key in ("class", "lung_fraction", "kind", "threshold", "warnings"):
+            self.assertEqual(explained[key], predicted[key])
+
+    def test_occlusion_can_be_asked_for(self):
+        result = self.explain(self.png, path="/v1/explain?method=occlusion")
+        self.assertEqual(result["explanation"]["method"], "occlusion")
+        self.check(result)
+
+    def test_rows_without_gradients_are_explained_by_occlusion(self):
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = pathlib.Path(folder) / "svm.pt"
+            write_feature_bundle(self.server.bundle, bundle)
+            server = Server("limits.files=8", bundle=bundle)
+            try:
+                result = self.explain(self.png, server=server)
+                self.assertEqual(result["explanation"]["method"], "occlusion")
+                explanation = self.check(result)
+                self.assertIsNotNone(explanation)
+                self.assertGreater(explanation["inside_lungs"], 0.5)
+                reply = server.post(self.png, "image/png", "/v1/explain?method=grad_cam")
+                self.assertEqual((reply.status, reply.code()), (422, "no_gradients"))
+            finally:
+                server.stop()
+
+    def test_what_cannot_be_explained_is_refused_with_the_reason(self):
+        constant = sample_images.encode(np.full((64, 64), 9, np.uint8), "png")
+        two = multipart([("a", "image/png", self.png), ("b", "image/png", self.png)])
+        for (body, kind), path, expected in (
+                ((constant, "image/png"), "/v1/explain", (422, "constant_image")),
+                ((b"", "image/png"), "/v1/explain", (400, "empty_body")),
+                ((b"text", "application/octet-stream"), "/v1/explain", (415, "unsupported_type")),
+                ((self.png, "text/plain"), "/v1/explain", (415, "unsupported_type")),
+                ((self.png, "image/png"), "/v1/explain?method=guess", (400, "bad_parameter")),
+                ((self.png, "image/png"), "/v1/explain?model=none", (404, "unknown_model")),
+                (two[::-1], "/v1/explain", (400, "one_slice"))):
+            reply = self.server.post(body, kind, path)
+            self.assertEqual((reply.status, reply.code()), expected, path)
+        self.assertEqual(self.server.get("/v1/explain").status, 405)
+
+    def test_explanations_are_bounded_and_leave_predictions_alone(self):
+        server = Server("explain.queue=1", "limits.files=8", size_px=224)
+        post = request("POST", "/v1/explain?method=occlusion", self.png, "Content-Type: image/png\r\n")
+        statuses = []
+
+        def ask():
+            statuses.append(server.exchange(post, 60).status)
+
+        try:
+            threads = [threading.Thread(target=ask) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for _ in range(5):
+                self.assertEqual(server.post(self.png, "image/png").status, 200)
+            for thread in threads:
+                thread.join()
+            self.assertEqual(set(statuses), {200, 503})
+            self.assertIn('pulmo_stage_duration_seconds_count{stage="explain"}', server.get("/metrics").body.decode())
+        finally:
+            self.assertEqual(server.stop(), 0)
+
+    def test_an_explanation_that_takes_too_long_is_given_up(self):
+        server = Server("explain.deadline_s=0.05", "limits.files=8", size_px=224)
+        try:
+            reply = server.post(self.png, "image/png", "/v1/explain?method=occlusion")
+            self.assertEqual((reply.status, reply.code()), (503, "deadline"))
+        finally:
+            self.assertEqual(server.stop(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
