@@ -13,6 +13,7 @@ build_packages=(
   libopencv-dev libjpeg-dev                            # filters, resize, morphology, PNG, SVM, HOG; JPEG
   libpugixml-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libzip-dev libyaml-cpp-dev libssl-dev
   libpistache-dev prometheus-cpp-dev libcurl4-openssl-dev   # HTTP, metrics, metrics to a push gateway
+  libseccomp-dev                                       # confines the processes that decode strangers' pictures
 )
 test_packages=(
   libgtest-dev libgmock-dev libbenchmark-dev
@@ -21,6 +22,7 @@ test_packages=(
   python3-yaml python3-selenium                        # second implementations and the browser test
   wrk python3-flask python3-waitress                   # load, and the server that pulmo-serve is measured against
   chromium chromium-driver fonts-dejavu-core
+  nginx-light openssl                                  # in front of the server, and against it
   dcmtk libopenjp2-tools                               # their tools make and decode test images
   slurmctld slurmd slurm-client munge                  # the cluster of the tests
   prometheus prometheus-pushgateway                    # rules, dashboards and metrics are tried in a real Prometheus

@@ -18,11 +18,13 @@
 #include "core/support/version.h"
 #include "serving/explainer.h"
 #include "serving/http_server.h"
+#include "serving/isolation/decoder.h"
 #include "serving/jobs.h"
 #include "serving/metrics.h"
 #include "serving/open_inference.h"
 #include "serving/reasons.h"
 #include "serving/routes.h"
+#include "serving/security/front_door.h"
 #include "serving/serve_config.h"
 #include "serving/service.h"
 
@@ -32,7 +34,7 @@ namespace {
 constexpr auto kFetch = std::chrono::seconds(3);          // for a client to ask for its job once more
 constexpr auto kSettle = std::chrono::milliseconds(300);  // quiet for so long: no reply and no request on its way
 
-/// Blocks the signals that end the server or make it look for models, in this thread and all that it starts.
+/// Blocks the signals that end the server or make it read its files again, in this thread and all that it starts.
 sigset_t block_signals() {
   std::signal(SIGPIPE, SIG_IGN);
   sigset_t signals;
@@ -64,6 +66,14 @@ int model_threads(const ServeConfig& config) {
                                   : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
+void reload_or_keep(const char* what, const std::function<void()>& reload) {
+  try {
+    reload();
+  } catch (const std::exception& error) {
+    log_error("not read again: what was before stays", {{"what", what}, {"error", error.what()}});
+  }
+}
+
 /// All parts of a running server, wired together.
 class Application {
  public:
@@ -73,10 +83,13 @@ class Application {
         models_(
             config.models,
             [threads = model_threads(config)](const auto& path) { return load_predictor(path, threads); }, metrics_),
-        service_(models_, config.service, metrics_),
-        explainer_(config.explain, config.service.decode, metrics_),
+        decoder_(std::make_shared<Decoder>(config.decoder,
+                                           [this](WorkerEnd end) { metrics_.count_decoder_restart(to_string(end)); })),
+        service_(models_, service_options(), metrics_),
+        explainer_(config.explain, decoder_, metrics_),
         jobs_(config.jobs),
         router_(make_routes({service_, explainer_, jobs_, metrics_, config.uploads, ready_})),
+        front_door_(config.security, router_),
         server_(config.http, handlers()) {
     GaugeSources sources;
     sources.queue_depth = [this] { return static_cast<double>(service_.queue_depth()); };
@@ -88,6 +101,7 @@ class Application {
     sources.explaining = [this] { return static_cast<double>(explainer_.in_progress()); };
     sources.jobs = [this] { return static_cast<double>(jobs_.running()); };
     sources.job_bytes = [this] { return static_cast<double>(jobs_.result_bytes()); };
+    sources.decoder_processes = [this] { return static_cast<double>(decoder_->processes()); };
     metrics_.connect(std::move(sources));
   }
 
@@ -99,9 +113,12 @@ class Application {
     log_info("listening", {{"address", server_.address()}});
   }
 
-  void reload_models() {
-    log_info("looking for models that changed");
+  /// What is on disk now: models, keys and certificate; what cannot be used is told and left out.
+  void reload() {
+    log_info("looking for models, keys and a certificate that changed");
     models_.later([this] { models_.reload_changed(); });
+    reload_or_keep("keys", [this] { front_door_.reload(); });
+    reload_or_keep("certificate", [this] { server_.reload_tls(); });
   }
 
   /// Not ready any more; what is in flight is answered, then everything is closed.
@@ -124,15 +141,21 @@ class Application {
   }
 
  private:
+  ServiceOptions service_options() const {
+    ServiceOptions options = config_.service;
+    options.decoder = decoder_;
+    return options;
+  }
+
   HttpHandlers handlers() {
     HttpHandlers handlers;
     handlers.admit = [this](const RequestHead& head, const AdmissionInfo& info) {
-      std::optional<HttpResponse> refusal = router_.admit(head, info);
+      std::optional<HttpResponse> refusal = front_door_.admit(head, info);
       if (refusal && head.path.starts_with("/v2/")) refusal = inference_error(std::move(*refusal));
       return refusal;
     };
     handlers.handle = [this](HttpRequest request, const Responder& respond) {
-      router_.handle(std::move(request), respond);
+      front_door_.handle(std::move(request), respond);
     };
     handlers.observe = [this](const Exchange& exchange) { log_exchange(metrics_, exchange); };
     return handlers;
@@ -142,10 +165,12 @@ class Application {
   std::atomic<bool> ready_{false};
   Metrics metrics_;
   ModelRepository models_;
+  std::shared_ptr<const Decoder> decoder_;
   Service service_;
   Explainer explainer_;
   Jobs jobs_;
   Router router_;
+  FrontDoor front_door_;
   HttpServer server_;
 };
 
@@ -196,7 +221,7 @@ void serve(const ServeArguments& arguments) {
   cv::setNumThreads(1);                      // slices are prepared side by side; threads inside one only add waiting
   Application application(config);
   application.start();
-  while (wait_for(signals) == SIGHUP) application.reload_models();
+  while (wait_for(signals) == SIGHUP) application.reload();
   end_at_second_signal(signals);
   application.shut_down();
 }

@@ -63,8 +63,8 @@ std::optional<ExplainMethod> parse_explain_method(std::string_view name) {
   return std::nullopt;
 }
 
-Explainer::Explainer(const ExplainOptions& options, const DecodeLimits& limits, Metrics& metrics)
-    : options_(options), limits_(limits), metrics_(metrics) {
+Explainer::Explainer(const ExplainOptions& options, std::shared_ptr<const Decoder> decoder, Metrics& metrics)
+    : options_(options), decoder_(std::move(decoder)), metrics_(metrics) {
   for (int i = 0; i < options.threads; ++i) threads_.emplace_back([this] { run(); });
 }
 
@@ -144,6 +144,9 @@ Explainer::Outcome Explainer::outcome_of(Task& task) {
     const std::string code(slice_code(error.reason()));
     metrics_.count_rejection(code);
     return SliceFailure{task.upload.name, code, error.what(), place};
+  } catch (const DecoderUnavailable& error) {
+    log_error("a slice could not be decoded", {{"error", error.what()}});
+    return ServiceFailure{"decoder_unavailable", "the server cannot decode pictures at the moment: try again"};
   } catch (const std::exception& error) {
     log_error("a slice could not be explained", {{"error", error.what()}});
     return ServiceFailure{"internal", "internal error: see the server's log"};
@@ -159,7 +162,7 @@ Explainer::Outcome Explainer::make(Task& task, SlicePlace& place) {
   if (const auto& refused = task.upload.refused) throw InvalidInput(refused->code, refused->message);
   const Predictor& predictor = task.model->predictor();
   const BundleMetadata& metadata = task.model->metadata();
-  const PreparedSlice slice = prepare_slice(task.upload, limits_, metadata.spec, place);
+  const PreparedSlice slice = prepare_slice(task.upload, *decoder_, metadata.spec, place);
   Prediction prediction;
   prediction.place = place;
   describe(slice, task.upload.name, prediction);

@@ -46,7 +46,7 @@ class Explainer {
   using Done = std::function<void(Outcome outcome)>;
 
   /// `metrics` must outlive it.
-  Explainer(const ExplainOptions& options, const DecodeLimits& limits, Metrics& metrics);
+  Explainer(const ExplainOptions& options, std::shared_ptr<const Decoder> decoder, Metrics& metrics);
   ~Explainer();  ///< close()
   Explainer(const Explainer&) = delete;
   Explainer& operator=(const Explainer&) = delete;
@@ -76,7 +76,7 @@ class Explainer {
   bool keeps_on(const Task& task) const;
 
   const ExplainOptions options_;
-  const DecodeLimits limits_;
+  const std::shared_ptr<const Decoder> decoder_;
   Metrics& metrics_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -73,8 +73,15 @@ HttpServer::~HttpServer() {
   stop();
 }
 
+void HttpServer::reload_tls() {
+  const HttpServerOptions& options = impl_->options;
+  if (options.tls_certificate.empty()) return;
+  impl_->host->tls.set(std::make_shared<const TlsContext>(options.tls_certificate, options.tls_key));
+}
+
 void HttpServer::start() {
   HttpServerOptions& options = impl_->options;
+  reload_tls();
   const std::size_t descriptors = raise_descriptor_limit();
   // Each connection holds two descriptors, and up to twice the connections are open while some are turned away.
   const std::size_t possible = descriptors > kOwnDescriptors * 2 ? (descriptors - kOwnDescriptors * 2) / 4 : 1;
@@ -114,7 +121,8 @@ std::uint16_t HttpServer::port() const {
 std::string HttpServer::address() const {
   std::string host = impl_->options.host;
   if (host == "0.0.0.0" || host == "::") host = host == "::" ? "::1" : "127.0.0.1";
-  return "http://" + bracketed(host) + ":" + std::to_string(impl_->port);
+  const std::string scheme = impl_->options.tls_certificate.empty() ? "http://" : "https://";
+  return scheme + bracketed(host) + ":" + std::to_string(impl_->port);
 }
 
 void HttpServer::drain() {

@@ -15,6 +15,8 @@ struct HttpServerOptions {
   int io_threads = 2;              ///< threads that read requests
   std::size_t max_connections = 512;
   std::uint64_t max_upload_bytes = std::uint64_t{1024} * 1024 * 1024;  ///< request bodies in memory, all together
+  std::string tls_certificate;                                         ///< PEM file; empty: plain HTTP
+  std::string tls_key;                                                 ///< PEM file
   HttpLimits limits;
   HttpTimeouts timeouts;
 };
@@ -27,11 +29,16 @@ class HttpServer {
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
 
-  /// Listens; returns when connections are accepted. Throws IoError when the address cannot be had.
+  /// Listens; returns when connections are accepted. Throws IoError when the address cannot be had, InvalidInput when
+  /// the certificate cannot be used.
   void start();
   std::uint16_t port() const;
-  /// `http://host:port`, as a browser on this machine takes it.
+  /// `http://host:port` (or https), as a browser on this machine takes it.
   std::string address() const;
+
+  /// Reads certificate and key again; connections from now on get the new ones. Throws InvalidInput when they cannot be
+  /// used, and keeps the old ones. Without TLS: nothing.
+  void reload_tls();
 
   /// Begins the end: every reply is now the last of its connection, and new connections are marked late.
   void drain();

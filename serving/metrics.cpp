@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "core/support/version.h"
+#include "serving/isolation/worker_process.h"
 #include "serving/process_metrics.h"
 #include "serving/reasons.h"
 
@@ -58,10 +59,12 @@ struct Metrics::Impl {
   prometheus::Counter* load_failed = nullptr;
   ModelFamilies model_families;
   const DriftOptions drift;
+  prometheus::Gauge& decoder_processes;
   std::array<prometheus::Histogram*, kStageNames.size()> stages{};
   std::map<std::string, prometheus::Counter*, std::less<>> rejections;
   std::map<prometheus::Labels, prometheus::Gauge*> model_infos;
   std::vector<std::weak_ptr<ModelMetrics>> model_metrics;  // in the order of their loading
+  std::map<std::string, prometheus::Counter*, std::less<>> decoder_restarts;
 
   prometheus::Gauge& gauge(const char* name, const char* help) {
     return family(prometheus::BuildGauge(), registry, name, help).Add({});
@@ -84,7 +87,8 @@ struct Metrics::Impl {
         model_info(family(prometheus::BuildGauge(), registry, "pulmo_model_info",
                           "1; the labels say which model versions are served")),
         model_families(registry),
-        drift(drift_options) {}
+        drift(drift_options),
+        decoder_processes(gauge("pulmo_decoder_processes", "Decoder processes that are ready")) {}
 
   // Those still loaded, the newest of each name and version.
   std::vector<std::shared_ptr<const ModelMetrics>> loaded_models() const {
@@ -116,6 +120,11 @@ Metrics::Metrics(const DriftOptions& drift) : impl_(std::make_unique<Impl>(drift
   auto& loads = family(prometheus::BuildCounter(), registry, "pulmo_model_loads_total", "Loads of a bundle, by result");
   impl_->loaded = &loads.Add({{"result", "loaded"}});
   impl_->load_failed = &loads.Add({{"result", "failed"}});
+  auto& restarts = family(prometheus::BuildCounter(), registry, "pulmo_decoder_restarts_total",
+                          "Decoder processes that were replaced, by what they ended of");
+  for (const WorkerEnd end : kWorkerEnds) {
+    impl_->decoder_restarts[to_string(end)] = &restarts.Add({{"reason", to_string(end)}});
+  }
   family(prometheus::BuildGauge(), registry, "pulmo_build_info", "1; the label says which version is running")
       .Add({{"version", std::string(version())}})
       .Set(1.0);
@@ -136,6 +145,12 @@ void Metrics::count_request(std::string_view route, std::string_view method, int
 void Metrics::count_rejection(std::string_view reason) {
   const auto found = impl_->rejections.find(reason);
   (found == impl_->rejections.end() ? impl_->rejections.find("other") : found)->second->Increment();
+}
+
+void Metrics::count_decoder_restart(std::string_view reason) {
+  if (const auto found = impl_->decoder_restarts.find(reason); found != impl_->decoder_restarts.end()) {
+    found->second->Increment();
+  }
 }
 
 void Metrics::observe_stage(Stage stage, double seconds) {
@@ -186,6 +201,7 @@ std::string Metrics::text() const {
   impl_->explaining.Set(ask(impl_->sources.explaining));
   impl_->jobs.Set(ask(impl_->sources.jobs));
   impl_->job_bytes.Set(ask(impl_->sources.job_bytes));
+  impl_->decoder_processes.Set(ask(impl_->sources.decoder_processes));
   std::vector<prometheus::MetricFamily> families = impl_->registry.Collect();
   for (prometheus::MetricFamily& family : collect_models(impl_->loaded_models())) families.push_back(std::move(family));
   for (prometheus::MetricFamily& family : impl_->process.Collect()) families.push_back(std::move(family));

@@ -22,15 +22,16 @@ struct ModelLabels {
 
 /// Values that are asked for at each scrape.
 struct GaugeSources {
-  std::function<double()> queue_depth;     ///< samples waiting for a model
-  std::function<double()> in_progress;     ///< slices from their arrival to their result
-  std::function<double()> queue_capacity;  ///< slices that may be in progress
-  std::function<double()> connections;     ///< open client connections
-  std::function<double()> upload_bytes;    ///< request bodies in memory
-  std::function<double()> ready;           ///< 1 or 0
-  std::function<double()> explaining;      ///< explanations that wait or are being made
-  std::function<double()> jobs;            ///< jobs that have not ended
-  std::function<double()> job_bytes;       ///< results of jobs in memory
+  std::function<double()> queue_depth;        ///< samples waiting for a model
+  std::function<double()> in_progress;        ///< slices from their arrival to their result
+  std::function<double()> queue_capacity;     ///< slices that may be in progress
+  std::function<double()> connections;        ///< open client connections
+  std::function<double()> upload_bytes;       ///< request bodies in memory
+  std::function<double()> ready;              ///< 1 or 0
+  std::function<double()> explaining;         ///< explanations that wait or are being made
+  std::function<double()> jobs;               ///< jobs that have not ended
+  std::function<double()> job_bytes;          ///< results of jobs in memory
+  std::function<double()> decoder_processes;  ///< ready to decode
 };
 
 /// The server's Prometheus metrics; the list with meanings is docs/metrics.md. No label ever comes from a client:
@@ -47,6 +48,8 @@ class Metrics {
   void count_request(std::string_view route, std::string_view method, int status, double seconds);
   /// A request or a slice that was refused, with the code of its error reply.
   void count_rejection(std::string_view reason);
+  /// A decoder process that had to be replaced; `reason` is of kWorkerEnds.
+  void count_decoder_restart(std::string_view reason);
   void observe_stage(Stage stage, double seconds);
 
   /// The metrics of a model version that is loaded as long as the result lives. Of two of one name and version, as

@@ -33,10 +33,10 @@ Bytes take_bytes(Upload& upload) {
   return std::move(upload.data);
 }
 
-PreparedSlice prepare_slice(Upload& upload, const DecodeLimits& limits, const PreprocessSpec& spec, SlicePlace& place) {
+PreparedSlice prepare_slice(Upload& upload, const Decoder& decoder, const PreprocessSpec& spec, SlicePlace& place) {
   PreparedSlice slice;
   Clock::time_point begin = Clock::now();
-  slice.decoded = decode_here(take_bytes(upload), upload.name, limits);
+  slice.decoded = decoder.decode(take_bytes(upload), upload.name);
   place = slice.decoded.place;
   slice.decode_s = seconds_since(begin);
   if (slice.decoded.dicom) require_axial(place, upload.name);

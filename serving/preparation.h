@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "core/image/dicom.h"
 #include "core/image/preprocess.h"
+#include "serving/isolation/decoder.h"
 #include "serving/prediction.h"
 
 namespace pulmo::serving {
@@ -21,8 +21,9 @@ Bytes take_bytes(Upload& upload);
 
 /// Decodes and preprocesses the file; `place` is filled in as soon as it is known, so that a slice which is refused
 /// afterwards has its place in its series. Throws InvalidInput: those of decoding and preprocessing, and not_axial for
-/// an image plane more than 30 degrees off the axial one, as prepare leaves those out too. Thread-safe.
-PreparedSlice prepare_slice(Upload& upload, const DecodeLimits& limits, const PreprocessSpec& spec, SlicePlace& place);
+/// an image plane more than 30 degrees off the axial one, as prepare leaves those out too; DecoderUnavailable.
+/// Thread-safe.
+PreparedSlice prepare_slice(Upload& upload, const Decoder& decoder, const PreprocessSpec& spec, SlicePlace& place);
 
 /// Fills in what the prediction tells of the slice itself, with the warnings that its file calls for.
 void describe(const PreparedSlice& slice, const std::string& name, Prediction& prediction);

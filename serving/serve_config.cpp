@@ -107,6 +107,43 @@ void read_drift(YamlReader reader, DriftOptions& drift) {
   reader.finish();
 }
 
+void read_decode(YamlReader reader, ServeConfig& config) {
+  DecoderOptions& decoder = config.decoder;
+  decoder.isolated = reader.choice("isolation", "process", {"process", "none"}) == "process";
+  WorkerOptions& worker = decoder.worker;
+  worker.memory_bytes = whole(reader, "memory_bytes", worker.memory_bytes, 1 << 26U, std::int64_t{1} << 40U);
+  worker.timeout = duration(reader, "timeout_s", worker.timeout, 3600.0);
+  if (worker.timeout.count() == 0) reader.refuse("timeout_s", "0 leaves no time to decode anything");
+  worker.limits = config.service.decode;
+  worker.input_bytes = config.http.limits.body_bytes;
+  decoder.processes = static_cast<std::size_t>(worker_count(config.service.workers));
+  reader.finish();
+}
+
+void read_security(YamlReader reader, ServeConfig& config) {
+  FrontDoorOptions& security = config.security;
+  security.keys_file = reader.text("keys_file", security.keys_file.string());
+  security.open_metrics = reader.boolean("open_metrics", security.open_metrics);
+  security.trusted_proxies = reader.texts("trusted_proxies", security.trusted_proxies);
+  security.rate.per_s = reader.real("requests_per_s", security.rate.per_s, 0.0, 1e6);
+  security.rate.burst = reader.real("burst", security.rate.burst, 1.0, 1e6);
+  security.origins = reader.texts("origins", security.origins);
+  for (const std::string& proxy : security.trusted_proxies) {
+    if (!is_address(proxy)) reader.refuse("trusted_proxies", "'" + proxy + "' is no address in numbers");
+  }
+  reader.finish();
+}
+
+void read_tls(YamlReader reader, ServeConfig& config) {
+  HttpServerOptions& http = config.http;
+  http.tls_certificate = reader.text("certificate", http.tls_certificate);
+  http.tls_key = reader.text("key", http.tls_key);
+  if (http.tls_certificate.empty() != http.tls_key.empty()) {
+    reader.refuse("certificate", "certificate and key are both needed, or neither");
+  }
+  reader.finish();
+}
+
 }  // namespace
 
 ServeConfig load_serve_config(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
@@ -119,6 +156,9 @@ ServeConfig load_serve_config(const std::filesystem::path& file, const std::vect
   read_jobs(root.section("jobs"), config);
   read_models(root.section("models"), config.models);
   read_drift(root.section("drift"), config.drift);
+  read_decode(root.section("decode"), config);
+  read_security(root.section("security"), config);
+  read_tls(root.section("tls"), config);
   root.finish();
   return config;
 }

@@ -8,8 +8,10 @@
 #include "serving/drift.h"
 #include "serving/explainer.h"
 #include "serving/http_server.h"
+#include "serving/isolation/decoder.h"
 #include "serving/jobs.h"
 #include "serving/model_repository.h"
+#include "serving/security/front_door.h"
 #include "serving/service.h"
 #include "serving/uploads.h"
 
@@ -24,6 +26,8 @@ struct ServeConfig {
   JobOptions jobs;
   RepositoryOptions models;  ///< bundle or folder come from the command line
   DriftOptions drift;
+  FrontDoorOptions security;
+  DecoderOptions decoder;                            ///< its limits and number of processes follow from the others
   int model_threads = 0;                             ///< LibTorch threads in one run of the model; 0: one a core
   std::chrono::milliseconds shutdown_grace{30'000};  ///< for requests in flight at SIGTERM
 };

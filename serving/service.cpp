@@ -14,14 +14,11 @@
 #include "serving/reasons.h"
 
 namespace pulmo::serving {
-namespace {
 
 int worker_count(int wanted) {
   if (wanted > 0) return wanted;
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
-
-}  // namespace
 
 /// One call of predict(): its uploads, of which some are under way, and their outcomes.
 struct Service::Request {
@@ -127,7 +124,11 @@ struct Service::Slice {
 };
 
 Service::Service(ModelRepository& models, const ServiceOptions& options, Metrics& metrics)
-    : models_(models), options_(options), metrics_(metrics), pool_(worker_count(options.workers)) {}
+    : models_(models),
+      options_(options),
+      decoder_(options.decoder ? options.decoder : std::make_shared<const Decoder>(options.decode)),
+      metrics_(metrics),
+      pool_(worker_count(options.workers)) {}
 
 Service::~Service() {
   close();
@@ -187,6 +188,9 @@ void Service::prepare(const std::shared_ptr<Slice>& slice) {
     submit(slice, slice->prepared ? std::move(ready) : decode_and_preprocess(*slice));
   } catch (const InvalidInput& error) {
     refuse(*slice, std::string(slice_code(error.reason())), error.what());
+  } catch (const DecoderUnavailable& error) {
+    log_error("a slice could not be decoded", {{"error", error.what()}});
+    slice->fail("decoder_unavailable", "the server cannot decode pictures at the moment: try again");
   } catch (const std::exception& error) {
     log_error("a slice could not be prepared", {{"error", error.what()}});
     slice->fail("internal", "internal error: see the server's log");
@@ -196,7 +200,7 @@ void Service::prepare(const std::shared_ptr<Slice>& slice) {
 std::vector<std::uint16_t> Service::decode_and_preprocess(Slice& slice) {
   const BundleMetadata& metadata = slice.request->model->metadata();
   Prediction& prediction = slice.prediction;
-  const PreparedSlice made = prepare_slice(slice.upload, options_.decode, metadata.spec, prediction.place);
+  const PreparedSlice made = prepare_slice(slice.upload, *decoder_, metadata.spec, prediction.place);
   metrics_.observe_stage(Stage::kDecode, made.decode_s);
   metrics_.observe_stage(Stage::kPreprocess, made.preprocess_s);
   describe(made, slice.upload.name, prediction);

@@ -10,6 +10,7 @@
 
 #include "core/image/dicom.h"
 #include "serving/batcher.h"
+#include "serving/isolation/decoder.h"
 #include "serving/metrics.h"
 #include "serving/model_repository.h"
 #include "serving/prediction.h"
@@ -27,7 +28,11 @@ struct ServiceOptions {
   std::size_t per_request = 32;                ///< of one request; its others wait until these are done
   std::chrono::milliseconds deadline{30'000};  ///< from a slice's turn to the model
   DecodeLimits decode;
+  std::shared_ptr<const Decoder> decoder;  ///< where files are decoded; null: in this process
 };
+
+/// Threads that `wanted` (ServiceOptions::workers) stands for on this machine.
+int worker_count(int wanted);
 
 /// Predicts slices: decodes and preprocesses them on a pool as the model's bundle says, and runs the model in batches;
 /// room and pool are shared by all models. A request of many slices holds room for `per_request` of them, so that a
@@ -80,6 +85,7 @@ class Service {
 
   ModelRepository& models_;
   const ServiceOptions options_;
+  const std::shared_ptr<const Decoder> decoder_;
   Metrics& metrics_;
   std::atomic<std::size_t> in_progress_{0};
   ThreadPool pool_;

@@ -1,5 +1,6 @@
 #include "serving/http/connection.h"
 
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -16,12 +17,30 @@ namespace {
 constexpr std::size_t kMaxBacklogBytes = 64 * 1024;         // pipelined requests that wait
 constexpr std::size_t kMaxDrainedBytes = 16 * 1024 * 1024;  // what a refused client may still send us before the reset
 
+/// "192.0.2.1" or "2001:db8::1"; IPv4 within IPv6 as IPv4.
+std::string peer_address(int descriptor) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getpeername(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+  char host[NI_MAXHOST] = {};
+  if (::getnameinfo(reinterpret_cast<const sockaddr*>(&address), size, host, sizeof host, nullptr, 0, NI_NUMERICHOST) !=
+      0) {
+    return {};
+  }
+  const std::string_view text(host);
+  constexpr std::string_view kMapped = "::ffff:";
+  return std::string(text.starts_with(kMapped) ? text.substr(kMapped.size()) : text);
+}
+
 }  // namespace
 
 Connection::Connection(int descriptor, std::shared_ptr<ConnectionHost> host)
     : descriptor_(descriptor),
       host_(std::move(host)),
       late_(host_->draining),
+      client_(peer_address(descriptor)),
+      tls_context_(host_->tls.get()),
+      tls_(tls_context_ ? std::make_unique<TlsSession>(*tls_context_) : nullptr),
       reader_(host_->limits),
       since_(Clock::now()),
       write_since_(since_) {
@@ -38,7 +57,53 @@ void Connection::receive(std::string_view data) {
   if (state_ == State::kDraining) {
     drained_ += data.size();
     if (drained_ > kMaxDrainedBytes) close_now();
-  } else if (state_ == State::kReading && !running_ && out_.empty()) {
+  } else if (tls_ && state_ != State::kClosed) {
+    receive_sealed(lock, data);
+  } else {
+    receive_plain(lock, data);
+  }
+}
+
+/// What TLS itself has to say goes out at once; what the client says goes on as if it had come plain.
+void Connection::receive_sealed(Lock& lock, std::string_view data) {
+  std::string plain;
+  const bool open = tls_->receive(data, plain);
+  put_sealed();
+  if (!plain.empty()) receive_plain(lock, plain);
+  if (open || state_ == State::kClosed) return;
+  if (tls_->plain_http()) {
+    tls_.reset();
+    refuse(error_response(400, "plain_http", "this port speaks HTTPS: begin the address with https://", exchange_id()));
+  } else if (tls_->closed()) {  // broken: an alert may be on its way, nothing else
+    backlog_ = {};
+    state_ = State::kClosing;
+    flush_locked();
+  } else {
+    end_locked();
+  }
+}
+
+/// Puts bytes on their way to the client.
+void Connection::put(std::string_view plain) {
+  if (out_.empty()) write_since_ = Clock::now();
+  if (!tls_) {
+    out_ += plain;
+    return;
+  }
+  tls_->send(plain);
+  out_ += tls_->output();
+}
+
+void Connection::put_sealed() {
+  const std::string sealed = tls_->output();
+  if (sealed.empty()) return;
+  if (out_.empty()) write_since_ = Clock::now();
+  out_ += sealed;
+  if (out_.size() - sent_ == sealed.size()) flush_locked();
+}
+
+void Connection::receive_plain(Lock& lock, std::string_view data) {
+  if (state_ == State::kReading && !running_ && out_.empty()) {
     run(lock, data);
   } else if (state_ == State::kReading || state_ == State::kHandling) {
     keep_backlog(data);
@@ -90,7 +155,7 @@ void Connection::on_head() {
   current_.method = head.method;
   current_.started = reader_.started();
   client_keeps_ = head.keep_alive;
-  const AdmissionInfo info{exchange_id(), late_};
+  const AdmissionInfo info{exchange_id(), late_, client_};
   if (const auto refusal = host_->handlers.admit(head, info)) {
     // A body that nobody reads cannot be told from the next request: close, unless there is none.
     if (head.content_length > 0) {
@@ -103,8 +168,7 @@ void Connection::on_head() {
     return;
   }
   if (head.expects_continue) {
-    out_ += "HTTP/1.1 100 Continue\r\n\r\n";
-    write_since_ = since_;
+    put("HTTP/1.1 100 Continue\r\n\r\n");
     flush_locked();
   }
   if (state_ == State::kReading) reader_.begin_body();
@@ -173,8 +237,7 @@ void Connection::queue(const HttpResponse& response, bool keep) {
   if (current_.started != Clock::time_point{}) current_.took = since_ - current_.started;
   host_->handlers.observe(current_);
   current_ = {};
-  if (out_.empty()) write_since_ = since_;
-  out_ += wire;
+  put(wire);
   state_ = keep ? State::kReading : State::kClosing;
   flush_locked();
 }
@@ -210,6 +273,13 @@ void Connection::flush_locked() {
 /// The last reply is with the kernel. Closing at once while the client still sends would reset the connection, and the
 /// reset may overtake the reply: so only our side is closed, and the client's bytes are thrown away for a while.
 void Connection::finish_writing() {
+  if (tls_ && !tls_->closed()) {
+    tls_->close();
+    state_ = State::kClosing;
+    out_ += tls_->output();
+    flush_locked();  // comes back here
+    return;
+  }
   if (input_ended_) {
     close_now();
     return;
@@ -234,6 +304,10 @@ void Connection::close_now() {
 
 void Connection::end_of_input() {
   const Lock lock(mutex_);
+  end_locked();
+}
+
+void Connection::end_locked() {
   input_ended_ = true;
   if (state_ == State::kDraining) close_now();
   if (state_ != State::kReading || running_) return;
@@ -246,6 +320,10 @@ void Connection::end_of_input() {
 
 void Connection::turn_away(const std::string& code, const std::string& message) {
   const Lock lock(mutex_);
+  if (tls_) {  // a handshake is more than a client in excess gets
+    close_now();
+    return;
+  }
   HttpResponse response = error_response(503, code, message, exchange_id());
   response.headers.push_back({"Retry-After", "1"});
   refuse(response);

@@ -13,6 +13,7 @@
 #include "serving/http/message.h"
 #include "serving/http/request_reader.h"
 #include "serving/http/responder.h"
+#include "serving/http/tls.h"
 #include "serving/http/upload_budget.h"
 
 namespace pulmo::serving {
@@ -40,8 +41,9 @@ struct Exchange {
 
 /// What an admission decides on, beside the head.
 struct AdmissionInfo {
-  std::string id;     ///< of the request
-  bool late = false;  ///< its connection was opened after the server began to shut down
+  std::string id;        ///< of the request
+  bool late = false;     ///< its connection was opened after the server began to shut down
+  std::string client{};  ///< numeric address of the peer; empty when it is no IP
 };
 
 /// What the server does with requests. All are called from several threads at once and must not block for long.
@@ -52,12 +54,31 @@ struct HttpHandlers {
   std::function<void(const Exchange& exchange)> observe;
 };
 
+/// The certificate that new connections get: it may be replaced at any time. Thread-safe.
+class TlsHolder {
+ public:
+  /// Null: connections speak plain HTTP.
+  std::shared_ptr<const TlsContext> get() const {
+    const std::lock_guard lock(mutex_);
+    return context_;
+  }
+  void set(std::shared_ptr<const TlsContext> context) {
+    const std::lock_guard lock(mutex_);
+    context_ = std::move(context);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const TlsContext> context_;
+};
+
 /// What all connections of a server share.
 struct ConnectionHost {
   HttpLimits limits;
   HttpTimeouts timeouts;
   HttpHandlers handlers;
   std::shared_ptr<UploadBudget> budget;
+  TlsHolder tls;
   std::function<std::string()> next_request_id;
   std::function<void()> wake_keeper;  ///< a connection waits for its socket to become writable
   std::atomic<bool> draining{false};  ///< every reply is the last of its connection
@@ -99,6 +120,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
   enum class State { kReading, kHandling, kClosing, kDraining, kClosed };
   using Lock = std::unique_lock<std::mutex>;
 
+  void receive_plain(Lock& lock, std::string_view data);
+  void receive_sealed(Lock& lock, std::string_view data);
+  void put(std::string_view plain);
+  void put_sealed();
+  void end_locked();
   void run(Lock& lock, std::string_view data);
   void react(Lock& lock, std::string_view& rest);
   void on_head();
@@ -117,7 +143,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   mutable std::mutex mutex_;
   int descriptor_;
   const std::shared_ptr<ConnectionHost> host_;
-  const bool late_;  ///< opened while the server shuts down
+  const bool late_;           ///< opened while the server shuts down
+  const std::string client_;  ///< its address
+  const std::shared_ptr<const TlsContext> tls_context_;
+  std::unique_ptr<TlsSession> tls_;  ///< null: plain HTTP
   State state_ = State::kReading;
   RequestReader reader_;
   bool running_ = false;      ///< some thread is in run()
@@ -125,7 +154,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool input_ended_ = false;  ///< the client closed its side
   bool overrun_ = false;      ///< it sent more ahead than is kept: close after the reply
   std::string backlog_;       ///< received while a request is being handled
-  std::string out_;           ///< replies; sent up to sent_
+  std::string out_;           ///< replies, as they go to the wire; sent up to sent_
   std::size_t sent_ = 0;
   std::size_t drained_ = 0;        ///< bytes thrown away after the last reply
   std::uint64_t exchange_ = 0;     ///< number of the request being handled

@@ -235,6 +235,17 @@ TEST(ServeConfig, DefaultsAreWhatTheCommentedFileSays) {
   EXPECT_EQ(file.jobs.at_once, defaults.jobs.at_once);
   EXPECT_EQ(file.jobs.keep, defaults.jobs.keep);
   EXPECT_EQ(file.jobs.result_bytes, defaults.jobs.result_bytes);
+  EXPECT_EQ(file.security.keys_file, defaults.security.keys_file);
+  EXPECT_EQ(file.security.open_metrics, defaults.security.open_metrics);
+  EXPECT_EQ(file.security.trusted_proxies, defaults.security.trusted_proxies);
+  EXPECT_EQ(file.security.rate.per_s, defaults.security.rate.per_s);
+  EXPECT_EQ(file.security.rate.burst, defaults.security.rate.burst);
+  EXPECT_EQ(file.security.origins, defaults.security.origins);
+  EXPECT_EQ(file.http.tls_certificate, defaults.http.tls_certificate);
+  EXPECT_EQ(file.http.tls_key, defaults.http.tls_key);
+  EXPECT_EQ(file.decoder.isolated, defaults.decoder.isolated);
+  EXPECT_EQ(file.decoder.worker.memory_bytes, defaults.decoder.worker.memory_bytes);
+  EXPECT_EQ(file.decoder.worker.timeout, defaults.decoder.worker.timeout);
   EXPECT_EQ(file.model_threads, defaults.model_threads);
   EXPECT_EQ(file.shutdown_grace, defaults.shutdown_grace);
   EXPECT_EQ(file.drift.window, defaults.drift.window);
@@ -249,8 +260,10 @@ TEST(ServeConfig, TakesOverrides) {
 }
 
 TEST(ServeConfig, RefusesWhatItDoesNotKnowOrCannotBe) {
-  for (const char* setting : {"serve.prot=1", "serve.port=70000", "serve.port=x", "limits.body_bytes=1", "nothing=1",
-                              "explain.step_px=40", "jobs.most=0", "limits.upload_bytes=2048", "drift.least=2000"}) {
+  for (const char* setting :
+       {"serve.prot=1", "serve.port=70000", "serve.port=x", "limits.body_bytes=1", "nothing=1", "explain.step_px=40",
+        "jobs.most=0", "limits.upload_bytes=2048", "drift.least=2000", "decode.isolation=maybe", "tls.key=x",
+        "security.trusted_proxies=[proxy]", "decode.timeout_s=0"}) {
     EXPECT_THROW(load_serve_config({}, {setting}), InvalidInput) << setting;
   }
 }

@@ -22,7 +22,7 @@ using ::testing::HasSubstr;
 class ExplainerTest : public ::testing::Test {
  protected:
   void start(const ExplainOptions& options = {}) {
-    explainer_ = std::make_unique<Explainer>(options, DecodeLimits{}, metrics_);
+    explainer_ = std::make_unique<Explainer>(options, std::make_shared<const Decoder>(DecodeLimits{}), metrics_);
   }
   std::future<Explainer::Outcome> ask(Bytes data, ExplainMethod method = ExplainMethod::kAuto) {
     auto promise = std::make_shared<std::promise<Explainer::Outcome>>();

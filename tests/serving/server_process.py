@@ -34,7 +34,8 @@ class Server:
     """One process on a free port, with a bundle of its own unless one (or a folder of models) is given."""
 
     def __init__(self, *settings, bundle=None, models=None, size_px=64, mask="lungs", phantom=False,
-                 host="127.0.0.1"):
+                 host="127.0.0.1", tls=None):
+        self.tls = tls  # an ssl.SSLContext for clients of a server with a certificate
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pulmo-serve-"))
         self.bundle = bundle or self.folder / "bundle.pt"
         if bundle is None and models is None:
@@ -57,7 +58,7 @@ class Server:
     def _wait_for_port(self, host):
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
-            found = re.search(rf"listening address=http://{re.escape(host)}:(\d+)", self.log())
+            found = re.search(rf"listening address=https?://{re.escape(host)}:(\d+)", self.log())
             if found:
                 return int(found.group(1))
             time.sleep(0.02)
@@ -81,7 +82,10 @@ class Server:
         return code
 
     def connect(self, timeout=20):
-        return Client(self.port, timeout)
+        client = Client(self.port, timeout)
+        if self.tls:
+            client.socket = self.tls.wrap_socket(client.socket, server_hostname="localhost")
+        return client
 
     @contextlib.contextmanager
     def client(self):
