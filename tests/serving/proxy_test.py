@@ -1,0 +1,180 @@
+"""configs/nginx-pulmo.conf, as it stands, in a real nginx in front of a real pulmo-serve."""
+
+import os
+import pathlib
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+import unittest
+
+from sample_images import chest, encode
+from server_process import SOURCE, Client, Server, request
+from tls_test import make_certificate
+
+PNG = encode(chest(), "png")
+NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+class Proxy:
+    """nginx with our configuration; only its addresses and paths are those of the test."""
+
+    def __init__(self, folder, backend):
+        self.folder, self.port = folder, free_port()
+        self.certificate, key = make_certificate(folder, "localhost")
+        self.bodies = folder / "bodies"
+        text = (SOURCE / "configs/nginx-pulmo.conf").read_text()
+        for there, here in (("listen 443 ssl", f"listen 127.0.0.1:{self.port} ssl"), ("127.0.0.1:8080", f"127.0.0.1:{backend}"),
+                            ("PULMO.EXAMPLE.ORG", "localhost"), ("/etc/ssl/PULMO.pem", str(self.certificate)),
+                            ("/etc/ssl/PULMO.key", str(key)), ("/run/pulmo-nginx", str(self.bodies))):
+            assert text.count(there) == 1, there
+            text = text.replace(there, here)
+        (folder / "site.conf").write_text(text)
+        user = "user root;" if os.geteuid() == 0 else ""
+        paths = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("proxy", "fastcgi", "uwsgi", "scgi"))
+        (folder / "nginx.conf").write_text(f"{user} daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/log;"
+                                           f"events {{}} http {{ {paths} include {folder}/site.conf; }}")
+        command = [NGINX, "-p", folder, "-c", folder / "nginx.conf"]
+        subprocess.run([*command, "-t"], check=True, capture_output=True)
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self.context = ssl.create_default_context(cafile=self.certificate)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return
+            except ConnectionRefusedError:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise AssertionError((folder / "log").read_text())
+                time.sleep(0.02)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+
+    def client(self):
+        client = Client(self.port)
+        client.socket = self.context.wrap_socket(client.socket, server_hostname="localhost")
+        return client
+
+    def exchange(self, data):
+        client = self.client()
+        client.send(data)
+        reply = client.reply()
+        client.close()
+        return reply
+
+
+class ProxyTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="pulmo-nginx-"))
+        cls.server = Server("security.trusted_proxies=[127.0.0.1]", "security.requests_per_s=20", "security.burst=40")
+        cls.proxy = Proxy(cls.folder, cls.server.port)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.proxy.stop()
+        code = cls.server.stop()
+        shutil.rmtree(cls.folder)
+        if code != 0:
+            raise AssertionError(f"the server ended with {code}")
+
+    def curl(self, *arguments):
+        done = subprocess.run(["curl", "--silent", "--show-error", "--cacert", self.proxy.certificate, "-w", " %{http_code}",
+                               *arguments, f"https://localhost:{self.proxy.port}/v1/predict"], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.rsplit(" ", 1)
+
+    def test_a_slice_is_predicted(self):
+        picture = self.folder / "slice.png"
+        picture.write_bytes(PNG)
+        body, status = self.curl("-H", "Content-Type: image/png", "--data-binary", f"@{picture}")
+        self.assertEqual(status, "200", body)
+        body, status = self.curl("-F", f"file=@{picture}")
+        self.assertEqual(status, "200", body)
+
+    def test_a_chunked_upload_arrives_with_a_length(self):
+        picture = self.folder / "chunked.png"
+        picture.write_bytes(PNG)
+        body, status = self.curl("-H", "Content-Type: image/png", "-H", "Transfer-Encoding: chunked", "--data-binary",
+                                 f"@{picture}")
+        self.assertEqual(status, "200", body)
+
+    def test_a_chunk_split_between_cr_and_lf_is_harmless(self):
+        client = self.proxy.client()
+        client.send(request("POST", "/v1/predict", headers="Content-Type: image/png\r\nTransfer-Encoding: chunked\r\n"))
+        client.send(f"{len(PNG):x}\r\n".encode() + PNG + b"\r")
+        time.sleep(0.2)
+        client.send(b"\n0\r\n\r\n")
+        self.assertEqual(client.reply().status, 200)
+        client.close()
+
+    def test_a_slow_upload_reaches_the_server_only_when_it_is_whole(self):
+        client = self.proxy.client()
+        client.send(request("POST", "/v1/predict", headers=f"Content-Type: image/png\r\nContent-Length: {len(PNG)}\r\n") +
+                    PNG[:1000])
+        time.sleep(0.5)
+        self.assertIn("\npulmo_upload_bytes 0\n", self.server.get("/metrics").body.decode())
+        client.send(PNG[1000:])
+        self.assertEqual(client.reply().status, 200)
+        client.close()
+
+    def test_a_large_upload_leaves_nothing_on_the_disk(self):
+        written = []
+        client = self.proxy.client()
+        body = os.urandom(5_000_000)
+        client.send(request("POST", "/v1/predict", headers=f"Content-Type: image/png\r\nContent-Length: {len(body)}\r\n"))
+        for at in range(0, len(body), 500_000):
+            client.send(body[at:at + 500_000])
+            time.sleep(0.02)
+            written += [path for path in self.bodies() if path.is_file()]
+        self.assertEqual(client.reply().status, 422)
+        self.assertEqual(written + list(self.bodies()), [])
+        client.close()
+
+    def bodies(self):
+        return [path for path in self.proxy.bodies.rglob("*") if path.is_file()]
+
+    def test_too_much_is_refused_before_it_is_sent(self):
+        client = self.proxy.client()
+        client.send(request("POST", "/v1/predict", headers="Content-Type: image/png\r\nContent-Length: 100000000\r\n"))
+        self.assertEqual(client.reply().status, 413)
+        client.close()
+
+    def test_the_page_comes_with_its_security_headers(self):
+        reply = self.proxy.exchange(request("GET", "/", headers="Connection: close\r\n"))
+        self.assertEqual(reply.status, 200)
+        self.assertIn("default-src 'none'", reply.headers["content-security-policy"])
+        self.assertIn("max-age", reply.headers["strict-transport-security"])
+        self.assertEqual(reply.headers["x-content-type-options"], "nosniff")
+
+    def test_a_client_cannot_choose_the_address_it_is_counted_by(self):
+        client = self.proxy.client()
+        statuses = []
+        for i in range(120):
+            client.send(request("GET", "/v2", headers=f"X-Forwarded-For: 198.51.100.{i}\r\n"))
+            statuses.append(client.reply().status)
+        self.assertIn(429, statuses)
+        client.close()
+        time.sleep(2.5)  # for the tests that follow
+
+    def test_expect_is_answered(self):
+        client = self.proxy.client()
+        client.send(request("POST", "/v1/predict", headers=f"Content-Type: image/png\r\nContent-Length: {len(PNG)}\r\n"
+                                                           "Expect: 100-continue\r\n"))
+        self.assertEqual(client.reply().status, 100)
+        client.send(PNG)
+        self.assertEqual(client.reply().status, 200)
+        client.close()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
