@@ -14,8 +14,8 @@
 #include <variant>
 #include <vector>
 
-#include "core/image/dicom.h"
 #include "core/model/explain.h"
+#include "serving/isolation/decoder.h"
 #include "serving/metrics.h"
 #include "serving/prediction.h"
 #include "serving/served_model.h"

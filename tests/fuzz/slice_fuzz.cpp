@@ -1,30 +1,13 @@
-#include <cstdint>
-#include <span>
-
 #include "core/image/dicom.h"
-#include "core/image/preprocess.h"
-#include "core/image/slice_decoder.h"
-#include "core/support/error.h"
+#include "tests/fuzz/picture_fuzz.h"
 
-namespace {
-
-// Small, so that the fuzzer spends its time on parsing and not on filling pixels.
-constexpr pulmo::DecodeLimits kLimits{.max_side_px = 128, .max_pixels = 128 * 128, .max_frames = 8};
-
-}  // namespace
-
-/// DICOM in every transfer syntax, PNG and JPEG: any bytes decode or are refused as InvalidInput.
+/// DICOM in every transfer syntax, and whatever else the first bytes may promise.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const pulmo::ByteView bytes = std::as_bytes(std::span(data, size));
   try {
-    pulmo::read_dicom_frames(bytes, "fuzz", kLimits);
+    pulmo::read_dicom_frames(bytes, "fuzz", pulmo::fuzz::kLimits);
   } catch (const pulmo::InvalidInput&) {
   }
-  try {
-    pulmo::PreprocessSpec spec;
-    spec.size_px = 64;
-    pulmo::preprocess(pulmo::decode_slice(bytes, "fuzz", kLimits), spec);
-  } catch (const pulmo::InvalidInput&) {
-  }
+  pulmo::fuzz::decode_and_preprocess(bytes);
   return 0;
 }
