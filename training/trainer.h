@@ -32,7 +32,7 @@ struct TrainerInput {
   std::function<bool()> interrupted;  ///< collective: whether any rank was asked to stop
   bool spare_core = false;            ///< whether this rank has a processor that its threads leave idle
   Watch* watch = nullptr;             ///< rank 0; may be null
-  Device device;                      ///< of this rank
+  Device device = {};                 ///< of this rank
 };
 
 /// Trains one network, data parallel. Every member function is collective. A pure function of configuration, data and
