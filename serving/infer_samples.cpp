@@ -34,7 +34,7 @@ constexpr std::array kDatatypes{Datatype{"FP32", CV_32F, 4, 1.0F, false}, Dataty
 
 std::string text_of(const std::vector<std::int64_t>& shape) {
   std::string text;
-  for (const std::int64_t size : shape) text += (text.empty() ? "[" : ",") + std::to_string(size);
+  for (const std::int64_t size : shape) text.append(text.empty() ? "[" : ",").append(std::to_string(size));
   return text + "]";
 }
 
