@@ -28,10 +28,6 @@ using testing::FakePredictor;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-ServedModel fake_model() {
-  return {"fake", "7", std::make_shared<FakePredictor>(), BatcherOptions{}};
-}
-
 TEST(ModelJson, DescribesTheModelAsTheProtocolSays) {
   const auto predictor = std::make_shared<FakePredictor>(32);
   predictor->change_metadata().phantom = true;

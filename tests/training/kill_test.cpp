@@ -67,7 +67,8 @@ class KillTest : public testing::SignalTest {
   std::int64_t saved_steps(const std::string& name) const {
     std::int64_t most = 0;
     for (const std::string& file : CheckpointStore(root_ / name / "checkpoints", 1).names()) {
-      most = std::max(most, std::stoll(file.substr(6, 6)) * steps_of_epoch_ + std::stoll(file.substr(18, 9)));
+      most = std::max<std::int64_t>(most,
+                                    std::stoll(file.substr(6, 6)) * steps_of_epoch_ + std::stoll(file.substr(18, 9)));
     }
     return most;
   }
