@@ -1,9 +1,9 @@
 """Makes the pictures of the page in docs/: a slice, a series, a phone, an error, all of the synthetic phantom.
 
-    page_screenshots.py --bundle runs/demo/run/proposed_cnn/bundle.pt --series runs/demo/archive/images/PULMO-0001
-                        [--bin build/release/bin] [--output docs]
+    page_screenshots.py --bundle runs/demo/run/proposed_cnn/bundle.pt --slice runs/demo/archive/images/PULMO-0001/1/021.dcm
+                        [--series runs/demo/archive/images/PULMO-0001] [--bin build/release/bin] [--output docs]
 
-The bundle and the archive are those that scripts/demo.sh leaves. The slice is the one that the series is called by."""
+The bundle and the archive are those that scripts/demo.sh leaves. Without a series its picture is not made."""
 
 import argparse
 import base64
@@ -11,6 +11,7 @@ import io
 import os
 import pathlib
 import tempfile
+import time
 import zipfile
 
 from PIL import Image
@@ -23,7 +24,8 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin", help="folder of pulmo-serve")
     parser.add_argument("--bundle", type=pathlib.Path, required=True)
-    parser.add_argument("--series", type=pathlib.Path, required=True, help="folder with the DICOM files of one series")
+    parser.add_argument("--slice", type=pathlib.Path, required=True, help="DICOM file of one slice")
+    parser.add_argument("--series", type=pathlib.Path, help="folder with the DICOM files of one series")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "docs")
     return parser.parse_args()
 
@@ -39,29 +41,35 @@ class Pictures(PageTest):
     server_options = {"bundle": ARGUMENTS.bundle.resolve()}
 
     def runTest(self):
-        files = sorted(ARGUMENTS.series.rglob("*.dcm"))
         with tempfile.TemporaryDirectory() as folder:
-            series = pathlib.Path(folder) / "phantom-series.zip"
-            with zipfile.ZipFile(series, "w", zipfile.ZIP_DEFLATED) as archive:
-                for file in files:
-                    archive.write(file, f"series/{file.name}")
-            self.screen(1360, 900)
-            self.show(series)
-            self.take("page-series.png")
-            peak = files[0].parent / pathlib.Path(self.find("#viewport").get_attribute("data-shown")).name
+            self.folder = pathlib.Path(folder)
+            shown = self.series() if ARGUMENTS.series else ARGUMENTS.slice
             self.screen(390, 844, mobile=True)
-            self.show(series)
+            self.show(shown)
             self.take("page-phone.png", height=1500)
             self.screen(1360, 900)
-            self.show(peak)
+            self.show(ARGUMENTS.slice)
             self.take("page.png")
-            letter = pathlib.Path(folder) / "referral.txt"
-            letter.write_text("Dear doctor")
-            half = pathlib.Path(folder) / "half-a-slice.dcm"
-            half.write_bytes(peak.read_bytes()[:200_000])
-            self.screen(1360, 640, theme="dark")
-            self.show(half, letter)
-            self.take("page-error.png", height=640)
+            self.errors()
+
+    def series(self):
+        series = self.folder / "phantom-series.zip"
+        with zipfile.ZipFile(series, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(ARGUMENTS.series.rglob("*.dcm")):
+                archive.write(file, f"series/{file.name}")
+        self.screen(1360, 900)
+        self.show(series)
+        self.take("page-series.png")
+        return series
+
+    def errors(self):
+        letter = self.folder / "referral.txt"
+        letter.write_text("Dear doctor")
+        half = self.folder / "half-a-slice.dcm"
+        half.write_bytes(ARGUMENTS.slice.read_bytes()[:200_000])
+        self.screen(1360, 640, theme="dark")
+        self.show(half, letter)
+        self.take("page-error.png", height=640)
 
     def screen(self, width, height, theme="light", mobile=False):
         self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
@@ -73,7 +81,9 @@ class Pictures(PageTest):
         self.drop_paths(*paths)
         self.wait(lambda: self.states() and not {"waiting", "running"} & set(self.states()), seconds=300)
         if "done" in self.states():
-            self.wait(lambda: self.find("#overlays").is_displayed() and not self.find("#explaining").is_displayed(), seconds=60)
+            self.canvas()
+            time.sleep(1)  # until the explanation is asked for
+            self.wait(lambda: not self.find("#explaining").is_displayed())
             self.canvas()
 
     def take(self, name, height=None):
