@@ -73,7 +73,8 @@ int threads_for_rank(int requested, std::size_t processors, std::size_t sharing_
 }
 
 std::optional<std::string> binding_hint(std::size_t used, std::size_t machine, const Environment& environment) {
-  const bool by_mpirun = environment("OMPI_MCA_orte_bound_at_launch").has_value();
+  const bool by_mpirun = environment("OMPI_MCA_orte_bound_at_launch").has_value() ||  // Open MPI 4
+                         environment("PRTE_LAUNCHED").has_value();                    // Open MPI 5
   if (!by_mpirun || used >= machine) return std::nullopt;
   return "mpirun bound the ranks to " + std::to_string(used) + " of " + std::to_string(machine) +
          " processors: add --bind-to none, or --map-by slot:PE=N, to use the rest";

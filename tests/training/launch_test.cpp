@@ -53,9 +53,11 @@ TEST(Launch, ThreadsFollowTheRequestThenTheEnvironmentThenTheProcessors) {
 }
 
 TEST(Launch, HintsAtProcessorsThatMpirunLeavesIdle) {
-  const Environment bound = with({{"OMPI_MCA_orte_bound_at_launch", "1"}});
-  EXPECT_NE(binding_hint(2, 16, bound).value_or("").find("--bind-to none"), std::string::npos);
-  EXPECT_FALSE(binding_hint(16, 16, bound).has_value());
+  for (const char* name : {"OMPI_MCA_orte_bound_at_launch", "PRTE_LAUNCHED"}) {
+    const Environment bound = with({{name, "1"}});
+    EXPECT_NE(binding_hint(2, 16, bound).value_or("").find("--bind-to none"), std::string::npos);
+    EXPECT_FALSE(binding_hint(16, 16, bound).has_value());
+  }
   EXPECT_FALSE(binding_hint(2, 16, with({})).has_value());
 }
 
