@@ -168,7 +168,7 @@ Explainer::Outcome Explainer::make(Task& task, SlicePlace& place) {
   describe(slice, task.upload.name, prediction);
 
   Clock::time_point begin = Clock::now();
-  const ImageBatch image = batch_of({slice.ready.image}, metadata.channels);
+  const ImageBatch image = batch_of(slice.ready.image, metadata.channels);
   prediction.input = input_statistics(image.pixels, metadata.spec.mask);
   judge(metadata, predictor.predict(image), prediction);
   prediction.times.infer_s = seconds_since(begin);

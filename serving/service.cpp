@@ -205,7 +205,7 @@ std::vector<std::uint16_t> Service::decode_and_preprocess(Slice& slice) {
   metrics_.observe_stage(Stage::kPreprocess, made.preprocess_s);
   describe(made, slice.upload.name, prediction);
   if (slice.index < slice.request->options.previews) draw(made, metadata.spec, prediction);
-  std::vector<std::uint16_t> sample = std::move(batch_of({made.ready.image}, metadata.channels).pixels);
+  std::vector<std::uint16_t> sample = std::move(batch_of(made.ready.image, metadata.channels).pixels);
   prediction.input = input_statistics(sample, metadata.spec.mask);
   return sample;
 }

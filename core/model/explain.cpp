@@ -61,12 +61,16 @@ ImageBatch batch_of(const std::vector<cv::Mat>& images, std::int64_t channels) {
   return batch;
 }
 
+ImageBatch batch_of(const cv::Mat& image, std::int64_t channels) {
+  return batch_of(std::vector<cv::Mat>(1, image), channels);
+}
+
 std::optional<cv::Mat> occlusion_map(const Predictor& predictor, const cv::Mat& image, const cv::Mat& lungs,
                                      std::size_t k, const OcclusionOptions& options,
                                      const std::function<bool()>& keep_on) {
   const std::int64_t channels = predictor.metadata().channels;
   const std::size_t classes = predictor.metadata().class_names.size();
-  const double whole = predictor.predict(batch_of({image}, channels)).at(k);
+  const double whole = predictor.predict(batch_of(image, channels)).at(k);
   const double value = cv::mean(image, lungs)[0];
   const std::vector<cv::Rect> squares = squares_on_lungs(lungs, options);
   cv::Mat loss(image.size(), CV_64FC1, cv::Scalar(0.0));

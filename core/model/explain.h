@@ -27,6 +27,8 @@ std::optional<cv::Mat> occlusion_map(const Predictor& predictor, const cv::Mat& 
 
 /// Images (S,S) CV_16UC1 as one batch; the grey plane stands for each of `channels`.
 ImageBatch batch_of(const std::vector<cv::Mat>& images, std::int64_t channels);
+/// The same of one picture.
+ImageBatch batch_of(const cv::Mat& image, std::int64_t channels);
 
 /// What a heat map says in numbers.
 struct HeatSummary {

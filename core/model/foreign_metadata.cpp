@@ -1,5 +1,7 @@
 #include "core/model/foreign_metadata.h"
 
+#include <string>
+
 #include "core/image/preprocess_yaml.h"
 #include "core/model/metadata_json.h"
 #include "core/support/error.h"
@@ -7,7 +9,9 @@
 
 namespace pulmo {
 
-BundleMetadata read_foreign_metadata(const std::filesystem::path& file) {
+namespace {
+
+BundleMetadata read_metadata(const std::filesystem::path& file) {
   YamlReader reader(load_yaml(file), file.string());
   BundleMetadata metadata;
   metadata.row = reader.required_text("name");
@@ -25,10 +29,18 @@ BundleMetadata read_foreign_metadata(const std::filesystem::path& file) {
   metadata.spec = read_preprocess_spec(reader.section("preprocess"));
   reader.finish();
   metadata.metrics_json = "{}";
+  return metadata_from_json(metadata_to_json(metadata), file.string());
+}
+
+}  // namespace
+
+BundleMetadata read_foreign_metadata(const std::filesystem::path& file) {
   try {
-    return metadata_from_json(metadata_to_json(metadata), file.string());
-  } catch (const InvalidInput& error) {  // classes and the like: what any bundle must be
-    throw InvalidInput(error.reason(), file.string() + ": " + error.what());
+    return read_metadata(file);
+  } catch (const InvalidInput& error) {  // classes and the like, what any bundle must be, are told without the file
+    const std::string problem = error.what();
+    if (problem.find(file.string()) != std::string::npos) throw;
+    throw InvalidInput(error.reason(), file.string() + ": " + problem);
   }
 }
 

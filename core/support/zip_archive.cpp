@@ -44,6 +44,7 @@ Archive open_archive(const std::filesystem::path& path) {
 }
 
 Archive open_archive(ByteView bytes, const std::string& name) {
+  if (bytes.empty()) refuse_archive(name, "it is empty");  // libzip takes nothing for an archive without entries
   zip_error_t error;
   zip_error_init(&error);
   zip_source_t* source = zip_source_buffer_create(bytes.data(), bytes.size(), 0, &error);

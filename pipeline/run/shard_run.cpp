@@ -67,9 +67,9 @@ class ShardInProgress {
   std::unique_ptr<ShardWriter> writer_;
 };
 
-/// Files that a killed run left half-written under the name of one of our shards.
+/// Files that a killed run left half-written under the name of one of our shards, or of what is written at the end.
 void remove_leftovers(const std::vector<ShardPlan>& plans, const ShardRunOptions& options) {
-  std::set<std::string> ours;
+  std::set<std::string> ours{"manifest.yaml", "report.yaml", "report.html", "split.csv"};
   for (const ShardPlan& plan : plans) ours.insert(plan.file);
   std::vector<fs::path> leftovers;
   for (const auto& item : fs::directory_iterator(options.directory)) {

@@ -47,16 +47,16 @@ def difference(ours, expected):
 def check(row, path, folder):
     net = network(row)
     net.load_state_dict(torch.load(path))
-    net.eval()
+    net.double().eval()
     module = torch.jit.load(str(folder / "bundle.pt"))
     ours = dict(module.named_parameters())
-    weight, bias = (ours[f"classifier.{n}"].detach().requires_grad_() for n in ("weight", "bias"))
+    weight, bias = (ours[f"classifier.{n}"].detach().double().requires_grad_() for n in ("weight", "bias"))
     labels = torch.from_numpy(np.fromfile(folder / "labels.i64", np.int64))
     images = torch.from_numpy(np.fromfile(folder / "images.f32", np.float32))
     side = int(round((images.numel() / len(labels)) ** 0.5))
     images = images.reshape(len(labels), 1, side, side)
     normalise = torchvision.transforms.Normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
-    logits = maps_of(row, net, normalise(images.repeat(1, 3, 1, 1))).mean((2, 3)) @ weight.T + bias
+    logits = maps_of(row, net, normalise(images.double().repeat(1, 3, 1, 1))).mean((2, 3)) @ weight.T + bias
     torch.nn.functional.cross_entropy(logits, labels).backward()
 
     served = torch.from_numpy(np.fromfile(folder / "logits.f32", np.float32)).reshape(logits.shape)

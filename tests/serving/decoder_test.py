@@ -210,7 +210,7 @@ class SameAnswerTest(unittest.TestCase):
     def test_isolated_or_not_the_answer_is_the_same(self):
         files = [(PNG, "image/png"), (encode(chest(nodule=True), "jpg"), "image/jpeg"),
                  (dicom(chest(nodule=True)), "application/dicom"), (b"\0" * 300, "image/png"),
-                 (dicom(chest(), modality="MR"), "application/dicom"), (PNG[:2000], "image/png")]
+                 (dicom(chest(), modality="MR"), "application/dicom"), (PNG[:len(PNG) // 2], "image/png")]
         answers = []
         for mode in ("process", "none"):
             server = Server(f"decode.isolation={mode}")

@@ -45,6 +45,7 @@ class FakePredictor : public Predictor {
   }
   const BundleMetadata& metadata() const override { return metadata_; }
   const std::string& sha256() const override { return sha256_; }
+  void change_sha256(std::string sha256) { sha256_ = std::move(sha256); }
 
   BundleMetadata& change_metadata() { return metadata_; }
   void hold() { set_held(true); }

@@ -38,6 +38,7 @@ class ModelRepositoryTest : public ::testing::Test {
     if (content == "nan") return std::make_shared<Broken>();
     const auto predictor = std::make_shared<FakePredictor>();
     predictor->change_metadata().version = content;
+    if (fs::exists(path.string() + ".sha256")) predictor->change_sha256(sha256_file(path));
     return predictor;
   }
   fs::path put(const std::string& place, const std::string& content) {

@@ -237,7 +237,7 @@ TEST_F(ServiceTest, CountsWhatItPredictsAndRefuses) {
   EXPECT_THAT(text, HasSubstr("pulmo_predictions_total{class=\"normal\",model=\"fake\",version=\"7\"} 1"));
   EXPECT_THAT(text, HasSubstr("pulmo_rejected_total{reason=\"unknown_format\"} 1"));
   EXPECT_THAT(text, HasSubstr("pulmo_stage_duration_seconds_count{stage=\"preprocess\"} 1"));
-  EXPECT_THAT(text, HasSubstr("pulmo_batch_size_count 1"));
+  EXPECT_THAT(text, HasSubstr("pulmo_batch_size_count{model=\"fake\",version=\"7\"} 1"));
 }
 
 TEST_F(ServiceTest, AnswersManyRequestsAtOnce) {

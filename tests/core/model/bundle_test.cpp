@@ -179,7 +179,7 @@ TEST_F(BundleTest, RefusesTorchScriptWithoutMetadata) {
 
 constexpr const char* kForeign =
     "name: theirs\nversion: 2024-05\nchannels: 1\nclasses: [benign, malignant]\npositive_class: malignant\n"
-    "threshold: 0.3\ntemperature: 1.5\npreprocess: {size_px: 8, mask: none, window_high_hu: 200}\n";
+    "threshold: 0.3\ntemperature: 1.5\npreprocess: {size_px: 16, mask: none, window_high_hu: 200}\n";
 
 TEST_F(BundleTest, TakesATorchScriptFileMadeElsewhereWithAFileBesideIt) {
   write_with_metadata(file_, "");
@@ -194,7 +194,7 @@ TEST_F(BundleTest, TakesATorchScriptFileMadeElsewhereWithAFileBesideIt) {
   EXPECT_EQ(bundle.metadata.temperature, 1.5);
   EXPECT_FALSE(bundle.metadata.phantom);
   PreprocessSpec spec;
-  spec.size_px = 8;
+  spec.size_px = 16;
   spec.mask = LungMasking::kNone;
   spec.window_high_hu = 200.0;
   EXPECT_EQ(bundle.metadata.spec, spec);
@@ -211,9 +211,9 @@ TEST_F(BundleTest, ReadsTheFileBesideStrictly) {
            {"[benign, malignant]", "[malignant]", "two distinct"},
            {"channels: 1", "channels: one", "channels"},
            {"channels: 1", "input: pixels", "input"},
-           {"size_px: 8", "size: 8", "preprocess.size"},
+           {"size_px: 16", "size: 16", "preprocess.size"},
            {"window_high_hu: 200", "window_high_hu: -2000", "window"},
-           {"preprocess: {size_px: 8, mask: none, window_high_hu: 200}", "", "preprocess"}}) {
+           {"preprocess: {size_px: 16, mask: none, window_high_hu: 200}", "", "preprocess"}}) {
     write(file_.string() + ".yaml", replaced(kForeign, from, to));
     EXPECT_THAT(refusal(file_), AllOf(HasSubstr("bundle.pt.yaml"), HasSubstr(word))) << to;
   }

@@ -27,7 +27,7 @@ bool always() {
 
 /// Noise, and two round lungs.
 struct Picture {
-  cv::Mat image{kSize, kSize, CV_16UC1};
+  cv::Mat image = cv::Mat(kSize, kSize, CV_16UC1);
   cv::Mat lungs = cv::Mat::zeros(kSize, kSize, CV_8UC1);
 
   Picture() {
@@ -56,7 +56,7 @@ class ExplainTest : public ::testing::Test {
   /// Both maps of the bundle, against the second implementation.
   void compare(const std::filesystem::path& bundle) {
     const auto predictor = load_predictor(bundle);
-    const auto heat = predictor->grad_cam(batch_of({picture_.image}, 1), 1);
+    const auto heat = predictor->grad_cam(batch_of(picture_.image, 1), 1);
     ASSERT_TRUE(heat);
     const auto loss = occlusion_map(*predictor, picture_.image, picture_.lungs, 1, {8, 5, 3}, always);
     write_raw(directory_ / "image.u16", picture_.image);
@@ -94,7 +94,7 @@ TEST_F(ExplainTest, EveryNetworkOfTheTableHasAHeatMap) {
     const auto predictor = load_predictor(file_);
     double sum = 0.0;
     for (const std::size_t k : {0U, 1U}) {
-      const auto heat = predictor->grad_cam(batch_of({image}, 3), k);
+      const auto heat = predictor->grad_cam(batch_of(image, 3), k);
       ASSERT_TRUE(heat) << name;
       EXPECT_EQ(heat->size(), image.size());
       EXPECT_TRUE(cv::checkRange(*heat));
@@ -111,7 +111,7 @@ TEST_F(ExplainTest, ManyThreadsAtOnceGetTheSameHeatMap) {
   {
     std::vector<std::jthread> threads;
     for (cv::Mat& map : maps) {
-      threads.emplace_back([&] { map = predictor->grad_cam(batch_of({picture_.image}, 1), 1).value(); });
+      threads.emplace_back([&] { map = predictor->grad_cam(batch_of(picture_.image, 1), 1).value(); });
     }
   }
   for (const cv::Mat& map : maps) EXPECT_LE(cv::norm(map, maps.front(), cv::NORM_INF), 1e-7);
@@ -122,7 +122,7 @@ TEST_F(ExplainTest, ARowWithoutGradientsHasNoGradCam) {
   metadata.row = "majority";
   save_bundle(file_, majority_to_torchscript({3, 7}), metadata);
   const auto predictor = load_predictor(file_);
-  EXPECT_FALSE(predictor->grad_cam(batch_of({picture_.image}, 1), 0));
+  EXPECT_FALSE(predictor->grad_cam(batch_of(picture_.image, 1), 0));
   const auto loss = occlusion_map(*predictor, picture_.image, picture_.lungs, 1, {8, 5, 3}, always);
   EXPECT_EQ(cv::countNonZero(loss.value()), 0);
   EXPECT_FALSE(summarise_heat(loss.value(), picture_.lungs));
@@ -130,7 +130,7 @@ TEST_F(ExplainTest, ARowWithoutGradientsHasNoGradCam) {
 
 TEST_F(ExplainTest, RefusesABatchThatDoesNotFit) {
   testing::write_test_bundle(file_, {.size_px = 32});
-  EXPECT_THROW(load_predictor(file_)->grad_cam(batch_of({picture_.image}, 1), 0), InvalidInput);
+  EXPECT_THROW(load_predictor(file_)->grad_cam(batch_of(picture_.image, 1), 0), InvalidInput);
 }
 
 TEST_F(ExplainTest, OcclusionStopsWhenToldTo) {
