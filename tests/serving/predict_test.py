@@ -13,6 +13,7 @@ import zlib
 
 import numpy as np
 import pydicom
+import pydicom.encaps
 import pydicom.uid
 import torch
 from PIL import Image
@@ -144,6 +145,7 @@ class PredictTest(unittest.TestCase):
             return stream.getvalue()
 
         def claim_video(dataset):
+            dataset.PixelData = pydicom.encaps.encapsulate([dataset.PixelData])
             dataset.file_meta.TransferSyntaxUID = pydicom.uid.MPEG2MPML
 
         cases = {"no_pixel_data": changed(lambda dataset: dataset.__delitem__("PixelData")),

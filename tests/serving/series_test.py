@@ -225,7 +225,8 @@ class SeriesTest(unittest.TestCase):
         odd = "../../etc/" + "x" * 300 + "\x07.dcm"
         (result,) = self.predict(sample_images.zipped([(odd, self.files[0])]))["results"]
         self.assertLessEqual(len(result["name"].encode()), 255)
-        self.assertTrue(result["name"].endswith("x.dcm"))
+        self.assertTrue(result["name"].endswith(".dcm") and "xxx" in result["name"])
+        self.assertTrue(result["name"].isprintable())
 
 
 def enumerate_names(files):

@@ -77,7 +77,8 @@ class Server:
             self.process.kill()
             raise
         finally:
-            self.last_log = self.log()
+            if self.log_path.exists():  # not when it was stopped before
+                self.last_log = self.log()
             shutil.rmtree(self.folder, ignore_errors=True)
         return code
 
