@@ -81,6 +81,14 @@ BundleMetadata metadata_beside(const std::filesystem::path& path) {
   }
 }
 
+/// Some kernels make 0 of what is no number, so that predictions alone would not tell.
+void require_numbers(const torch::jit::Module& module, const std::filesystem::path& path) {
+  for (const torch::Tensor& weight : module.parameters()) {
+    if (!weight.is_floating_point() || !weight.isnan().any().item<bool>()) continue;
+    refuse(path, "its weights hold values that are no numbers: damaged, or the training diverged");
+  }
+}
+
 /// Finds or makes the submodule of a dotted prefix ("layer1.conv1").
 torch::jit::Module submodule(torch::jit::Module root, const std::string& prefix) {
   if (prefix.empty()) return root;
@@ -138,6 +146,7 @@ Bundle load_bundle(const std::filesystem::path& path) {
   std::string metadata_json;
   torch::jit::Module module = load_module(path, bytes, metadata_json);
   module.eval();
+  require_numbers(module, path);
   const std::string sha256 = sha256_hex(bytes);
   if (!metadata_json.empty()) return {module, metadata_from_json(metadata_json, path.string()), sha256};
   return {module, metadata_beside(path), sha256};

@@ -68,7 +68,7 @@ TEST_F(BadInputTest, OneClassOnly) {
 }
 
 TEST_F(BadInputTest, OnePatient) {
-  expect_fit_refuses(make_data({.size_px = 16, .patients = 1}), "training_data");
+  expect_fit_refuses(make_data({.size_px = 16, .patients = 1}), "nothing can be told apart");
 }
 
 TEST_F(BadInputTest, FewerSamplesThanRanks) {
