@@ -141,8 +141,8 @@ TEST_F(ProgramTest, CompareWithFoldsExtractsEverySamplesFeaturesOnce) {
   const ProcessResult result =
       run(on_ranks(2, command("compare", data, root_ / "run",
                               {"--set", "rows=[svm, forest]", "--set", "reference=svm", "--set", "folds=2", "--set",
-                               "svm.folds=2", "--set", "forest.trees=10", "--set", "forest.folds=2", "--set",
-                               "svm.c=[1]", "--set", "svm.gamma=[1]"})));
+                               "fold_validation=0.25", "--set", "svm.folds=2", "--set", "forest.trees=10", "--set",
+                               "forest.folds=2", "--set", "svm.c=[1]", "--set", "svm.gamma=[1]"})));
   ASSERT_EQ(result.exit_code, 0) << result.err;
   // The three parts of the first fold hold all samples; the second row and the second fold need no more.
   EXPECT_EQ(count_of(result.err, "features extracted"), 3U) << result.err;
