@@ -157,7 +157,7 @@ class AccessTest(PageTest):
         self.addCleanup(self.script, "localStorage.clear()")
         self.emulate(prefers_color_scheme="light")
         self.addCleanup(self.emulate)
-        self.find("#theme").click()
+        self.click("#theme")
         self.assertEqual(self.script("return document.documentElement.dataset.theme"), "dark")
         self.assertEqual(self.find("#theme").get_attribute("aria-pressed"), "true")
         self.open_page()

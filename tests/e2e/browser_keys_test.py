@@ -50,14 +50,14 @@ class KeysTest(PageTest):
         self.open_page()  # asks again
 
     def test_without_a_key_the_page_says_what_is_missing(self):
-        self.find("#access-cancel").click()
+        self.click("#access-cancel")
         self.wait(lambda: self.find("#served").is_displayed())
         self.drop(("slice.png", "image/png", self.png))
         self.wait(lambda: self.find("#access").is_displayed())
         self.find("#key").send_keys(Keys.ESCAPE)
         self.wait_for_studies(0, failed=1)
         self.assertIn("API key", self.find(".failure").text)
-        self.find(".again").click()
+        self.click(".again")
         self.wait(lambda: self.find("#access").is_displayed())
         self.give(self.key)
         self.wait_for_studies(1)

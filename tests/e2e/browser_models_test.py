@@ -43,7 +43,7 @@ class ModelsTest(PageTest):
         self.assertTrue(self.find("#phantom").is_displayed())
         self.assertIn("second", self.text("#model-facts"))
         self.assertIn("first, version", self.text("#slice-findings"))  # the answer that is shown is still the first's
-        self.find(".another").click()
+        self.click(".another")
         self.wait(lambda: "second, version" in self.text("#slice-findings"))
         self.assertEqual(self.find_all(".another"), [])
         self.check_console()

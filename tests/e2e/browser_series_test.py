@@ -47,7 +47,7 @@ class SeriesTest(PageTest):
     def answer(self):
         self.script("URL.createObjectURL = (blob) => { if (blob.type === 'application/json') window.saved = blob;"
                     " return 'data:,'; }")
-        self.find("#save").click()
+        self.click("#save")
         return json.loads(self.browser.execute_async_script("saved.text().then(arguments[0])"))[0]["answer"]
 
     def test_a_zip_of_a_series_is_answered_with_a_profile_along_the_body(self):
@@ -120,7 +120,7 @@ class SeriesTest(PageTest):
                 packed.write(FILES[number % len(FILES)], f"{number:03}.dcm")
         self.drop_paths(copies)
         self.wait(lambda: self.script("return document.querySelector('#findings-body progress')?.max") == 200)
-        self.find(".cancel").click()
+        self.click(".cancel")
         self.wait(lambda: self.states() == ["cancelled"])
         self.assertIn("Cancelled", self.find(".failure").text)
 
@@ -134,7 +134,7 @@ class SeriesTest(PageTest):
 
     def test_lung_outline_and_heat_map_can_be_faded(self):
         self.show_series()
-        self.find(".suspicious button, #viewport").click()
+        self.click(".suspicious button, #viewport")
         self.wait(lambda: self.find("#overlays").is_displayed() and not self.find("#explaining").is_displayed())
         self.wait(lambda: "heat map lies inside the lungs" in self.text("#slice-findings"))
         self.script(SET, "lungs", 100)
@@ -149,7 +149,7 @@ class SeriesTest(PageTest):
     def test_the_report_of_a_series_has_its_chart_and_positions(self):
         self.script("window.print = () => { window.printed = true; }")
         self.show_series()
-        self.find("#print").click()
+        self.click("#print")
         self.wait(lambda: self.script("return window.printed"))
         report = self.text("#report")
         self.assertIn("Suspicious positions", report)

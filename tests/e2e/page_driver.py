@@ -8,6 +8,7 @@ import tempfile
 import unittest
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -104,6 +105,16 @@ class PageTest(unittest.TestCase):
         return self.browser.execute_script(
             "return document.querySelector(arguments[0])?.textContent ?? ''", selector)
 
+    def click(self, selector):
+        """A person's click, again if the page replaced the element between finding and clicking it."""
+        def clicked():
+            try:
+                self.find(selector).click()
+            except StaleElementReferenceException:
+                return False
+            return True
+        self.wait(clicked)
+
     def script(self, code, *arguments):
         return self.browser.execute_script(code, *arguments)
 
@@ -127,11 +138,12 @@ class PageTest(unittest.TestCase):
 
     def choose_study(self, name):
         """Clicks the study of that name, and waits until it is shown."""
-        for button in self.find_all(".study"):
-            if button.find_element(By.CSS_SELECTOR, ".name").text == name:
-                button.click()
-                self.wait(lambda: self.text("#title") == name)
-                return
+        found = self.script("const study = [...document.querySelectorAll('.study')]"
+                            ".find((s) => s.querySelector('.name').textContent === arguments[0]);"
+                            "study?.click(); return Boolean(study)", name)
+        if found:
+            self.wait(lambda: self.text("#title") == name)
+            return
         raise AssertionError(f"no study {name}")
 
     def canvas(self):

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <map>
 #include <thread>
 
@@ -70,10 +71,16 @@ class KilledPrepare : public ::testing::Test {
     return argv;
   }
 
-  /// Runs `argv` and kills it at a random moment. True: it had not ended before.
-  bool killed(const std::vector<std::string>& argv) {
+  /// Runs `argv` and kills it at a random moment, no earlier than `ready`. True: it had not ended before.
+  bool killed(const std::vector<std::string>& argv, const std::function<bool()>& ready = [] { return true; }) {
     testing::Process process(argv);
-    std::this_thread::sleep_for(std::chrono::duration<double>(random_.uniform(0.0, 1.0) * seconds_));
+    const auto latest = Clock::now() + std::chrono::seconds(30);
+    const double share = random_.uniform(0.0, 1.0);
+    if (ready()) {
+      std::this_thread::sleep_for(std::chrono::duration<double>(share * seconds_));
+    } else {
+      while (!ready() && Clock::now() < latest) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
     process.signal(SIGKILL);
     const int code = process.wait().exit_code;
     EXPECT_TRUE(code == 0 || code == 128 + SIGKILL) << code;
@@ -92,7 +99,9 @@ TEST_F(KilledPrepare, ContinuesAndEndsWithTheSameFilesTwentyTimes) {
   int resumed = 0;
   for (int attempt = 0; attempt < kMostAttempts && kills < kKills; ++attempt) {
     const std::string output = "killed-" + std::to_string(attempt);
-    if (!killed(lidc(output))) continue;
+    // Every other kill waits for a shard: a run on a busy machine spends most of its time before the first one.
+    const bool wait = kills % 2 == 1;
+    if (!killed(lidc(output), [&] { return !wait || has_shard(dir_ / output); })) continue;
     ++kills;
     resumed += has_shard(dir_ / output) && !fs::exists(dir_ / output / "manifest.yaml") ? 1 : 0;
     expect_done(lidc(output));
