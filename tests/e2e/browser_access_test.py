@@ -7,6 +7,12 @@ from selenium.webdriver.common.keys import Keys
 
 from page_driver import PageTest
 
+# Whether colours have ended fading from one scheme to the other.
+SETTLED = """
+getComputedStyle(document.body).color;  // a change of style starts the fading
+return document.getAnimations().every((one) => one.playState !== "running");
+"""
+
 # Every visible text with less contrast than WCAG 2.1 asks for (1.4.3: 4.5, large text 3), [words, contrast].
 PALE = """
 const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
@@ -151,6 +157,7 @@ class AccessTest(PageTest):
             for name in ("slice.png", "letter.txt"):
                 self.choose_study(name)
                 with self.subTest(scheme=scheme, study=name):
+                    self.wait(lambda: self.script(SETTLED))
                     self.assertEqual(self.script(PALE), [])
 
     def test_the_theme_can_be_chosen_and_is_remembered(self):

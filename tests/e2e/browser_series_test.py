@@ -164,6 +164,7 @@ class SeriesTest(PageTest):
         for scheme in ("light", "dark"):
             self.emulate(prefers_color_scheme=scheme)
             self.wait(lambda: self.script("return document.documentElement.dataset.theme") == scheme)
+            self.wait(lambda: self.script(access.SETTLED))
             self.assertEqual(self.script(access.PALE), [], scheme)
 
     def test_a_series_fits_a_phone(self):

@@ -52,7 +52,8 @@ class SameProbability(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory(prefix="pulmo-same-")
         root = pathlib.Path(cls.folder.name)
         cls.archive, cls.data, cls.runs = root / "archive", root / "data", root / "runs"
-        run(BIN / "pulmo-prepare", "phantom", "--output", cls.archive, "--patients", 14, "--slices", 24, "--seed", 5)
+        run(BIN / "pulmo-prepare", "phantom", "--output", cls.archive, "--patients", 32, "--slices", 24, "--matrix",
+            256, "--seed", 5)
         run(BIN / "pulmo-prepare", "lidc", "--input", cls.archive / "images", "--annotations", cls.archive / "annotations",
             "--config", SOURCE / "configs/prepare.yaml", "--set", f"preprocess.size_px={SIZE}", "--set",
             "split.validation_fraction=0.25", "--output", cls.data)
