@@ -170,7 +170,8 @@ class Live(unittest.TestCase):
     def test_5_a_failed_training_is_told_by_the_gateway(self):
         self.trainer.end(signal.SIGTERM)
         failing = self.started(Trainer(self.data, pathlib.Path(self.folder.name) / "failing", "training.epochs=50",
-                                       "schedule.learning_rate=1000", gateway=self.gateway.port))
+                                       "schedule.learning_rate=1000", "optimizer.weight_decay=1",
+                                       gateway=self.gateway.port))
         self.assertEqual(failing.process.wait(120), 1, failing.text())
         self.assertIn("not finite", failing.text())
         self.wait_for_alert("PulmoTrainingFailed")
