@@ -29,7 +29,7 @@ NetworkOptions network_options(const FitOptions& options, const PreparedData& da
 Precision choose_precision(Precision asked, Device device, const std::optional<Checkpoint>& checkpoint,
                            const Communicator& ranks) {
   if (asked != Precision::kAuto) return asked;
-  const bool bf16 = device.is_gpu() ? gpu_prefers_bf16(device) : processor_prefers_bf16();
+  const bool bf16 = prefers_bf16(device);
   const bool some_prefer_fp32 = ranks.max(std::uint64_t{bf16 ? 0U : 1U}) != 0;
   if (!checkpoint) return some_prefer_fp32 ? Precision::kFp32 : Precision::kBf16;
   return checkpoint->precision == to_string(Precision::kBf16) ? Precision::kBf16 : Precision::kFp32;

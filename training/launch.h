@@ -37,8 +37,4 @@ std::optional<std::string> binding_hint(std::size_t used, std::size_t machine, c
 /// Processors of this machine that are switched on.
 std::size_t machine_processors();
 
-/// Whether bf16 is the quicker precision: the processor has matrix units for it (AMX-BF16). With AVX512-BF16 alone
-/// oneDNN's convolutions are slower than in fp32 (docs/train.md has the figures).
-bool processor_prefers_bf16();
-
 }  // namespace pulmo::training

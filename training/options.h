@@ -14,7 +14,7 @@
 namespace pulmo::training {
 
 enum class Precision {
-  kAuto,  ///< bf16 where every rank's card, or processor (AMX), has matrix units for it, else fp32
+  kAuto,  ///< bf16 where every rank's card or processor is clearly faster in it, else fp32
   kFp32,
   kBf16,  ///< activations and gradients in bf16, weights kept and updated in fp32
   kFp64,  ///< to check the others against

@@ -1,13 +1,16 @@
 #include "core/model/device.h"
 
 #include <ATen/Context.h>
+#include <ATen/ops/conv2d.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
 #include <torch/csrc/jit/passes/tensorexpr_fuser.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
 
+#include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "core/model/torch_device.h"
 #include "core/support/error.h"
@@ -16,6 +19,10 @@ namespace pulmo {
 namespace {
 
 constexpr double kClearly = 0.7;  // of float32's time
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
 
 // Of a few products of square matrices on the card, in seconds.
 double product_seconds(at::ScalarType type, c10::Device device) {
@@ -28,7 +35,32 @@ double product_seconds(at::ScalarType type, c10::Device device) {
   at::Tensor product;
   for (int i = 0; i < kTimes; ++i) product = at::mm(factor, factor);
   wait_for(product);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return seconds_since(start);
+}
+
+// Of one convolution of a small batch on the processor, in seconds: the quickest of a few, as other programs may
+// interrupt.
+double convolution_seconds(at::ScalarType type) {
+  constexpr int kTimes = 6;
+  const auto layout = [](const at::Tensor& tensor) { return tensor.contiguous(at::MemoryFormat::ChannelsLast); };
+  const at::Tensor images = layout(at::ones({4, 32, 56, 56}, type));
+  const at::Tensor kernels = layout(at::ones({64, 32, 3, 3}, type));
+  double least = std::numeric_limits<double>::max();
+  for (int i = 0; i < kTimes; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    at::conv2d(images, kernels, {}, 1, 1);
+    least = std::min(least, seconds_since(start));
+  }
+  return least;
+}
+
+// Without these instructions bf16 is arithmetic in float32 and conversions.
+bool multiplies_bf16() {
+#if defined(__x86_64__) && defined(__GNUC__)
+  return __builtin_cpu_supports("amx-bf16") != 0 || __builtin_cpu_supports("avx512bf16") != 0;
+#else
+  return false;
+#endif
 }
 
 }  // namespace
@@ -59,8 +91,10 @@ void make_reproducible(Device device) {
   torch::jit::setTensorExprFuserEnabled(false);  // else bundles round by the number of their earlier runs
 }
 
-bool gpu_prefers_bf16(Device device) {
-  if (!device.is_gpu()) return false;
+bool prefers_bf16(Device device) {
+  if (!device.is_gpu()) {
+    return multiplies_bf16() && convolution_seconds(at::kBFloat16) < kClearly * convolution_seconds(at::kFloat);
+  }
   try {
     const c10::Device card = torch_device(device);
     return product_seconds(at::kBFloat16, card) < kClearly * product_seconds(at::kFloat, card);

@@ -32,8 +32,9 @@ Device choose_device(DeviceChoice choice, int local_rank, int gpus);
 /// compiled while a bundle runs. For the whole process; nothing to do for the processor.
 void make_reproducible(Device device);
 
-/// Whether the card multiplies bf16 matrices clearly faster than float32 ones: tried, as no version of LibTorch tells.
-/// False for the processor.
-bool gpu_prefers_bf16(Device device);
+/// Whether the device computes clearly faster in bf16 than in float32: tried, a few milliseconds on a processor,
+/// because neither LibTorch nor the name of an instruction set tells. (Of two processors with AVX512-BF16 and without
+/// AMX one convolved in half of float32's time, the other in more.)
+bool prefers_bf16(Device device);
 
 }  // namespace pulmo

@@ -6,7 +6,7 @@ Contenders, each measured once a round, in turn, so that a busy machine slows al
   - PyTorch as most people write it: fp32, default memory layout, torch.optim.Adam
   - PyTorch tuned by hand: channels-last, Adam(foreach=True), and bf16 autocast if that is quicker here
   - PyTorch DistributedDataParallel: gloo, 2 processes of one thread, channels-last
-  - pulmo, 1 rank with all cores; pulmo, 2 ranks of one thread; fp32, and bf16 where the processor has AMX
+  - pulmo, 1 rank with all cores; pulmo, 2 ranks of one thread; fp32, and bf16 where the processor has instructions for it
 The model is the proposed CNN on random images, the whole step: forward, backward, exchange, Adam. Prints a Markdown table of
 the median images a second and the ratios to the first two, with the rounds' spread.
 """
@@ -101,8 +101,11 @@ def pulmo(options, ranks, precision):
     return run(command, {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"})
 
 
-def has_amx():
-    return "amx_bf16" in open("/proc/cpuinfo").read()
+def bf16_instructions():
+    """Of this processor: AMX, AVX512-BF16, or none."""
+    flags = open("/proc/cpuinfo").read()
+    names = (("amx_bf16", "AMX"), ("avx512_bf16", "AVX512-BF16"))
+    return next((name for flag, name in names if flag in flags), None)
 
 
 def contenders(options):
@@ -110,7 +113,7 @@ def contenders(options):
              "PyTorch, tuned, fp32": lambda: python_child(options, "tuned-fp32"),
              "PyTorch, tuned, bf16": lambda: python_child(options, "tuned-bf16"),
              "PyTorch DDP, 2 processes, fp32": lambda: python_child(options, "ddp")}
-    for precision in ["fp32"] + (["bf16"] if has_amx() else []):
+    for precision in ["fp32"] + (["bf16"] if bf16_instructions() else []):
         table[f"pulmo, 1 rank, {precision}"] = lambda p=precision: pulmo(options, 1, p)
         table[f"pulmo, 2 ranks, {precision}"] = lambda p=precision: pulmo(options, 2, p)
     return table
@@ -125,7 +128,7 @@ def model_name():
 
 def report(rates, options):
     tuned = max(("PyTorch, tuned, fp32", "PyTorch, tuned, bf16"), key=lambda name: statistics.median(rates[name]))
-    print(f"{len(os.sched_getaffinity(0))} cores of {model_name()}{' with AMX' if has_amx() else ', no AMX'}; batch "
+    print(f"{len(os.sched_getaffinity(0))} cores of {model_name()}, bf16 by {bf16_instructions() or 'no instruction'}; batch "
           f"{options.batch} of {options.size} x {options.size}; median of {options.rounds} rounds of {options.steps} steps\n")
     print("| contender | images/s (spread of rounds) | × PyTorch default | × PyTorch tuned |\n|---|---|---|---|")
     for name, values in rates.items():

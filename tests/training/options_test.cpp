@@ -67,6 +67,12 @@ TEST(Options, CompareFileHoldsEveryKeyAtItsDefault) {
   EXPECT_EQ(keys_of(load_yaml(configs() / "compare.yaml")), keys_of(YAML::Load(to_yaml(CompareOptions{}))));
 }
 
+TEST(Options, CompareFileOfTheNodulesLoadsAndHoldsEveryKey) {
+  const std::filesystem::path path = configs() / "compare_nodules.yaml";
+  EXPECT_EQ(read_compare_options(path, {}).folds, 5);
+  EXPECT_EQ(keys_of(load_yaml(path)), keys_of(YAML::Load(to_yaml(CompareOptions{}))));
+}
+
 TEST(Options, EvaluateFileHoldsEveryKeyAtItsDefault) {
   EXPECT_EQ(to_yaml(read_evaluate_options(configs() / "evaluate.yaml", {})), to_yaml(EvaluateOptions{}));
   EXPECT_EQ(keys_of(load_yaml(configs() / "evaluate.yaml")), keys_of(YAML::Load(to_yaml(EvaluateOptions{}))));

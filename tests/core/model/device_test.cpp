@@ -1,6 +1,10 @@
 #include "core/model/device.h"
 
 #include <gmock/gmock.h>
+#include <torch/csrc/jit/passes/tensorexpr_fuser.h>
+
+#include <fstream>
+#include <iterator>
 
 #include "core/model/torch_device.h"
 #include "core/support/error.h"
@@ -38,8 +42,18 @@ TEST(Device, IsNamedAsLibTorchNamesIt) {
 }
 
 TEST(Device, TheProcessorNeedsNoPreparation) {
+  const std::string fuser = torch::jit::tensorExprFuserEnabled() ? "on" : "off";
   make_reproducible({});
-  EXPECT_FALSE(gpu_prefers_bf16({}));
+  EXPECT_EQ(torch::jit::tensorExprFuserEnabled() ? "on" : "off", fuser);
+}
+
+TEST(Device, AProcessorWithoutInstructionsForBf16PrefersFloat32) {
+  std::ifstream file("/proc/cpuinfo");
+  const std::string flags{std::istreambuf_iterator<char>(file), {}};
+  if (flags.find("avx512_bf16") != std::string::npos || flags.find("amx_bf16") != std::string::npos) {
+    GTEST_SKIP() << "this processor has them";
+  }
+  EXPECT_FALSE(prefers_bf16({}));
 }
 
 }  // namespace

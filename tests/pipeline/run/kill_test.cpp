@@ -72,7 +72,8 @@ class KilledPrepare : public ::testing::Test {
   }
 
   /// Runs `argv` and kills it at a random moment, no earlier than `ready`. True: it had not ended before.
-  bool killed(const std::vector<std::string>& argv, const std::function<bool()>& ready = [] { return true; }) {
+  bool killed(
+      const std::vector<std::string>& argv, const std::function<bool()>& ready = [] { return true; }) {
     testing::Process process(argv);
     const auto latest = Clock::now() + std::chrono::seconds(30);
     const double share = random_.uniform(0.0, 1.0);
