@@ -3,23 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <opencv2/core.hpp>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
-#include <span>
-#include <vector>
+
+#include "core/image/png_picture.h"
 
 namespace pulmo::serving {
 namespace {
 
 constexpr double kPictureSide = 512;  // pixels of a picture for people
 constexpr double kMostOpaque = 0.75;  // the picture below must stay visible
-
-Bytes to_png(const cv::Mat& picture) {
-  std::vector<unsigned char> encoded;
-  cv::imencode(".png", picture, encoded);
-  const ByteView bytes = std::as_bytes(std::span(encoded));
-  return {bytes.begin(), bytes.end()};
-}
 
 }  // namespace
 
@@ -29,7 +21,7 @@ Bytes grey_png(const cv::Mat& image, double low, double high) {
   image.convertTo(grey, CV_8U, scale, -low * scale);
   const double shrink = kPictureSide / std::max(grey.rows, grey.cols);
   if (shrink < 1.0) cv::resize(grey, grey, {}, shrink, shrink, cv::INTER_AREA);
-  return to_png(grey);
+  return encode_png_picture(grey);
 }
 
 Bytes outline_png(const cv::Mat& mask) {
@@ -38,7 +30,7 @@ Bytes outline_png(const cv::Mat& mask) {
             cv::Scalar(0));
   cv::Mat picture(mask.size(), CV_8UC4, cv::Scalar(0, 0, 0, 0));
   picture.setTo(cv::Scalar(255, 200, 0, 255), mask - inner);  // BGRA
-  return to_png(picture);
+  return encode_png_picture(picture);
 }
 
 Bytes heat_png(const cv::Mat& heat) {
@@ -54,7 +46,7 @@ Bytes heat_png(const cv::Mat& heat) {
   const std::array<cv::Mat, 2> parts{colours, opacity};
   const std::array<int, 8> places{0, 0, 1, 1, 2, 2, 3, 3};
   cv::mixChannels(parts.data(), parts.size(), &picture, 1, places.data(), 4);
-  return to_png(picture);
+  return encode_png_picture(picture);
 }
 
 }  // namespace pulmo::serving

@@ -1,11 +1,11 @@
 #include "core/image/slice_decoder.h"
 
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <string>
 
 #include "core/image/jpeg_picture.h"
 #include "core/image/picture_header.h"
+#include "core/image/png_picture.h"
 #include "core/support/error.h"
 
 namespace pulmo {
@@ -33,20 +33,9 @@ void check_header(const std::optional<PictureHeader>& header, std::string_view n
   }
 }
 
-cv::Mat unpack_png(ByteView bytes) {
-  const Bytes essential = essential_png(bytes);
-  try {
-    const cv::Mat encoded(1, static_cast<int>(essential.size()), CV_8UC1,
-                          const_cast<std::byte*>(essential.data()));  // imdecode only reads it
-    return cv::imdecode(encoded, cv::IMREAD_UNCHANGED);
-  } catch (const cv::Exception&) {
-    return {};
-  }
-}
-
 cv::Mat unpack(ByteView bytes, std::string_view name, bool png) {
-  cv::Mat picture = png ? unpack_png(bytes) : decode_jpeg_picture(bytes);
-  if (picture.empty() || (picture.depth() != CV_8U && picture.depth() != CV_16U)) {
+  cv::Mat picture = png ? decode_png_picture(essential_png(bytes)) : decode_jpeg_picture(bytes);
+  if (picture.empty()) {
     refuse("truncated_image", name, "the picture cannot be decoded: its data are damaged or of an unusual kind");
   }
   return picture;
@@ -59,7 +48,7 @@ cv::Mat to_grey(const cv::Mat& picture) {
     return real;
   }
   cv::Mat grey;
-  cv::cvtColor(real, grey, real.channels() == 4 ? cv::COLOR_BGRA2GRAY : cv::COLOR_BGR2GRAY);
+  cv::cvtColor(real, grey, cv::COLOR_BGR2GRAY);
   return grey;
 }
 

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <string>
 #include <vector>
 
+#include "core/image/png_picture.h"
 #include "core/support/atomic_file.h"
 #include "core/support/error.h"
 #include "pipeline/inspection/outline.h"
@@ -239,12 +239,6 @@ void check(const MontageOptions& options) {
   within("tile_px", options.tile_px, 64, 1024);
 }
 
-std::string encoded(const cv::Mat& picture) {
-  std::vector<unsigned char> bytes;
-  if (!cv::imencode(".png", picture, bytes)) throw IoError("cannot encode the montage as PNG");
-  return {bytes.begin(), bytes.end()};
-}
-
 }  // namespace
 
 std::string class_montage_png(const PreparedData& data, std::uint8_t label, const MontageOptions& options) {
@@ -252,14 +246,14 @@ std::string class_montage_png(const PreparedData& data, std::uint8_t label, cons
   cv::Mat grid = Montage(data, options).draw_grid(label);
   if (grid.empty()) throw InvalidInput("montage", "montage: there is no sample of class " + std::to_string(label));
   cv::copyMakeBorder(grid, grid, kGap, 0, 0, 0, cv::BORDER_CONSTANT, kBackground);
-  return encoded(grid);
+  return std::string(as_text(encode_png_picture(grid)));
 }
 
 void write_montage(const std::filesystem::path& directory, const MontageOptions& options,
                    const std::filesystem::path& png) {
   check(options);
   const PreparedData data = open_prepared(directory);
-  write_file_atomically(png, encoded(Montage(data, options).draw()));
+  write_file_atomically(png, as_text(encode_png_picture(Montage(data, options).draw())));
 }
 
 }  // namespace pulmo::pipeline

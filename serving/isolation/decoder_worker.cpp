@@ -9,12 +9,12 @@
 #include <cstring>
 #include <ctime>
 #include <new>
-#include <opencv2/core/utility.hpp>
-#include <opencv2/imgcodecs.hpp>
+#include <opencv2/core.hpp>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "core/image/png_picture.h"
 #include "core/image/slice_decoder.h"
 #include "core/support/error.h"
 #include "serving/isolation/confinement.h"
@@ -35,15 +35,11 @@ std::byte* map_memory(const SharedLayout& layout) {
   return static_cast<std::byte*>(memory);
 }
 
-/// Decodes one file of each kind, and refuses one: libraries read their tables and settings now, while they may.
+/// Decodes a picture, and refuses a DICOM file: libraries read their tables and settings now, while they may.
 void warm_up() {
   cv::setNumThreads(1);
   const cv::Mat grey(16, 16, CV_8UC1, cv::Scalar(7));
-  for (const char* extension : {".png", ".jpg"}) {
-    std::vector<unsigned char> file;
-    cv::imencode(extension, grey, file);
-    decode_slice(std::as_bytes(std::span(file)), "warm-up");
-  }
+  decode_slice(encode_png_picture(grey), "warm-up");
   constexpr std::string_view kModality(
       "\x08\x00\x60\x00"
       "CS\x02\x00"

@@ -145,7 +145,7 @@ class ProxyTest(unittest.TestCase):
 
     def test_too_much_is_refused_before_it_is_sent(self):
         client = self.proxy.client()
-        client.send(request("POST", "/v1/predict", headers="Content-Type: image/png\r\nContent-Length: 100000000\r\n"))
+        client.send(request("POST", "/v1/predict", headers="Content-Type: image/png\r\nContent-Length: 268435457\r\n"))
         self.assertEqual(client.reply().status, 413)
         client.close()
 

@@ -1,11 +1,9 @@
 #include "training/evaluation/picture.h"
 
 #include <algorithm>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
-#include <stdexcept>
-#include <vector>
 
+#include "core/image/png_picture.h"
 #include "core/support/html.h"
 
 namespace pulmo::training {
@@ -17,11 +15,7 @@ std::string png_data_uri(std::span<const std::uint16_t> pixels, std::int64_t hei
   const double scale = static_cast<double>(largest_px) / static_cast<double>(std::max(height, width));
   if (scale < 1.0) cv::resize(image, image, {}, scale, scale, cv::INTER_AREA);
   image.convertTo(image, CV_8U, 1.0 / 257.0);
-  std::vector<std::uint8_t> png;
-  if (!cv::imencode(".png", image, png, {cv::IMWRITE_PNG_COMPRESSION, 9})) {
-    throw std::runtime_error("a picture of the report cannot be encoded as PNG");
-  }
-  return "data:image/png;base64," + base64(std::as_bytes(std::span(png)));
+  return "data:image/png;base64," + base64(encode_png_picture(image, 9));
 }
 
 }  // namespace pulmo::training
