@@ -7,7 +7,7 @@ find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs ml objdetect)
-list(REMOVE_ITEM OpenCV_LIBS opencv_imgcodecs)  # of the tests alone: it loads GDAL and 130 more libraries
+list(REMOVE_ITEM OpenCV_LIBS opencv_imgcodecs)  # of the tests alone: it loads GDAL and 80 more libraries
 find_package(DCMTK REQUIRED)
 find_package(pugixml REQUIRED)
 find_package(prometheus-cpp REQUIRED COMPONENTS core)
