@@ -7,7 +7,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "core/support/error.h"
 
@@ -37,6 +39,19 @@ fs::path parent_of(const fs::path& path) {
 fs::path temp_name(const fs::path& target) {
   static std::atomic<unsigned> counter{0};
   return target.string() + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
+}
+
+constexpr std::string_view kProbe = ".pulmo-probe";
+
+/// A process that was killed while it tried a folder leaves its probe there. One of a process that still lives may go
+/// likewise: it has served already.
+void remove_old_probes(const fs::path& directory) {
+  std::error_code ignored;
+  std::vector<fs::path> old;
+  for (fs::directory_iterator item(directory, ignored), end; item != end; item.increment(ignored)) {
+    if (item->path().filename().string().starts_with(std::string(kProbe) + ".tmp-")) old.push_back(item->path());
+  }
+  for (const fs::path& path : old) fs::remove(path, ignored);
 }
 
 }  // namespace
@@ -73,7 +88,8 @@ void make_writable_directory(const fs::path& directory) {
   std::error_code status;
   fs::create_directories(directory, status);
   if (status) throw IoError("cannot create the folder " + directory.string() + ": " + status.message());
-  const AtomicFile probe(directory / ".pulmo-probe");
+  remove_old_probes(directory);
+  const AtomicFile probe(directory / kProbe);
 }
 
 }  // namespace pulmo

@@ -29,7 +29,8 @@ class AtomicFile {
 /// Throws IoError; the target is then as it was.
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 
-/// Creates the folder (and its parents) and proves that a file can be made in it. Throws IoError naming the folder.
+/// Creates the folder (and its parents) and proves that a file can be made in it; clears what a process killed while
+/// doing so left there. Throws IoError naming the folder.
 void make_writable_directory(const std::filesystem::path& directory);
 
 }  // namespace pulmo

@@ -112,6 +112,15 @@ TEST(MakeWritableDirectory, CreatesParentsAndLeavesNoProbe) {
   EXPECT_NO_THROW(make_writable_directory(dir / "x/y/z"));
 }
 
+TEST(MakeWritableDirectory, ClearsTheProbeOfAKilledProcess) {
+  const TempDir dir;
+  write_file_atomically(dir / ".pulmo-probe.tmp-31004-0", "");
+  write_file_atomically(dir / "other", "");
+  make_writable_directory(dir.path());
+  EXPECT_FALSE(std::filesystem::exists(dir / ".pulmo-probe.tmp-31004-0"));
+  EXPECT_TRUE(std::filesystem::exists(dir / "other"));
+}
+
 TEST(MakeWritableDirectory, RefusesAFileInTheWay) {
   const TempDir dir;
   write_file_atomically(dir / "x", "");
