@@ -2,7 +2,6 @@
 
 #include <png.h>
 
-#include <algorithm>
 #include <bit>
 #include <csetjmp>
 #include <cstring>

@@ -18,6 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kTemporary = ".tmp-";  // after a target's name, before process and number
+
 [[noreturn]] void fail(std::string_view action, const fs::path& path) {
   throw IoError("cannot " + std::string(action) + " " + path.string() + ": " + std::strerror(errno));
 }
@@ -38,20 +40,8 @@ fs::path parent_of(const fs::path& path) {
 
 fs::path temp_name(const fs::path& target) {
   static std::atomic<unsigned> counter{0};
-  return target.string() + ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter.fetch_add(1));
-}
-
-constexpr std::string_view kProbe = ".pulmo-probe";
-
-/// A process that was killed while it tried a folder leaves its probe there. One of a process that still lives may go
-/// likewise: it has served already.
-void remove_old_probes(const fs::path& directory) {
-  std::error_code ignored;
-  std::vector<fs::path> old;
-  for (fs::directory_iterator item(directory, ignored), end; item != end; item.increment(ignored)) {
-    if (item->path().filename().string().starts_with(std::string(kProbe) + ".tmp-")) old.push_back(item->path());
-  }
-  for (const fs::path& path : old) fs::remove(path, ignored);
+  return target.string() + std::string(kTemporary) + std::to_string(::getpid()) + "-" +
+         std::to_string(counter.fetch_add(1));
 }
 
 }  // namespace
@@ -88,8 +78,24 @@ void make_writable_directory(const fs::path& directory) {
   std::error_code status;
   fs::create_directories(directory, status);
   if (status) throw IoError("cannot create the folder " + directory.string() + ": " + status.message());
-  remove_old_probes(directory);
+  constexpr const char* kProbe = ".pulmo-probe";
+  remove_abandoned(directory, {kProbe});
   const AtomicFile probe(directory / kProbe);
+}
+
+void remove_abandoned(const fs::path& directory, const std::set<std::string>& names) {
+  std::error_code status;
+  std::vector<fs::path> abandoned;
+  for (fs::directory_iterator item(directory, status), end; item != end; item.increment(status)) {
+    const std::string name = item->path().filename().string();
+    const auto mark = name.find(kTemporary);
+    if (mark != std::string::npos && names.count(name.substr(0, mark)) > 0) abandoned.push_back(item->path());
+  }
+  if (status) throw IoError("cannot list the folder " + directory.string() + ": " + status.message());
+  for (const fs::path& path : abandoned) {
+    fs::remove(path, status);
+    if (status) throw IoError("cannot remove " + path.string() + ": " + status.message());
+  }
 }
 
 }  // namespace pulmo

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <filesystem>
+#include <set>
+#include <string>
 #include <string_view>
 
 namespace pulmo {
@@ -32,5 +34,9 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
 /// Creates the folder (and its parents) and proves that a file can be made in it; clears what a process killed while
 /// doing so left there. Throws IoError naming the folder.
 void make_writable_directory(const std::filesystem::path& directory);
+
+/// Removes what killed processes left of the folder's files of these names: half-written, under temporary ones. What
+/// another process is writing goes likewise. Throws IoError when the folder or a file in it does not permit that.
+void remove_abandoned(const std::filesystem::path& directory, const std::set<std::string>& names);
 
 }  // namespace pulmo

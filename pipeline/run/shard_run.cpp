@@ -1,7 +1,6 @@
 #include "pipeline/run/shard_run.h"
 
 #include <memory>
-#include <system_error>
 #include <utility>
 
 #include "core/support/atomic_file.h"
@@ -71,13 +70,7 @@ class ShardInProgress {
 void remove_leftovers(const std::vector<ShardPlan>& plans, const ShardRunOptions& options) {
   std::set<std::string> ours{"manifest.yaml", "report.yaml", "report.html", "split.csv"};
   for (const ShardPlan& plan : plans) ours.insert(plan.file);
-  std::vector<fs::path> leftovers;
-  for (const auto& item : fs::directory_iterator(options.directory)) {
-    const std::string name = item.path().filename().string();
-    const auto mark = name.find(".tmp-");
-    if (mark != std::string::npos && ours.count(name.substr(0, mark)) > 0) leftovers.push_back(item.path());
-  }
-  for (const fs::path& path : leftovers) fs::remove(path);
+  remove_abandoned(options.directory, ours);
 }
 
 }  // namespace

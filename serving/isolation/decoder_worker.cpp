@@ -10,9 +10,7 @@
 #include <ctime>
 #include <new>
 #include <opencv2/core.hpp>
-#include <span>
 #include <string>
-#include <vector>
 
 #include "core/image/png_picture.h"
 #include "core/image/slice_decoder.h"
