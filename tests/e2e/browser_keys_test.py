@@ -36,7 +36,7 @@ class KeysTest(PageTest):
         self.find("#key").send_keys(key, Keys.ENTER)
 
     def test_a_key_is_asked_for_until_it_is_right_and_kept_in_memory_alone(self):
-        self.assertEqual(self.browser.switch_to.active_element, self.find("#key"))
+        self.assertEqual(self.browser.switch_to.active_element, self.find("#key").element())
         self.assertFalse(self.find("#access-wrong").is_displayed())
         self.give("no such key")
         self.wait(lambda: self.find("#access-wrong").is_displayed())

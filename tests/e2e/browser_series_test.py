@@ -75,7 +75,7 @@ class SeriesTest(PageTest):
         for share in (0.1, 0.95):
             box = self.find("#profile").rect
             ActionChains(self.browser).move_to_element_with_offset(
-                self.find("#profile"), int((share - 0.5) * box["width"]), 0).click().perform()
+                self.find("#profile").element(), int((share - 0.5) * box["width"]), 0).click().perform()
             last = self.text("#where")
             number = int(last.split("/")[0])
             self.assertTrue(number <= 2 if share < 0.5 else number >= SLICES - 2, last)
@@ -89,7 +89,7 @@ class SeriesTest(PageTest):
         def number():
             return int(self.text("#where").split("/")[0])
 
-        self.script("arguments[0].focus()", viewport)
+        self.script("arguments[0].focus()", viewport.element())
         viewport.send_keys(Keys.HOME)
         self.assertEqual(number(), 1)
         viewport.send_keys(Keys.ARROW_DOWN, Keys.ARROW_DOWN)
@@ -98,7 +98,8 @@ class SeriesTest(PageTest):
         self.assertEqual(number(), len(FILES) if len(FILES) < 13 else 13)
         viewport.send_keys(Keys.END, Keys.ARROW_UP)
         self.assertEqual(number(), len(FILES) - 1)
-        self.script("arguments[0].dispatchEvent(new WheelEvent('wheel', { deltaY: -120, cancelable: true }))", viewport)
+        self.script("arguments[0].dispatchEvent(new WheelEvent('wheel', { deltaY: -120, cancelable: true }))",
+                    viewport.element())
         self.wait(lambda: number() < len(FILES) - 1)
         self.script("const s = document.getElementById('slice'); s.value = 2; s.dispatchEvent(new Event('input'))")
         self.assertEqual(number(), 2)

@@ -51,7 +51,7 @@ class SliceTest(PageTest):
         self.wait_for_studies(1)
         before, _ = self.canvas()
         self.assertIn("W 1400", self.text("#windowed"))
-        ActionChains(self.browser).move_to_element(self.find("#viewport")).perform()
+        ActionChains(self.browser).move_to_element(self.find("#viewport").element()).perform()
         self.wait(lambda: "HU" in self.text("#value"))
         self.script("const p = document.getElementById('preset'); p.selectedIndex = 2;"
                     "p.dispatchEvent(new Event('change'))")  # mediastinum: the lungs go black
@@ -65,9 +65,9 @@ class SliceTest(PageTest):
         self.wait_for_studies(1)
         self.canvas()
         self.assertIn("W 1400", self.text("#windowed"))
-        ActionChains(self.browser).drag_and_drop_by_offset(self.find("#viewport"), 60, 40).perform()
+        ActionChains(self.browser).drag_and_drop_by_offset(self.find("#viewport").element(), 60, 40).perform()
         self.wait(lambda: "W 1400" not in self.text("#windowed"))
-        ActionChains(self.browser).double_click(self.find("#viewport")).perform()
+        ActionChains(self.browser).double_click(self.find("#viewport").element()).perform()
         self.wait(lambda: "W 1400  L -300" in self.text("#windowed"))
 
     def test_pictures_switch_between_what_was_sent_and_what_the_model_sees(self):
@@ -113,7 +113,7 @@ class SliceTest(PageTest):
         self.click("#clear")
         self.assertEqual(self.find_all(".study"), [])
         self.assertFalse(self.find("#workspace").is_displayed())
-        self.assertEqual(self.browser.switch_to.active_element, self.find("#choose"))
+        self.assertEqual(self.browser.switch_to.active_element, self.find("#choose").element())
 
     def test_answers_can_be_saved_as_json_without_pictures(self):
         self.script("URL.createObjectURL = (blob) => { if (blob.type === 'application/json') window.saved = blob;"

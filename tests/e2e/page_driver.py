@@ -61,6 +61,47 @@ return [sum / (data.length / 4), colour / (data.length / 4)];
 """
 
 
+class Found:
+    """The element that a selector finds now: found afresh for each use, and again where the page replaced it meanwhile."""
+
+    def __init__(self, browser, selector):
+        self._browser, self._selector = browser, selector
+
+    def element(self):
+        return self._browser.find_element(By.CSS_SELECTOR, self._selector)
+
+    def use(self, action, tries=10):
+        for _ in range(tries - 1):
+            try:
+                return action(self.element())
+            except StaleElementReferenceException:
+                continue
+        return action(self.element())
+
+    @property
+    def text(self):
+        return self.use(lambda element: element.text)
+
+    @property
+    def rect(self):
+        return self.use(lambda element: element.rect)
+
+    def get_attribute(self, name):
+        return self.use(lambda element: element.get_attribute(name))
+
+    def value_of_css_property(self, name):
+        return self.use(lambda element: element.value_of_css_property(name))
+
+    def is_displayed(self):
+        return self.use(lambda element: element.is_displayed())
+
+    def click(self):
+        self.use(lambda element: element.click())
+
+    def send_keys(self, *keys):
+        self.use(lambda element: element.send_keys(*keys))
+
+
 class PageTest(unittest.TestCase):
     """One server and one browser a class; a fresh page a test."""
 
@@ -95,7 +136,7 @@ class PageTest(unittest.TestCase):
         return WebDriverWait(self.browser, seconds, 0.05).until(lambda _: condition())
 
     def find(self, selector):
-        return self.browser.find_element(By.CSS_SELECTOR, selector)
+        return Found(self.browser, selector)
 
     def find_all(self, selector):
         return self.browser.find_elements(By.CSS_SELECTOR, selector)
@@ -106,14 +147,7 @@ class PageTest(unittest.TestCase):
             "return document.querySelector(arguments[0])?.textContent ?? ''", selector)
 
     def click(self, selector):
-        """A person's click, again if the page replaced the element between finding and clicking it."""
-        def clicked():
-            try:
-                self.find(selector).click()
-            except StaleElementReferenceException:
-                return False
-            return True
-        self.wait(clicked)
+        self.find(selector).click()
 
     def script(self, code, *arguments):
         return self.browser.execute_script(code, *arguments)
