@@ -6,6 +6,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
+#include <iostream>
 #include <memory>
 #include <opencv2/core/utility.hpp>
 #include <optional>
@@ -113,6 +114,19 @@ class Application {
     log_info("listening", {{"address", server_.address()}});
   }
 
+  /// Prints the configuration and the models that would be served. Throws where one cannot be loaded.
+  void check() {
+    models_.load_all();
+    std::cout << config_.effective << "\n";
+    for (const IndexEntry& entry : models_.index()) {
+      if (!entry.reason.empty()) throw InvalidInput("models", entry.name + ": " + entry.reason);
+    }
+    for (const auto& model : models_.models()) {
+      std::cout << "# model " << model->name() << ", version " << model->version() << ", sha256 " << model->sha256()
+                << "\n";
+    }
+  }
+
   /// What is on disk now: models, keys and certificate; what cannot be used is told and left out.
   void reload() {
     log_info("looking for models, keys and a certificate that changed");
@@ -175,9 +189,10 @@ class Application {
 };
 
 ServeConfig configuration(const ServeArguments& arguments) {
-  ServeConfig config = load_serve_config(arguments.common.config, arguments.common.overrides);
-  if (arguments.host) config.http.host = *arguments.host;
-  if (arguments.port) config.http.port = *arguments.port;
+  std::vector<std::string> overrides = arguments.common.overrides;
+  if (arguments.host) overrides.push_back("serve.host='" + *arguments.host + "'");
+  if (arguments.port) overrides.push_back("serve.port=" + std::to_string(*arguments.port));
+  ServeConfig config = load_serve_config(arguments.common.config, overrides);
   config.models.bundle = arguments.bundle;
   config.models.folder = arguments.models;
   return config;
@@ -220,6 +235,7 @@ void serve(const ServeArguments& arguments) {
   const sigset_t signals = block_signals();  // before any thread starts: all inherit it
   cv::setNumThreads(1);                      // slices are prepared side by side; threads inside one only add waiting
   Application application(config);
+  if (arguments.common.check) return application.check();
   application.start();
   while (wait_for(signals) == SIGHUP) application.reload();
   end_at_second_signal(signals);

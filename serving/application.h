@@ -21,9 +21,10 @@ struct ServeArguments {
 /// Adds the options to the program. `arguments` must outlive the parse.
 void add_serve_options(CLI::App& program, ServeArguments& arguments);
 
-/// Serves until SIGTERM or SIGINT, then answers what is in flight and returns; a second signal ends the process at
-/// once. SIGHUP loads the models that changed on disk. Logs `listening address=http://...` when ready. Throws
-/// InvalidInput or IoError when it cannot start.
+/// With --check prints the configuration and the models that load, and returns. Else serves until SIGTERM or SIGINT,
+/// then answers what is in flight and returns; a second signal ends the process at once. SIGHUP loads the models that
+/// changed on disk. Logs `listening address=http://...` when ready. Throws InvalidInput or IoError when it cannot
+/// start.
 void serve(const ServeArguments& arguments);
 
 }  // namespace pulmo::serving

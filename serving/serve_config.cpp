@@ -160,6 +160,7 @@ ServeConfig load_serve_config(const std::filesystem::path& file, const std::vect
   read_security(root.section("security"), config);
   read_tls(root.section("tls"), config);
   root.finish();
+  config.effective = YAML::Dump(root.effective());
   return config;
 }
 

@@ -30,6 +30,7 @@ struct ServeConfig {
   DecoderOptions decoder;                            ///< its limits and number of processes follow from the others
   int model_threads = 0;                             ///< LibTorch threads in one run of the model; 0: one a core
   std::chrono::milliseconds shutdown_grace{30'000};  ///< for requests in flight at SIGTERM
+  std::string effective;                             ///< every key with its value as it was read, YAML
 };
 
 /// Reads the file (empty: the defaults alone) and applies the `--set` overrides. Throws InvalidInput("configuration")

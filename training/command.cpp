@@ -23,6 +23,7 @@
 #include "training/fit.h"
 #include "training/launch.h"
 #include "training/options.h"
+#include "training/row_maker.h"
 #include "training/stop_signal.h"
 #include "training/watch/run_curves.h"
 
@@ -120,6 +121,7 @@ void run_fit(const Arguments& arguments, const Communicator& communicator) {
   FitJob job;
   communicator.together([&] { job.options = read_fit_options(arguments.common.config, arguments.common.overrides); });
   require_same(to_yaml(job.options), communicator);
+  if (arguments.common.check) return say(communicator, to_yaml(job.options));
   job.folder = arguments.output;
   job.fresh = arguments.fresh;
   job.progress = arguments.progress;
@@ -156,6 +158,10 @@ void run_compare(const Arguments& arguments, const Communicator& communicator) {
   communicator.together(
       [&] { job.options = read_compare_options(arguments.common.config, arguments.common.overrides); });
   require_same(to_yaml(job.options), communicator);
+  if (arguments.common.check) {
+    communicator.together([&] { RowMaker::check(job.options); });
+    return say(communicator, to_yaml(job.options));
+  }
   job.folder = arguments.output;
   job.fresh = arguments.fresh;
   job.progress = arguments.progress;
@@ -188,6 +194,7 @@ void run_evaluate(const Arguments& arguments, const Communicator& communicator) 
     job.options = read_evaluate_options(arguments.common.config, arguments.common.overrides);
   });
   require_same(to_yaml(job.options) + arguments.split, communicator);
+  if (arguments.common.check) return say(communicator, to_yaml(job.options));
   job.bundle = arguments.bundle;
   job.output = arguments.output;
   const PreparedData data = open_prepared(arguments.data, job.options.evaluation.verify_shards, communicator);

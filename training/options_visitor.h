@@ -126,8 +126,6 @@ class OptionsWriter {
   void put(const char* key, const Value& value) {
     out_ << YAML::Key << key << YAML::Value << value;
   }
-  /// The shortest digits that read back as the same number.
-  static std::string shortest(double value);
 
   YAML::Emitter out_;
 };

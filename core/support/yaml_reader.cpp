@@ -1,6 +1,8 @@
 #include "core/support/yaml_reader.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <sstream>
 
@@ -76,6 +78,19 @@ std::optional<YAML::Node> YamlReader::find(const std::string& key) {
 }
 
 template <typename Value>
+Value YamlReader::remember(const std::string& key, Value value) {
+  if constexpr (std::is_same_v<Value, double>) {
+    effective_[key] = shortest(value);
+  } else if constexpr (std::is_same_v<Value, std::vector<double>>) {
+    effective_[key] = YAML::Node(YAML::NodeType::Sequence);
+    for (const double one : value) effective_[key].push_back(shortest(one));
+  } else {
+    effective_[key] = value;
+  }
+  return value;
+}
+
+template <typename Value>
 Value YamlReader::convert(const YAML::Node& node, const std::string& key, const char* expected) const {
   try {
     return node.as<Value>();
@@ -86,28 +101,28 @@ Value YamlReader::convert(const YAML::Node& node, const std::string& key, const 
 
 std::int64_t YamlReader::integer(const std::string& key, std::int64_t fallback, std::int64_t low, std::int64_t high) {
   const auto node = find(key);
-  if (!node) return fallback;
+  if (!node) return remember(key, fallback);
   const auto value = convert<std::int64_t>(*node, key, "a whole number");
   if (value < low || value > high) refuse(key, outside(value, low, high));
-  return value;
+  return remember(key, value);
 }
 
 double YamlReader::real(const std::string& key, double fallback, double low, double high) {
   const auto node = find(key);
-  if (!node) return fallback;
+  if (!node) return remember(key, fallback);
   const auto value = convert<double>(*node, key, "a number");
   if (!(value >= low && value <= high)) refuse(key, outside(value, low, high));
-  return value;
+  return remember(key, value);
 }
 
 bool YamlReader::boolean(const std::string& key, bool fallback) {
   const auto node = find(key);
-  return node ? convert<bool>(*node, key, "true or false") : fallback;
+  return remember(key, node ? convert<bool>(*node, key, "true or false") : fallback);
 }
 
 std::string YamlReader::text(const std::string& key, const std::string& fallback) {
   const auto node = find(key);
-  return node ? convert<std::string>(*node, key, "text") : fallback;
+  return remember(key, node ? convert<std::string>(*node, key, "text") : fallback);
 }
 
 std::string YamlReader::choice(const std::string& key, const std::string& fallback,
@@ -121,23 +136,25 @@ std::string YamlReader::choice(const std::string& key, const std::string& fallba
 
 std::vector<std::string> YamlReader::texts(const std::string& key, const std::vector<std::string>& fallback) {
   const auto node = find(key);
-  return node ? convert<std::vector<std::string>>(*node, key, "a list of texts") : fallback;
+  return remember(key, node ? convert<std::vector<std::string>>(*node, key, "a list of texts") : fallback);
 }
 
 std::vector<double> YamlReader::reals(const std::string& key, const std::vector<double>& fallback) {
   const auto node = find(key);
-  return node ? convert<std::vector<double>>(*node, key, "a list of numbers") : fallback;
+  return remember(key, node ? convert<std::vector<double>>(*node, key, "a list of numbers") : fallback);
 }
 
 std::string YamlReader::required_text(const std::string& key) {
   const auto node = find(key);
   if (!node) refuse(key, "this key is required");
-  return convert<std::string>(*node, key, "text");
+  return remember(key, convert<std::string>(*node, key, "text"));
 }
 
 YamlReader YamlReader::section(const std::string& key) {
   const auto node = find(key);
-  return {node ? *node : YAML::Node(), source_, path_.empty() ? key : path_ + "." + key};
+  YamlReader inner(node ? *node : YAML::Node(), source_, path_.empty() ? key : path_ + "." + key);
+  effective_[key] = inner.effective_;
+  return inner;
 }
 
 std::vector<YamlReader> YamlReader::sections(const std::string& key) {
@@ -170,6 +187,12 @@ void YamlReader::finish() const {
 
 void YamlReader::refuse(const std::string& key, const std::string& problem) const {
   throw InvalidInput("configuration", source_ + ": " + (path_.empty() ? key : path_ + "." + key) + ": " + problem);
+}
+
+std::string shortest(double value) {
+  std::array<char, 32> text{};
+  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), value);
+  return {text.data(), end};
 }
 
 YAML::Node load_yaml(const std::filesystem::path& file, const std::vector<std::string>& overrides) {

@@ -50,11 +50,17 @@ class YamlReader {
   /// Throws when the mapping holds a key that was never read; the message lists the keys that exist.
   void finish() const;
 
+  /// What was read so far with the defaults of what was absent, sections included, in the order of reading. A reader of
+  /// sections() has its own.
+  YAML::Node effective() const { return effective_; }
+
   /// Throws InvalidInput("configuration") about `key`, in the form of all other errors here.
   [[noreturn]] void refuse(const std::string& key, const std::string& problem) const;
 
  private:
   std::optional<YAML::Node> find(const std::string& key);
+  template <typename Value>
+  Value remember(const std::string& key, Value value);
   template <typename Value>
   Value convert(const YAML::Node& node, const std::string& key, const char* expected) const;
 
@@ -62,7 +68,11 @@ class YamlReader {
   std::string source_;
   std::string path_;
   std::set<std::string> asked_;
+  YAML::Node effective_{YAML::NodeType::Map};  ///< a section's is part of its parent's
 };
+
+/// The shortest text that reads back as the same number; yaml-cpp itself writes 0.2 with 17 digits.
+std::string shortest(double value);
 
 /// Parses the file and applies `key.path=value` overrides in order (`--set` on the command line). An empty path stands
 /// for an empty document. Throws InvalidInput("configuration") or IoError.

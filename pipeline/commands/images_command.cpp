@@ -30,6 +30,7 @@ std::function<void()> add_images_command(CLI::App& program) {
     const auto& common = arguments->common;
     const std::string source = common.config.empty() ? "configuration" : common.config.string();
     const ImagesConfig config = read_images_config(load_yaml(common.config, common.overrides), source);
+    if (common.check) return print_configuration(to_yaml(config));
     print_summary(options, prepare_images(arguments->manifest, config, options));
   };
 }

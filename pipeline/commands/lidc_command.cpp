@@ -31,6 +31,7 @@ std::function<void()> add_lidc_command(CLI::App& program) {
     const auto& common = arguments->common;
     const std::string source = common.config.empty() ? "configuration" : common.config.string();
     const LidcConfig config = read_lidc_config(load_yaml(common.config, common.overrides), source);
+    if (common.check) return print_configuration(to_yaml(config));
     print_summary(options, prepare_lidc(arguments->input, config, options));
   };
 }

@@ -67,6 +67,10 @@ void add_prepare_options(CLI::App& command, PrepareArguments& arguments) {
   add_configuration_options(command, arguments.common);
 }
 
+void print_configuration(const YAML::Node& configuration) {
+  std::cout << configuration << "\n";
+}
+
 void print_summary(const PrepareOptions& options, const std::optional<RunSummary>& summary) {
   if (!summary) {
     std::cout << "part " << options.part << " of " << options.parts

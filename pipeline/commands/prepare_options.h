@@ -24,6 +24,9 @@ void add_prepare_options(CLI::App& command, PrepareArguments& arguments);
 /// All cores when `threads` is 0.
 std::size_t thread_count(int threads);
 
+/// What --check prints.
+void print_configuration(const YAML::Node& configuration);
+
 /// Prints what a run made; without a summary, how to go on.
 void print_summary(const PrepareOptions& options, const std::optional<RunSummary>& summary);
 

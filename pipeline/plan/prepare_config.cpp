@@ -1,8 +1,6 @@
 #include "pipeline/plan/prepare_config.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cmath>
 #include <limits>
 
@@ -13,13 +11,6 @@ namespace pulmo::pipeline {
 namespace {
 
 constexpr std::int64_t kMaxSeed = std::numeric_limits<std::int64_t>::max();
-
-/// The shortest text that reads back as the same number; yaml-cpp itself writes 0.2 with 17 digits.
-std::string shortest(double value) {
-  std::array<char, 32> text{};
-  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), value);
-  return {text.data(), end};
-}
 
 std::string name_of(MalignancyRule rule) {
   switch (rule) {

@@ -218,6 +218,10 @@ class Submission(unittest.TestCase):
         self.refused("--work", folder, code=2, words="needs --input and --annotations")
         self.refused("--work", folder, "--input", folder / "nowhere", "--annotations", archive, code=2, words="is not there")
 
+    def test_a_bad_configuration(self):
+        self.refused("--work", folder / "bad", "--from", "compare", "--compare-options", "--set training.epoch=3",
+                     code=1, words="unknown key")
+
     def test_dry_run_submits_nothing(self):
         before = run("squeue", "-h").stdout
         done = run(SLURM / "submit", "--work", folder / "dry", "--dry-run", "--from", "merge")

@@ -55,6 +55,22 @@ TEST(YamlReader, AnAbsentOrEmptyKeyReadsAsTheDefault) {
   EXPECT_NO_THROW(root.finish());
 }
 
+TEST(YamlReader, TellsWhatItReadWithDefaultsAndReadsItBackAsTheSame) {
+  const auto read = [](YamlReader root) {
+    root.integer("i", 5, 0, 10);
+    YamlReader inner = root.section("s");
+    inner.real("r", 0.2, 0, 1);
+    inner.texts("l", {"x"});
+    inner.reals("n", {0.3});
+    root.section("absent").boolean("b", true);
+    root.text("t", "words");
+    return YAML::Dump(root.effective());
+  };
+  const std::string text = read(reader("{i: 7, s: {n: [1, 0.1]}}"));
+  EXPECT_EQ(text, "i: 7\ns:\n  r: 0.2\n  l:\n    - x\n  n:\n    - 1\n    - 0.1\nabsent:\n  b: true\nt: words");
+  EXPECT_EQ(read(reader(text)), text);
+}
+
 TEST(YamlReader, AWrongTypeIsRefusedWithFileKeyAndValue) {
   YamlReader root = reader("{i: 1.5, big: 99999999999999999999, r: fast, b: 2, l: word, m: {x: 1}}");
   expect_refused([&] { root.integer("i", 0, 0, 10); }, "file.yaml: i: expected a whole number, got '1.5'");
