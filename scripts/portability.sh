@@ -65,5 +65,5 @@ inside dpkg-query -W -f '  ${Package} ${Version}\n' libtorch-dev libopenmpi-dev 
   libspdlog-dev libyaml-cpp-dev prometheus-cpp-dev cmake
 
 inside cmake -S /pulmo/source -B /pulmo/build -G Ninja -DCMAKE_BUILD_TYPE=Release -DPULMO_REAL_DATA="${data:+/pulmo/shared/data}" >/dev/null
-inside cmake --build /pulmo/build --parallel "$jobs"
+inside cmake --build /pulmo/build --parallel "$jobs" -- -k 0
 inside ctest --test-dir /pulmo/build --parallel "$jobs" --output-on-failure --no-tests=error "${ctest_options[@]}"

@@ -26,7 +26,7 @@ test_packages=(
   dcmtk libopenjp2-tools                               # their tools make and decode test images
   slurmctld slurmd slurm-client munge                  # the cluster of the tests
   prometheus prometheus-pushgateway                    # rules, dashboards and metrics are tried in a real Prometheus
-  debootstrap lintian man-db zsh systemd               # packages: a clean tree to install them in, and their checks
+  debootstrap lintian man-db zsh systemd python3-seccomp # packages: a clean tree to install them in, and their checks
 )
 
 packages=("${build_packages[@]}")

@@ -137,12 +137,22 @@ DcmPixelData& pixel_data_of(DcmDataset& dataset, std::string_view name) {
 }
 
 // Only what was stored counts as the picture's bytes: DCMTK would read on behind a short value.
+/// DCMTK 3.6.8 renamed the question.
+template <typename Xfer>
+bool encapsulated(const Xfer& syntax) {
+  if constexpr (requires { syntax.usesEncapsulatedFormat(); }) {
+    return syntax.usesEncapsulatedFormat();
+  } else {
+    return syntax.isEncapsulated();
+  }
+}
+
 void check_native(DcmPixelData& data, std::string_view name, const PixelLayout& layout) {
   E_TransferSyntax stored_as = EXS_Unknown;
   const DcmRepresentationParameter* parameters = nullptr;
   data.getOriginalRepresentationKey(stored_as, parameters);
   const std::size_t needed = layout.frame_bytes() * static_cast<std::size_t>(layout.frames);
-  if (DcmXfer(stored_as).isEncapsulated() || data.getLength() == DCM_UndefinedLength) {
+  if (encapsulated(DcmXfer(stored_as)) || data.getLength() == DCM_UndefinedLength) {
     refuse("bad_pixel_format", name, "the pixel data are compressed, the transfer syntax says otherwise");
   }
   if (data.getLength() == 0) {
@@ -177,7 +187,7 @@ std::vector<std::uint8_t> read_frame(DicomObject& object, std::string_view name,
   }
   DcmPixelData& data = pixel_data_of(object.dataset, name);
   const E_TransferSyntax syntax = object.dataset.getOriginalXfer();
-  if (!DcmXfer(syntax).isEncapsulated()) {
+  if (!encapsulated(DcmXfer(syntax))) {
     check_native(data, name, layout);
     return unpack(object, data, name, layout, frame, 0);
   }

@@ -8,11 +8,13 @@
 namespace pulmo::serving {
 namespace {
 
-std::filesystem::path beside_this_program() {
+/// Beside this program, as built, or in ../libexec/pulmo, as installed: nobody runs it by hand.
+std::filesystem::path decoder_program() {
   std::error_code failed;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", failed);
   if (failed) throw IoError("/proc/self/exe cannot be read, so pulmo-decoder is not found: " + failed.message());
-  return self.parent_path() / "pulmo-decoder";
+  auto beside = self.parent_path() / "pulmo-decoder";
+  return std::filesystem::exists(beside) ? beside : self.parent_path().parent_path() / "libexec/pulmo/pulmo-decoder";
 }
 
 }  // namespace
@@ -21,7 +23,7 @@ Decoder::Decoder(const DecodeLimits& limits) : limits_(limits) {}
 
 Decoder::Decoder(DecoderOptions options, WorkerPool::OnEnd on_end) : limits_(options.worker.limits) {
   if (!options.isolated) return;
-  if (options.worker.program.empty()) options.worker.program = beside_this_program();
+  if (options.worker.program.empty()) options.worker.program = decoder_program();
   pool_ = std::make_unique<WorkerPool>(std::move(options.worker), options.processes, std::move(on_end));
 }
 

@@ -85,7 +85,9 @@ class Manifests(unittest.TestCase):
     def test_memory_covers_uploads_and_threads_meet_the_request(self):
         self.assertEqual(self.config["serve"]["model_threads"], int(self.container["resources"]["requests"]["cpu"]))
         limit = int(self.container["resources"]["limits"]["memory"].removesuffix("Gi")) << 30
-        self.assertGreater(limit, 2 * self.config["limits"]["upload_bytes"])
+        decoders = self.config["serve"]["workers"] * self.config["decode"]["memory_bytes"]
+        model = 512 << 20
+        self.assertGreaterEqual(limit, self.config["limits"]["upload_bytes"] + decoders + model)
 
     def test_the_pod_is_confined(self):
         self.assertTrue(self.pod["securityContext"]["runAsNonRoot"])

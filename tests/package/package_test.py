@@ -21,6 +21,9 @@ from debian_tree import clean_tree, run
 SOURCE = pathlib.Path(os.environ["PULMO_SOURCE_DIR"])
 BUILD = pathlib.Path(sys.argv.pop(1))
 UNIT = "lib/systemd/system/pulmo-serve.service"
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    PORT = free.getsockname()[1]
 
 
 def setUpModule():
@@ -28,24 +31,18 @@ def setUpModule():
     temporary = tempfile.TemporaryDirectory(prefix="pulmo-package-")
     folder = pathlib.Path(temporary.name)
     run("cpack", "-G", "DEB", "--config", BUILD / "CPackConfig.cmake", "-B", folder / "packages")
-    packages = sorted((folder / "packages").glob("*.deb"))
+    packages = sorted((folder / "packages").glob("*.deb"), key=lambda package: package.name.split("_"))
     depends = ", ".join(run("dpkg-deb", "--field", package, "Depends").stdout.strip() for package in packages)
     tree = clean_tree(folder / "tree", BUILD / "debian-trees", depends)
     before = tree.files()
     for package in packages:
         shutil.copy(package, tree.root / "tmp")
-    tree.run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "--no-download",
+    tree.run("apt-get", "install", "-y", "-qq", "--no-install-recommends",
              *(f"/tmp/{package.name}" for package in packages))
 
 
 def tearDownModule():
     temporary.cleanup()
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def command_of_unit(name):
@@ -119,23 +116,39 @@ class Packages(unittest.TestCase):
         bundle.chmod(0o644)
         self.assertIn("# model phantom_cnn", tree.run(*command_of_unit("ExecStartPre"), user="pulmo").stdout)
         self.assertIn("shutdown_grace_s: 30", tree.run(*command_of_unit("ExecStartPre"), user="pulmo").stdout)
-        port = free_port()
-        server = subprocess.Popen([*map(str, tree.command(*command_of_unit("ExecStart"), "--port", str(port), user="pulmo"))],
-                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.answers(tree.command(*command_of_unit("ExecStart"), "--port", str(PORT), user="pulmo"))
+
+    def test_5_it_answers_under_the_filter_of_the_unit(self):
+        # With this machine's libraries, which are the tree's: systemd itself cannot run in the tree.
+        command = command_of_unit("ExecStart")
+        program = tree.root / "usr/bin" / command[0]
+        rest = [re.sub(r"^/(etc|var)/", rf"{tree.root}/\1/", word) for word in command[1:]]
+        words = self.answers([sys.executable, pathlib.Path(__file__).with_name("under_unit_filter.py"),
+                              tree.root / "usr" / UNIT, program, *rest, "--port", PORT])
+        self.assertNotIn("priority", words)  # explanations could lower theirs
+
+    def answers(self, command):
+        """Starts a server by that command, asks it for a prediction, an explanation and the page, and returns its log."""
+        server = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        address = f"http://127.0.0.1:{PORT}"
         try:
-            self.wait_until_ready(server, f"http://127.0.0.1:{port}")
+            self.wait_until_ready(server, address)
             slice_file = sorted((tree.root / "tmp/archive/images").rglob("*.dcm"))[4]
-            request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/predict", slice_file.read_bytes(),
-                                             {"Content-Type": "application/dicom"})
-            with urllib.request.urlopen(request, timeout=30) as reply:
-                answer = json.load(reply)
-            self.assertIn("never a diagnosis", answer["notice"])
-            self.assertAlmostEqual(sum(answer["results"][0]["probabilities"].values()), 1.0, places=5)
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as reply:
+            for route in ("predict", "explain"):
+                request = urllib.request.Request(f"{address}/v1/{route}", slice_file.read_bytes(),
+                                                 {"Content-Type": "application/dicom"})
+                with urllib.request.urlopen(request, timeout=30) as reply:
+                    answer = json.load(reply)
+                self.assertIn("never a diagnosis", answer["notice"])
+            with urllib.request.urlopen(f"{address}/", timeout=30) as reply:
                 self.assertIn("text/html", reply.headers["Content-Type"])
         finally:
-            server.send_signal(signal.SIGKILL)  # its process namespace ends with it
-            server.communicate(timeout=30)
+            # In the tree the server is the only child of what made its process namespace.
+            children = pathlib.Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+            os.kill(int(children[0]) if command[0] == "unshare" else server.pid, signal.SIGTERM)
+            words = server.communicate(timeout=60)[0]
+        self.assertEqual(server.returncode, 0, words)
+        return words
 
     def wait_until_ready(self, server, address):
         deadline = time.monotonic() + 60
@@ -150,7 +163,7 @@ class Packages(unittest.TestCase):
                     raise AssertionError("the server did not start:\n" + server.communicate()[0]) from None
                 time.sleep(0.1)
 
-    def test_5_removed_it_keeps_the_configuration_and_purged_it_leaves_nothing(self):
+    def test_6_removed_it_keeps_the_configuration_and_purged_it_leaves_nothing(self):
         tree.run("apt-get", "remove", "-y", "-qq", "pulmo", "pulmo-serve")
         self.assertTrue((tree.root / "etc/pulmo/serve.yaml").exists())
         self.assertTrue((tree.root / "var/lib/pulmo/phantom_cnn/bundle.pt").exists())
