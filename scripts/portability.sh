@@ -47,7 +47,8 @@ if [[ ! -e $tree/etc/debian_version ]]; then
   [[ -n $from ]] || { echo "portability: apt here names no archive of its own release" >&2; exit 1; }
   echo "portability: making a tree of $suite in $tree"
   debootstrap --variant=minbase "$suite" "$tree" "$from" >"$tree.log" 2>&1 || { tail -5 "$tree.log" >&2; exit 1; }
-  cp -a /etc/apt/apt.conf.d/. "$tree/etc/apt/apt.conf.d/" # the way to the mirror: proxies, timeouts
+  # The way to the mirror: proxies, timeouts. What packages put beside them stays theirs.
+  apt-config dump --format '%f "%v";%n' Acquire | grep -v '^Acquire::IndexTargets' >"$tree/etc/apt/apt.conf.d/80mirror"
   printf '#!/bin/sh\nexit 101\n' >"$tree/usr/sbin/policy-rc.d" # starts no service
   chmod +x "$tree/usr/sbin/policy-rc.d"
 fi
