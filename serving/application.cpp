@@ -1,5 +1,6 @@
 #include "serving/application.h"
 
+#include <malloc.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -227,6 +228,14 @@ void add_serve_options(CLI::App& program, ServeArguments& arguments) {
   add_configuration_options(program, arguments.common);
 }
 
+/// Each batch takes the same blocks of tens of megabytes: mapped anew, the kernel would clear them every time, which
+/// cost a third of the requests a second. One arena, because glibc maps such blocks in all others whatever it is told.
+void keep_freed_memory() {
+  ::mallopt(M_ARENA_MAX, 1);
+  ::mallopt(M_MMAP_MAX, 0);
+  ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
+}
+
 void serve(const ServeArguments& arguments) {
   if (arguments.bundle.empty() && arguments.models.empty()) {
     throw UsageError("say what to serve: --bundle FILE or --models FOLDER");
@@ -234,6 +243,7 @@ void serve(const ServeArguments& arguments) {
   const ServeConfig config = configuration(arguments);
   const sigset_t signals = block_signals();  // before any thread starts: all inherit it
   cv::setNumThreads(1);                      // slices are prepared side by side; threads inside one only add waiting
+  keep_freed_memory();
   Application application(config);
   if (arguments.common.check) return application.check();
   application.start();

@@ -1,13 +1,11 @@
 #include "serving/explainer.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <exception>
 #include <utility>
 
 #include "core/support/error.h"
 #include "core/support/log.h"
+#include "serving/isolation/priority.h"
 #include "serving/pictures.h"
 #include "serving/preparation.h"
 #include "serving/reasons.h"
@@ -17,15 +15,6 @@ namespace pulmo::serving {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr int kNiceness = 10;
-
-/// Of this thread and those it starts (LibTorch's): Linux keeps the value per thread.
-void lower_priority() {
-  if (::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNiceness) != 0) {
-    log_warning("explanations run at the priority of predictions");
-  }
-}
 
 ServiceFailure shutting_down() {
   return {"shutting_down", "the server is shutting down"};
@@ -117,7 +106,7 @@ void Explainer::close() {
 }
 
 void Explainer::run() {
-  lower_priority();
+  lower_priority(kExplanationNiceness);  // and of LibTorch's threads, which it starts
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return closed_ || !queue_.empty(); });

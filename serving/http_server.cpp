@@ -1,5 +1,6 @@
 #include "serving/http_server.h"
 
+#include <malloc.h>
 #include <pistache/endpoint.h>
 #include <sys/resource.h>
 
@@ -15,8 +16,9 @@
 namespace pulmo::serving {
 namespace {
 
-constexpr int kOwnDescriptors = 64;                         // listening socket, epolls, libraries, log
-constexpr auto kNever = std::chrono::hours(24 * 365 * 10);  // our own time limits replace Pistache's
+constexpr int kOwnDescriptors = 64;                                // listening socket, epolls, libraries, log
+constexpr std::uint64_t kLargeUploads = std::uint64_t{64} << 20U;  // all together, at one time
+constexpr auto kNever = std::chrono::hours(24 * 365 * 10);         // our own time limits replace Pistache's
 
 /// Raises the descriptor limit as far as allowed and returns it.
 std::size_t raise_descriptor_limit() {
@@ -51,7 +53,7 @@ std::function<std::string()> make_request_ids() {
 struct HttpServer::Impl {
   HttpServerOptions options;
   std::shared_ptr<ConnectionHost> host = std::make_shared<ConnectionHost>();
-  std::shared_ptr<ConnectionKeeper> keeper = std::make_shared<ConnectionKeeper>();
+  std::shared_ptr<ConnectionKeeper> keeper;
   std::unique_ptr<Pistache::Http::Endpoint> endpoint;
   std::uint16_t port = 0;
 };
@@ -62,6 +64,10 @@ HttpServer::HttpServer(HttpServerOptions options, HttpHandlers handlers) : impl_
   host.timeouts = options.timeouts;
   host.handlers = std::move(handlers);
   host.budget = std::make_shared<UploadBudget>(options.max_upload_bytes);
+  impl_->keeper = std::make_shared<ConnectionKeeper>([budget = host.budget] {
+    // The allocator keeps what is freed (serve() tells it so); of large uploads the system gets it back.
+    if (budget->ebbed(kLargeUploads)) ::malloc_trim(0);
+  });
   host.next_request_id = make_request_ids();
   host.wake_keeper = [keeper = std::weak_ptr(impl_->keeper)] {
     if (const auto alive = keeper.lock()) alive->wake();

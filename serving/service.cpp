@@ -10,6 +10,7 @@
 #include "core/model/explain.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
+#include "serving/isolation/priority.h"
 #include "serving/preparation.h"
 #include "serving/reasons.h"
 
@@ -128,7 +129,7 @@ Service::Service(ModelRepository& models, const ServiceOptions& options, Metrics
       options_(options),
       decoder_(options.decoder ? options.decoder : std::make_shared<const Decoder>(options.decode)),
       metrics_(metrics),
-      pool_(worker_count(options.workers)) {}
+      pool_(worker_count(options.workers), [] { lower_priority(kPreparationNiceness); }) {}
 
 Service::~Service() {
   close();

@@ -4,8 +4,13 @@
 
 namespace pulmo::serving {
 
-ThreadPool::ThreadPool(int threads) {
-  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+ThreadPool::ThreadPool(int threads, std::function<void()> begin) {
+  for (int i = 0; i < threads; ++i) {
+    threads_.emplace_back([this, begin] {
+      if (begin) begin();
+      run();
+    });
+  }
 }
 
 ThreadPool::~ThreadPool() {

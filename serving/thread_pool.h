@@ -12,7 +12,8 @@ namespace pulmo::serving {
 /// A fixed number of threads and one queue. The caller bounds what it submits. Thread-safe.
 class ThreadPool {
  public:
-  explicit ThreadPool(int threads);
+  /// `begin` is called first on each thread.
+  explicit ThreadPool(int threads, std::function<void()> begin = {});
   ~ThreadPool();  ///< close()
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 #include "core/support/error.h"
 #include "core/support/log.h"
@@ -17,7 +18,8 @@ constexpr int kTickMs = 100;  // how late a time limit may be noticed
 
 }  // namespace
 
-ConnectionKeeper::ConnectionKeeper() : wake_descriptor_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+ConnectionKeeper::ConnectionKeeper(std::function<void()> at_each_look)
+    : at_each_look_(std::move(at_each_look)), wake_descriptor_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   if (wake_descriptor_ < 0) throw IoError("no descriptor left for the connection keeper: raise the limit (ulimit -n)");
   thread_ = std::thread([this] { run(); });
 }
@@ -72,6 +74,7 @@ void ConnectionKeeper::run() {
       wait_for_sockets(connections);
       const Clock::time_point now = Clock::now();
       for (const auto& connection : connections) connection->check(now);
+      if (at_each_look_) at_each_look_();
     } catch (const std::exception& error) {
       log_error("connection keeper", {{"error", error.what()}});
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -13,8 +14,8 @@ namespace pulmo::serving {
 /// fit into a socket at once. Thread-safe.
 class ConnectionKeeper {
  public:
-  /// Throws IoError when the kernel gives no descriptor.
-  ConnectionKeeper();
+  /// `at_each_look`, at least ten times a second, must not block. Throws IoError when the kernel gives no descriptor.
+  explicit ConnectionKeeper(std::function<void()> at_each_look = {});
   ~ConnectionKeeper();
   ConnectionKeeper(const ConnectionKeeper&) = delete;
   ConnectionKeeper& operator=(const ConnectionKeeper&) = delete;
@@ -35,6 +36,7 @@ class ConnectionKeeper {
 
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<Connection>> connections_;
+  const std::function<void()> at_each_look_;
   int wake_descriptor_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;

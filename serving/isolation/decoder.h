@@ -12,7 +12,7 @@ namespace pulmo::serving {
 struct DecoderOptions {
   bool isolated = true;       ///< decode in processes of their own; else here
   std::size_t processes = 1;  ///< as many as threads call decode()
-  WorkerOptions worker;       ///< limits serve both ways; an empty program: pulmo-decoder, where it is built or installed
+  WorkerOptions worker;  ///< limits serve both ways; an empty program: the pulmo-decoder built or installed with this
 };
 
 /// Where files of strangers become pixels. Thread-safe.

@@ -16,6 +16,7 @@
 #include "core/image/slice_decoder.h"
 #include "core/support/error.h"
 #include "serving/isolation/confinement.h"
+#include "serving/isolation/priority.h"
 
 namespace pulmo::serving {
 namespace {
@@ -102,6 +103,7 @@ DecodeReply decode(const DecodeRequest& request, std::byte* memory, const Decode
 
 void run_decoder_worker(const DecoderWorkerOptions& options) {
   follow_parent(options.parent);
+  lower_priority(kPreparationNiceness);
   std::byte* memory = map_memory(options.layout);
   warm_up();
   confine({options.memory_bytes, options.cpu_time, kWorkerSocket});
