@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -48,6 +50,25 @@ std::function<std::string()> make_request_ids() {
   };
 }
 
+/// The allocator keeps what is freed (serve() tells it so); of large uploads the system gets it back. Not thread-safe.
+class MemoryOfUploads {
+ public:
+  explicit MemoryOfUploads(std::shared_ptr<UploadBudget> budget) : budget_(std::move(budget)) {}
+
+  /// A moment after they were given back to the budget: then their last owners have let go of them too.
+  void return_to_system() {
+    const Clock::time_point now = Clock::now();
+    if (budget_->ebbed(kLargeUploads)) due_ = now + std::chrono::milliseconds(500);
+    if (!due_ || now < *due_) return;
+    due_.reset();
+    ::malloc_trim(0);
+  }
+
+ private:
+  const std::shared_ptr<UploadBudget> budget_;
+  std::optional<Clock::time_point> due_;
+};
+
 }  // namespace
 
 struct HttpServer::Impl {
@@ -64,10 +85,8 @@ HttpServer::HttpServer(HttpServerOptions options, HttpHandlers handlers) : impl_
   host.timeouts = options.timeouts;
   host.handlers = std::move(handlers);
   host.budget = std::make_shared<UploadBudget>(options.max_upload_bytes);
-  impl_->keeper = std::make_shared<ConnectionKeeper>([budget = host.budget] {
-    // The allocator keeps what is freed (serve() tells it so); of large uploads the system gets it back.
-    if (budget->ebbed(kLargeUploads)) ::malloc_trim(0);
-  });
+  impl_->keeper = std::make_shared<ConnectionKeeper>(
+      [memory = std::make_shared<MemoryOfUploads>(host.budget)] { memory->return_to_system(); });
   host.next_request_id = make_request_ids();
   host.wake_keeper = [keeper = std::weak_ptr(impl_->keeper)] {
     if (const auto alive = keeper.lock()) alive->wake();

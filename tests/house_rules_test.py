@@ -21,6 +21,9 @@ class HouseRules(unittest.TestCase):
         self.assertGreater(len(SOURCES), 50)
 
     def test_sources_are_formatted(self):
+        version = subprocess.run([FORMATTER, "--version"], capture_output=True, text=True, check=True).stdout
+        if "version 14." not in version:  # Debian 12's; each breaks lines a little differently
+            self.skipTest(version.strip())
         done = subprocess.run([FORMATTER, "--dry-run", "--Werror", *map(str, SOURCES)], capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stderr[:4000])
 

@@ -1,6 +1,7 @@
 #include "core/model/bundle.h"
 
 #include <caffe2/serialize/read_adapter_interface.h>
+#include <torch/csrc/jit/passes/tensorexpr_fuser.h>
 #include <torch/csrc/jit/serialization/import.h>
 
 #include <algorithm>
@@ -24,6 +25,12 @@ namespace {
 
 constexpr const char* kMetadataName = "pulmo.json";
 constexpr const char* kDamaged = "not a TorchScript file, or damaged; export it again or copy it anew";
+
+/// A LibTorch built with LLVM (Debian 13's) would compile loops of its own for each model and shape, which takes
+/// minutes and gains nothing where oneDNN does the work.
+void leave_loops_unfused() {
+  [[maybe_unused]] static const bool once = (torch::jit::setTensorExprFuserEnabled(false), true);
+}
 
 /// Lets LibTorch read the bytes that the digest was made of, without a copy.
 class BytesAdapter final : public caffe2::serialize::ReadAdapterInterface {
@@ -119,6 +126,7 @@ void copy_tensors(const Network& network, torch::jit::Module& root) {
 }  // namespace
 
 torch::jit::Module to_torchscript(const Network& network) {
+  leave_loops_unfused();
   torch::jit::Module root = make_script_module("Network", std::make_shared<torch::jit::CompilationUnit>());
   copy_tensors(network, root);
   root.define(network.script());
@@ -142,6 +150,7 @@ void save_bundle(const std::filesystem::path& path, const torch::jit::Module& mo
 }
 
 Bundle load_bundle(const std::filesystem::path& path) {
+  leave_loops_unfused();
   const Bytes bytes = read_file(path);
   std::string metadata_json;
   torch::jit::Module module = load_module(path, bytes, metadata_json);

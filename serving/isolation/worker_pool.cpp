@@ -104,6 +104,7 @@ DecodedSlice WorkerPool::decode(ByteView file, std::string_view name) {
     refuse("decoder_failed", name, "the decoder ended on this file: it is damaged, or made to do harm");
   }
   if (reply->cpu_s > static_cast<double>(options_.retire_after.count())) worker->retire();
+  if (reply->kind != ReplyKind::kDecoded) worker->tidy(file.size(), 0);
   switch (reply->kind) {
     case ReplyKind::kDecoded: break;
     case ReplyKind::kRefused: throw InvalidInput(get_text(reply->reason), get_text(reply->message));

@@ -446,5 +446,20 @@ class HostileClientTest(unittest.TestCase):
         self.assertEqual(reply.status, 200, reply.body)
 
 
+@unittest.skipIf(b"__asan_init" in (BIN / "pulmo-serve").read_bytes(), "the sanitizer keeps freed memory for a while")
+class LargeUploadTest(unittest.TestCase):
+    def test_memory_of_large_uploads_goes_back_to_the_system(self):
+        server = Server()
+        self.addCleanup(server.stop)
+        server.post(encode(chest(), "png"), "image/png")
+        before = server.memory_kib("VmRSS")
+        for _ in range(2):
+            self.assertEqual(server.post(b"\0" * 120_000_000, "image/png").status, 422)
+        deadline = time.monotonic() + 10
+        while server.memory_kib("VmRSS") - before > 24_000 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.assertLess(server.memory_kib("VmRSS") - before, 24_000)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -85,9 +85,9 @@ TEST(BadDicom, UselessRescaleIsRefused) {
 
 TEST(BadDicom, UnknownTransferSyntaxIsRefusedButItsHeaderIsRead) {
   DicomBuilder builder;
-  builder.transfer_syntax("1.2.840.10008.1.2.4.201");
+  builder.transfer_syntax("1.2.840.10008.1.2.4.999");  // given to nobody
   EXPECT_EQ(refusal(builder), "unsupported_transfer_syntax");
-  EXPECT_EQ(read_dicom_header(builder.file(), "test.dcm").transfer_syntax_uid, "1.2.840.10008.1.2.4.201");
+  EXPECT_EQ(read_dicom_header(builder.file(), "test.dcm").transfer_syntax_uid, "1.2.840.10008.1.2.4.999");
   EXPECT_EQ(read_dicom_header(builder.file(), "test.dcm").columns, 20);
 }
 
