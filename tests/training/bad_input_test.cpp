@@ -112,7 +112,7 @@ TEST_F(BadInputTest, WeightsOfAnotherShape) {
       python("import runpy, sys, torch\n"
              "sys.argv = sys.argv[1:]\n"
              "runpy.run_path(sys.argv[0], run_name='__main__')\n"
-             "weights = torch.load(sys.argv[3])\n"
+             "weights = torch.load(sys.argv[3], weights_only=False)\n"
              "weights['features.0.weight'] = torch.zeros(64, 3, 5, 5)\n"
              "torch.save(weights, sys.argv[3])",
              {pulmo::testing::source_dir() / "tests/golden/backbone_twin.py", "make", "squeezenet", file}));

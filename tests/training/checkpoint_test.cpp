@@ -141,7 +141,8 @@ TEST(Checkpoint, PythonReadsItWithTorchLoad) {
   CheckpointStore(folder.path(), 2).save(example(1));
   const auto python = pulmo::testing::run_process(
       {pulmo::testing::python(), "-c",
-       "import json, sys, torch; d = torch.load(sys.argv[1]); s = json.loads(bytes(d['state'].tolist()));"
+       "import json, sys, torch; d = torch.load(sys.argv[1], weights_only=False); s = "
+       "json.loads(bytes(d['state'].tolist()));"
        "print(s['progress']['epoch'], d['weights.conv1.weight'].sum().item(), d['best.conv1.weight'].shape[1])",
        newest_file(folder.path())});
   EXPECT_EQ(python.out, "1 15.0 3\n") << python.err;
