@@ -312,7 +312,7 @@ void Connection::end_locked() {
   if (state_ == State::kDraining) close_now();
   if (state_ != State::kReading || running_) return;
   if (out_.empty()) {
-    close_now();
+    finish_writing();  // which answers the goodbye of TLS
   } else if (backlog_.empty()) {
     state_ = State::kClosing;
   }

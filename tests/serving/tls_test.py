@@ -112,6 +112,33 @@ class TlsTest(unittest.TestCase):
             self.assertEqual(client.reply().status, 200)
             client.socket.unwrap()
 
+    # RFC 8446, 6.1. Some versions of OpenSSL take the end of the connection for it: here its bytes are asked for.
+    def test_a_goodbye_in_an_idle_moment_is_answered_by_one(self):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = self.context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=10) as plain:
+            def go_on(step):
+                while True:
+                    try:
+                        done = step()
+                        plain.sendall(outgoing.read())
+                        return done
+                    except ssl.SSLWantReadError:
+                        plain.sendall(outgoing.read())
+                        incoming.write(plain.recv(65536))
+
+            go_on(tls.do_handshake)
+            tls.write(request("GET", "/v2/health/live"))
+            self.assertIn(b"200", go_on(lambda: tls.read(65536)))
+            try:
+                tls.unwrap()
+            except ssl.SSLWantReadError:
+                plain.sendall(outgoing.read())
+            answer = b""
+            while part := plain.recv(65536):
+                answer += part
+            self.assertTrue(answer)
+
     def test_plain_http_is_told_so(self):
         client = Client(self.server.port)
         client.send(request("GET", "/v2"))
