@@ -45,7 +45,8 @@ install(DIRECTORY configs/ DESTINATION ${share}/pulmo/configs COMPONENT pulmo)
 install(DIRECTORY slurm/ DESTINATION ${share}/pulmo/slurm COMPONENT pulmo USE_SOURCE_PERMISSIONS)
 
 if(PULMO_SERVING)
-  install(TARGETS pulmo-decoder RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/pulmo COMPONENT pulmo-serve)
+  # Where serving/isolation/decoder.cpp looks for it, whatever CMAKE_INSTALL_LIBEXECDIR says.
+  install(TARGETS pulmo-decoder RUNTIME DESTINATION libexec/pulmo COMPONENT pulmo-serve)
   install(FILES configs/serve.yaml DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/pulmo COMPONENT pulmo-serve)
   install(FILES ${packaging}/pulmo-serve.default DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/default RENAME pulmo-serve
     COMPONENT pulmo-serve)

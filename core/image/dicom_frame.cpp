@@ -136,7 +136,6 @@ DcmPixelData& pixel_data_of(DcmDataset& dataset, std::string_view name) {
   return *data;
 }
 
-// Only what was stored counts as the picture's bytes: DCMTK would read on behind a short value.
 /// DCMTK 3.6.8 renamed the question.
 template <typename Xfer>
 bool encapsulated(const Xfer& syntax) {
@@ -147,6 +146,7 @@ bool encapsulated(const Xfer& syntax) {
   }
 }
 
+// Only what was stored counts as the picture's bytes: DCMTK would read on behind a short value.
 void check_native(DcmPixelData& data, std::string_view name, const PixelLayout& layout) {
   E_TransferSyntax stored_as = EXS_Unknown;
   const DcmRepresentationParameter* parameters = nullptr;
