@@ -36,6 +36,7 @@ Transform draw_transform(const AugmentOptions& options, std::uint64_t sample_see
     const std::uint64_t sides = random.below(4);
     transform.flip_rows = (sides & 1U) != 0;
     transform.flip_columns = (sides & 2U) != 0;
+    transform.flip_slices = Random(derive_seed(sample_seed, "slices")).below(2) != 0;
   }
   if (options.quarter_turns) {
     // Quarter turn = transpose and flip of one side; half turn = flip of both.
@@ -131,8 +132,10 @@ void transform_to_float(std::span<const std::uint16_t> pixels, const PlaneSize& 
                         std::span<float> out) {
   const Walk walk = walk_of(transform, size);
   float* target = out.data();
-  for (std::int64_t c = 0; c < size.channels; ++c) {
-    const std::uint16_t* plane = pixels.data() + c * size.height * size.width;
+  for (std::int64_t i = 0; i < size.channels * size.depth; ++i) {
+    const std::int64_t slice = i % size.depth;
+    const std::int64_t from = transform.flip_slices ? i - slice + (size.depth - 1 - slice) : i;
+    const std::uint16_t* plane = pixels.data() + from * size.height * size.width;
     if (transform.scale != 1.0 || transform.angle != 0.0) {
       resample_plane(plane, size, transform, target);
       target += size.height * size.width;

@@ -1,5 +1,6 @@
 #include "training/batch_loader.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -60,7 +61,7 @@ void BatchLoader::work() {
 
 Batch BatchLoader::prepare(std::vector<std::int64_t> indices) {
   const SampleShape& shape = dataset_.shape();
-  const PlaneSize size{shape.channels, shape.height, shape.width};
+  const PlaneSize size{shape.channels, shape.height, shape.width, std::max<std::int64_t>(1, shape.depth)};
   const auto elements = static_cast<std::size_t>(size.elements());
   const auto epoch = static_cast<std::uint64_t>(options_.epoch);
   Batch batch;

@@ -17,7 +17,7 @@ namespace pulmo::training {
 /// One rank's share of a global batch.
 struct Batch {
   std::vector<std::int64_t> indices;         ///< N samples of the data set; may be empty
-  std::vector<float> pixels;                 ///< (N,C,H,W), value in [0, 1]
+  std::vector<float> pixels;                 ///< (N,C,H,W) or (N,C,D,H,W), value in [0, 1]
   std::vector<std::int64_t> labels;          ///< N
   std::vector<std::uint64_t> dropout_seeds;  ///< N
 };

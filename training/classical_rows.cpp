@@ -7,6 +7,7 @@
 #include "core/model/forest.h"
 #include "core/model/majority.h"
 #include "core/model/svm.h"
+#include "core/support/error.h"
 #include "core/support/log.h"
 
 namespace pulmo::training {
@@ -41,6 +42,10 @@ TrainedModel ClassicalRows::train(const std::string& row) {
 }
 
 FeatureRows ClassicalRows::features() {
+  if (data_.manifest.shape.depth != 0) {
+    throw InvalidInput("training_data", data_.directory.string() +
+                                            ": holds volumes; the features of svm and forest are those of slices");
+  }
   FeatureRows rows;
   rows.features = store_.of(data_.train);
   rows.classes = data_.classes.size();

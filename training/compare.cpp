@@ -91,7 +91,10 @@ void draw_wrong_cases(ComparedRow& row, const std::vector<Round>& rounds) {
     const SampleShape& shape = round->data.test.shape();
     std::vector<std::uint16_t> pixels(static_cast<std::size_t>(shape.elements()));
     round->data.test.read_image(index, pixels);
-    one.picture = png_data_uri(pixels, shape.height, shape.width, kPicturePx);
+    const std::int64_t plane = shape.height * shape.width;  // of a volume the middle one
+    const auto middle =
+        std::span(pixels).subspan(static_cast<std::size_t>(shape.depth / 2 * plane), static_cast<std::size_t>(plane));
+    one.picture = png_data_uri(middle, shape.height, shape.width, kPicturePx);
   }
 }
 

@@ -1,16 +1,27 @@
 #include "training/dataset.h"
 
+#include <algorithm>
+#include <map>
+#include <tuple>
 #include <utility>
 
 #include "core/support/error.h"
 
 namespace pulmo::training {
 
+std::vector<std::vector<std::int64_t>> groups_of(const Dataset& dataset) {
+  std::map<std::pair<std::string, std::string>, std::size_t> places;
+  std::vector<std::vector<std::int64_t>> groups;
+  for (std::int64_t i = 0; i < dataset.size(); ++i) {
+    const auto [found, is_new] = places.try_emplace({dataset.patient(i), dataset.group(i)}, groups.size());
+    if (is_new) groups.emplace_back();
+    groups[found->second].push_back(i);
+  }
+  return groups;
+}
+
 Dataset::Dataset(const std::filesystem::path& directory, const Manifest& manifest, Split split)
     : split_(split), shape_(manifest.shape) {
-  if (shape_.depth != 0) {
-    throw InvalidInput("shard", directory.string() + ": holds volumes; every row here takes slices (N,C,H,W)");
-  }
   for (ShardReader& shard : open_split(directory, manifest, split)) {
     const std::size_t number = shards_.size();
     for (std::int64_t row = 0; row < shard.size(); ++row) addresses_.push_back({number, row});
@@ -38,6 +49,42 @@ Dataset Dataset::of_patients(Split as, const std::vector<const Dataset*>& sets, 
   return result;
 }
 
+std::vector<std::int64_t> Dataset::in_order(std::vector<std::int64_t> slices) const {
+  const auto key = [this](std::int64_t i) {
+    const double& position = shards_[at(i).shard]->positions_mm()[static_cast<std::size_t>(at(i).row)];
+    return std::tie(position, instance(i));
+  };
+  std::stable_sort(slices.begin(), slices.end(), [&](std::int64_t a, std::int64_t b) { return key(a) < key(b); });
+  return slices;
+}
+
+Dataset Dataset::stacked(std::int64_t depth) const {
+  if (shape_.depth != 0) throw InvalidInput("training_data", "volumes are not stacked again");
+  Dataset result(split_, {shape_.channels, depth, shape_.height, shape_.width});
+  result.shards_ = shards_;
+  const auto groups = groups_of(*this);
+  for (const std::vector<std::int64_t>& group : groups) {
+    for (const std::int64_t index : group) {
+      if (label(index) == label(group.front())) continue;
+      throw InvalidInput("training_data",
+                         place(index) + ": its label is not that of " + place(group.front()) +
+                             ", which is of the same group: stacks need one label a group, as the task "
+                             "'nodule' gives");
+    }
+    const std::vector<std::int64_t> slices = in_order(group);
+    const auto count = static_cast<std::int64_t>(slices.size());
+    const std::int64_t skipped = std::max<std::int64_t>(0, (count - depth) / 2);
+    Stack stack{{}, std::max<std::int64_t>(0, (depth - count) / 2)};
+    for (std::int64_t i = skipped; i < std::min(count, skipped + depth); ++i) {
+      stack.slices.push_back(at(slices[static_cast<std::size_t>(i)]));
+    }
+    result.addresses_.push_back(stack.slices.front());
+    result.stacks_.push_back(std::move(stack));
+    result.labels_.push_back(static_cast<std::uint8_t>(label(group.front())));
+  }
+  return result;
+}
+
 const std::string& Dataset::patient(std::int64_t index) const {
   return shards_[at(index).shard]->patients()[static_cast<std::size_t>(at(index).row)];
 }
@@ -61,7 +108,22 @@ std::string Dataset::place(std::int64_t index) const {
 }
 
 void Dataset::read_image(std::int64_t index, std::span<std::uint16_t> out) const {
+  if (!stacks_.empty()) return read_stack(stacks_[static_cast<std::size_t>(index)], out);
   shards_[at(index).shard]->read_image(at(index).row, out);
+}
+
+void Dataset::read_stack(const Stack& stack, std::span<std::uint16_t> out) const {
+  const auto plane = static_cast<std::size_t>(shape_.height * shape_.width);
+  std::vector<std::uint16_t> slice(static_cast<std::size_t>(shape_.channels) * plane);
+  std::fill(out.begin(), out.end(), std::uint16_t{0});
+  for (std::size_t i = 0; i < stack.slices.size(); ++i) {
+    shards_[stack.slices[i].shard]->read_image(stack.slices[i].row, slice);
+    for (std::int64_t c = 0; c < shape_.channels; ++c) {
+      const auto to = static_cast<std::size_t>(c * shape_.depth + stack.first) + i;
+      std::copy_n(slice.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(c) * plane), plane,
+                  out.begin() + static_cast<std::ptrdiff_t>(to * plane));
+    }
+  }
 }
 
 ImageCache::ImageCache(const Dataset& dataset, std::int64_t budget_bytes)

@@ -21,15 +21,22 @@ using SampleId = std::pair<const ShardReader*, std::int64_t>;
 class Dataset {
  public:
   /// One split in the order of its shards. Opens and checks every shard, see open_split(). Throws InvalidInput("shard")
-  /// also for a label without a class name and for volumes, which no row of the comparison table takes yet.
+  /// also for a label without a class name.
   Dataset(const std::filesystem::path& directory, const Manifest& manifest, Split split);
 
   /// All samples of these patients in `sets` (at least one; of one folder), in the order of the sets and of their
   /// samples. The open shards are shared.
   static Dataset of_patients(Split as, const std::vector<const Dataset*>& sets, const std::set<std::string>& patients);
 
+  /// The slices of each group of a patient (a nodule, a series) as one volume (C,D,H,W), in the order of the groups'
+  /// first slices. Slices are ordered by position, then by instance; of more than `depth` the middle ones are taken,
+  /// fewer stand in the middle between slices of 0. A stack is called by its first slice. The open shards are shared.
+  /// Throws InvalidInput("training_data") when slices of one group differ in their label, or these are volumes.
+  Dataset stacked(std::int64_t depth) const;
+
   Split split() const { return split_; }
   std::int64_t size() const { return static_cast<std::int64_t>(labels_.size()); }
+  /// (C,H,W), or (C,D,H,W) of volumes and stacks.
   const SampleShape& shape() const { return shape_; }
 
   int label(std::int64_t index) const { return labels_[static_cast<std::size_t>(index)]; }
@@ -51,15 +58,26 @@ class Dataset {
     std::size_t shard;
     std::int64_t row;
   };
+  /// The slices of one stack and the place of the first in the volume.
+  struct Stack {
+    std::vector<Address> slices;
+    std::int64_t first;
+  };
   Dataset(Split split, const SampleShape& shape) : split_(split), shape_(shape) {}
   const Address& at(std::int64_t index) const { return addresses_[static_cast<std::size_t>(index)]; }
+  std::vector<std::int64_t> in_order(std::vector<std::int64_t> slices) const;
+  void read_stack(const Stack& stack, std::span<std::uint16_t> out) const;
 
   Split split_;
   SampleShape shape_;
   std::vector<std::shared_ptr<const ShardReader>> shards_;
-  std::vector<Address> addresses_;  ///< of each sample
+  std::vector<Address> addresses_;  ///< of each sample; of a stack's first slice
+  std::vector<Stack> stacks_;       ///< of each sample where these are stacks, else empty
   std::vector<std::uint8_t> labels_;
 };
+
+/// The samples of each group of a patient, in the order of the groups' first samples.
+std::vector<std::vector<std::int64_t>> groups_of(const Dataset& dataset);
 
 /// Keeps images in memory after their first reading, up to a budget. Calls must not overlap.
 class ImageCache {

@@ -30,6 +30,10 @@ void check_fits(const EvaluateJob& job, const BundleMetadata& metadata, const Pr
     refuse("it was trained with another preprocessing (" + spec_to_json(metadata.spec) + ") than the data has (" +
            spec_to_json(data.manifest.spec) + "): prepare the data with the bundle's numbers");
   }
+  if (data.manifest.shape.depth != 0 && data.manifest.shape.depth != metadata.depth) {
+    refuse("it takes " + (metadata.depth == 0 ? "slices" : "volumes of " + std::to_string(metadata.depth) + " slices") +
+           ", the data holds volumes of " + std::to_string(data.manifest.shape.depth));
+  }
   for (const Split split : job.splits) {
     if (data.split(split).size() == 0)
       refuse("the data has no " + std::string(to_string(split)) + " samples to judge by");

@@ -9,6 +9,7 @@
 #include "core/support/log.h"
 #include "training/launch.h"
 #include "training/run_folder.h"
+#include "training/stacks.h"
 #include "training/trainer.h"
 
 namespace pulmo::training {
@@ -18,6 +19,7 @@ NetworkOptions network_options(const FitOptions& options, const PreparedData& da
   NetworkOptions network;
   network.name = options.model.name;
   network.channels = data.manifest.shape.channels;
+  network.depth = data.manifest.shape.depth;
   network.size_px = data.manifest.shape.height;
   network.classes = data.classes.size();
   network.dropout = options.model.dropout;
@@ -55,6 +57,7 @@ void tell_resume(const Progress& progress, const Communicator& communicator) {
 TrainedModel export_best(const Trainer& trainer, const TrainerInput& input) {
   TrainedModel model;
   model.row = input.network.name;
+  model.depth = input.network.depth;
   model.identity = input.identity;
   model.best_epoch = trainer.best().epoch + 1;
   model.epochs = trainer.progress().epoch;
@@ -101,9 +104,14 @@ int set_up_compute(const ComputeOptions& options, const Communicator& communicat
   return threads;
 }
 
-RowResult fit(const FitJob& job, const PreparedData& data, const Communicator& communicator) {
+RowResult fit(const FitJob& job, const PreparedData& prepared, const Communicator& communicator) {
   std::string identity;
-  communicator.together([&] { identity = run_identity(job.options, data.identity()); });
+  std::optional<PreparedData> stacks;
+  communicator.together([&] {
+    identity = run_identity(job.options, identity_for(job.options, prepared));
+    stacks = stacked_for(job.options, prepared);
+  });
+  const PreparedData& data = stacks ? *stacks : prepared;
   const std::string root_identity = communicator.broadcast(identity);
   communicator.together([&] {
     if (identity != root_identity) {
@@ -145,7 +153,7 @@ RowResult fit(const FitJob& job, const PreparedData& data, const Communicator& c
   trainer.reset();
   const Judging judging{job.options.evaluation, job.options.training.seed, at::get_num_threads(), job.interrupted,
                         device};
-  return finish_model(model, data, job.folder, judging, communicator);
+  return finish_model(model, prepared, job.folder, judging, communicator);
 }
 
 }  // namespace pulmo::training

@@ -155,10 +155,11 @@ void visit_running(Visitor& v, FitOptions& o) {
 }
 
 template <typename Visitor>
-void visit_model(Visitor& v, ModelOptions& o, bool named) {
+void visit_model(Visitor& v, ModelOptions& o, bool named, bool of_run = true) {
   v.section("model", [&](auto& inner) {
     if (named) inner.text("name", o.name);
     inner.real("dropout", o.dropout, 0.0, 0.99);
+    if (of_run) inner.integer("stack_slices", o.stack_slices, 1, 1024);
   });
 }
 
@@ -180,6 +181,10 @@ void visit(Visitor& v, CompareOptions& o) {
   visit_model(v, o.fit.model, false);
   visit_recipe(v, o.fit);
   visit_running(v, o.fit);
+  v.sections("row_settings", o.row_settings, o.fit, [](auto& inner, FitOptions& row) {
+    visit_model(inner, row.model, false);
+    visit_recipe(inner, row);
+  });
 }
 
 template <typename Visitor>
@@ -250,8 +255,16 @@ std::string classical_identity(const std::string& row, const CompareOptions& opt
   return sha256_hex(visitor.text() + "data: " + data_digest + "\n");
 }
 
+FitOptions options_of_row(const CompareOptions& options, const std::string& row) {
+  const auto own = options.row_settings.find(row);
+  FitOptions result = own == options.row_settings.end() ? options.fit : own->second;
+  result.model.name = row;
+  return result;
+}
+
 std::string weights_file(const FitOptions& options) {
   if (options.model.name == "squeezenet") return options.transfer.squeezenet;
+  if (options.model.name == "slice_attention") return options.transfer.squeezenet;
   if (options.model.name == "resnet18") return options.transfer.resnet18;
   return "";
 }
@@ -260,7 +273,7 @@ std::string run_identity(const FitOptions& options, const std::string& data_dige
   FitOptions copy = options;
   copy.training.accumulate = 1;  // a matter of memory: the result is the same up to rounding
   OptionsWriter visitor;
-  visit_model(visitor, copy.model, true);
+  visit_model(visitor, copy.model, true, false);  // how slices are stacked is part of the data's identity
   visit_recipe(visitor, copy);
   const std::string file = weights_file(options);
   if (!file.empty()) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,7 @@ struct ExchangeOptions {
 struct ModelOptions {
   std::string name = "proposed_cnn";
   double dropout = 0.5;
+  std::int64_t stack_slices = 7;  ///< D of the rows of volumes where slices are prepared
 };
 
 struct TrainingOptions {
@@ -129,6 +131,8 @@ struct CompareOptions {
   SvmOptions svm;                          ///< seed and threads come from the run
   ForestOptions forest;                    ///< likewise
   FitOptions fit;                          ///< of every network row; fit.model.name is the row
+  /// `fit` of the rows that differ from it in model, training, schedule, optimizer or augmentation.
+  std::map<std::string, FitOptions> row_settings;
 };
 
 /// What `pulmo-train evaluate` can be told.
@@ -149,6 +153,9 @@ EvaluateOptions read_evaluate_options(const std::filesystem::path& file, const s
 std::string to_yaml(const FitOptions& options);
 std::string to_yaml(const CompareOptions& options);
 std::string to_yaml(const EvaluateOptions& options);
+
+/// What the network row of a comparison is trained by.
+FitOptions options_of_row(const CompareOptions& options, const std::string& row);
 
 /// The weight file that the network row of these options starts from; empty for a row that starts from nothing.
 std::string weights_file(const FitOptions& options);

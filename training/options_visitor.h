@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -70,6 +71,19 @@ class OptionsReader {
     visit(visitor);
     inner.finish();
   }
+  /// Sections whose names are data; each begins as `base`.
+  template <typename Options, typename Visit>
+  void sections(const char* key, std::map<std::string, Options>& values, const Options& base, Visit visit) {
+    YamlReader outer = reader_.section(key);
+    for (const std::string& name : outer.keys()) {
+      YamlReader inner = outer.section(name);
+      OptionsReader visitor(inner);
+      Options& value = values.insert_or_assign(name, base).first->second;
+      visit(visitor, value);
+      inner.finish();
+    }
+    outer.finish();
+  }
 
  private:
   YamlReader& reader_;
@@ -113,6 +127,14 @@ class OptionsWriter {
     out_ << YAML::Key << key << YAML::Value << YAML::BeginMap;
     visit(*this);
     out_ << YAML::EndMap;
+  }
+  template <typename Options, typename Visit>
+  void sections(const char* key, std::map<std::string, Options>& values, const Options&, Visit visit) {
+    section(key, [&](auto& outer) {
+      for (auto& [name, value] : values) {
+        outer.section(name.c_str(), [&, &one = value](auto& inner) { visit(inner, one); });
+      }
+    });
   }
 
   /// The document. Call once, at the end.

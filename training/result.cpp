@@ -23,6 +23,7 @@ BundleMetadata metadata_of(const TrainedModel& model, const PreparedData& data) 
   metadata.row = model.row;
   metadata.version = "1";
   metadata.input = model.input;
+  metadata.depth = model.depth;
   metadata.channels = data.manifest.shape.channels;
   metadata.class_names = data.classes.names;
   metadata.positive_class = data.manifest.positive_class;

@@ -23,6 +23,7 @@ struct TrainedModel {
   std::optional<torch::jit::Module> module;  ///< rank 0
   std::string row;
   BundleInput input = BundleInput::kImage;
+  std::int64_t depth = 0;  ///< D of a row of volumes
   std::string identity;
   std::int64_t best_epoch = 0;  ///< from 1; 0 where there are none
   std::int64_t epochs = 0;

@@ -10,6 +10,7 @@
 #include "core/support/error.h"
 #include "core/support/log.h"
 #include "training/run_folder.h"
+#include "training/stacks.h"
 
 namespace pulmo::training {
 namespace {
@@ -47,6 +48,11 @@ void RowMaker::check(const CompareOptions& options) {
   if (std::find(options.rows.begin(), options.rows.end(), options.reference) == options.rows.end()) {
     throw InvalidInput("configuration", "reference: '" + options.reference + "' is not among the rows");
   }
+  for (const auto& [row, settings] : options.row_settings) {
+    if (is_network(row)) continue;
+    throw InvalidInput("configuration",
+                       "row_settings: '" + row + "' is no network row; svm and forest have their own keys");
+  }
   if (options.folds == 1)
     throw InvalidInput("configuration", "folds: 1 leaves nothing to train on; use 0 or at least 2");
   for (const std::string& row : options.rows) {
@@ -58,8 +64,7 @@ void RowMaker::check(const CompareOptions& options) {
 
 FitJob RowMaker::network_job(const std::string& row) const {
   FitJob job;
-  job.options = job_.options.fit;
-  job.options.model.name = row;
+  job.options = options_of_row(job_.options, row);
   job.folder = folder_ / row;
   job.fresh = job_.fresh;
   job.progress = job_.progress;
@@ -70,7 +75,8 @@ FitJob RowMaker::network_job(const std::string& row) const {
 
 std::string RowMaker::identity_of(const std::string& row) const {
   if (!is_network(row)) return classical_identity(row, job_.options, data_.identity());
-  return run_identity(network_job(row).options, data_.identity());
+  const FitOptions options = network_job(row).options;
+  return run_identity(options, identity_for(options, data_));
 }
 
 RowResult RowMaker::make_classical(const std::string& row, const std::string& identity) {

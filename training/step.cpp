@@ -53,7 +53,9 @@ Meter& Meter::operator+=(const Meter& other) {
 torch::Tensor images_tensor(const Batch& batch, const SampleShape& shape, const Weights& weights) {
   const auto count = static_cast<std::int64_t>(batch.indices.size());
   auto* pixels = const_cast<float*>(batch.pixels.data());  // from_blob takes no const; nobody writes
-  const torch::Tensor view = torch::from_blob(pixels, {count, shape.channels, shape.height, shape.width});
+  std::vector<std::int64_t> sizes = {count, shape.channels, shape.height, shape.width};
+  if (shape.depth > 0) sizes.insert(sizes.begin() + 2, shape.depth);
+  const torch::Tensor view = torch::from_blob(pixels, sizes);
   return view.to(weights.device(), weights.type());
 }
 

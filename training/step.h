@@ -27,7 +27,7 @@ struct Meter {
 /// Of one batch: `loss` is the sum over its samples, `logits` (N,K), `labels` (N). Waits for a graphics card once.
 Meter meter_of(const torch::Tensor& loss, const torch::Tensor& logits, const torch::Tensor& labels);
 
-/// The images of a batch as a tensor (N,C,H,W) of the weights' type, where the weights are.
+/// The images of a batch as a tensor (N,C,H,W), volumes (N,C,D,H,W), of the weights' type, where the weights are.
 torch::Tensor images_tensor(const Batch& batch, const SampleShape& shape, const Weights& weights);
 /// The labels of a batch (N), int64, where the weights are.
 torch::Tensor labels_tensor(const Batch& batch, const Weights& weights);
@@ -64,7 +64,7 @@ class TrainingStep {
 
  private:
   struct Piece {
-    torch::Tensor images;  ///< (N,C,H,W)
+    torch::Tensor images;  ///< (N,C,H,W) or (N,C,D,H,W)
     torch::Tensor labels;  ///< (N)
     SampleSeeds dropout_seeds;
   };

@@ -53,13 +53,18 @@ std::uint64_t fingerprint(const std::vector<torch::Tensor>& tensors) {
   return std::stoull(digest.hex().substr(0, 16), nullptr, 16);
 }
 
+// The key of its weight file.
+std::string backbone_name(const TrainerInput& input) {
+  return input.network.name == "slice_attention" ? "squeezenet" : input.network.name;
+}
+
 std::shared_ptr<Network> first_network(const TrainerInput& input) {
   auto network = make_network(input.network);
   if (!has_backbone(*network)) return network;
   const std::string file = weights_file(input.options);
   if (file.empty()) {
     throw InvalidInput("configuration", "the row " + input.network.name +
-                                            " starts from ImageNet weights: set transfer." + input.network.name +
+                                            " starts from ImageNet weights: set transfer." + backbone_name(input) +
                                             " to a .safetensors or .pth file of them");
   }
   load_backbone(*network, file);

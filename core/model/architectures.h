@@ -12,6 +12,8 @@ std::shared_ptr<Network> make_proposed_cnn(const NetworkOptions& options);
 std::shared_ptr<Network> make_conventional_cnn(const NetworkOptions& options);
 std::shared_ptr<Network> make_squeezenet(const NetworkOptions& options);
 std::shared_ptr<Network> make_resnet18(const NetworkOptions& options);
+std::shared_ptr<Network> make_cnn3d(const NetworkOptions& options);
+std::shared_ptr<Network> make_slice_attention(const NetworkOptions& options);
 
 /// Throws InvalidInput("configuration") unless options.size_px is at least `minimum`.
 void require_size(const NetworkOptions& options, std::int64_t minimum);

@@ -104,8 +104,11 @@ torch::Tensor BackboneNetwork::normalised(const torch::Tensor& images) const {
 }
 
 std::string BackboneNetwork::script_of_input() {
+  return "\ndef forward(self, images: Tensor) -> Tensor:" + script_of_normalisation();
+}
+
+std::string BackboneNetwork::script_of_normalisation() {
   return R"(
-def forward(self, images: Tensor) -> Tensor:
     x = images.expand([-1, 3, -1, -1])
     x = x * self.input.scale.view([1, -1, 1, 1]) + self.input.shift.view([1, -1, 1, 1]))";
 }
@@ -116,7 +119,11 @@ void BackboneNetwork::add_classifier(std::int64_t maps, const NetworkOptions& op
 }
 
 torch::Tensor BackboneNetwork::classified(const torch::Tensor& maps, SampleSeeds dropout_seeds) const {
-  return classifier_->forward(dropout(maps.mean({2, 3}), dropout_seeds, 1, dropout_));
+  return decided(maps.mean({2, 3}), dropout_seeds);
+}
+
+torch::Tensor BackboneNetwork::decided(const torch::Tensor& features, SampleSeeds dropout_seeds) const {
+  return classifier_->forward(dropout(features, dropout_seeds, 1, dropout_));
 }
 
 std::string BackboneNetwork::script_of_classifier() {

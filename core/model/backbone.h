@@ -25,12 +25,16 @@ class BackboneNetwork : public Network {
   torch::Tensor normalised(const torch::Tensor& images) const;
   /// The same as the head and first lines of a TorchScript forward(), assigning x.
   static std::string script_of_input();
+  /// Without the head: the lines that make x of `images`.
+  static std::string script_of_normalisation();
 
   /// Registers the classifier on `maps` maps: last, as backward comes to it first.
   void add_classifier(std::int64_t maps, const NetworkOptions& options);
   /// The last maps (N, maps, H, W) to logits (N,K): their means over the picture, dropout, one dense layer.
   torch::Tensor classified(const torch::Tensor& maps, SampleSeeds dropout_seeds) const;
-  /// The same as the last lines of a TorchScript forward(), of x.
+  /// The features (N, maps) to logits (N,K): dropout, one dense layer.
+  torch::Tensor decided(const torch::Tensor& features, SampleSeeds dropout_seeds) const;
+  /// The same as classified() as the last lines of a TorchScript forward(), of x.
   static std::string script_of_classifier();
 
  private:

@@ -10,11 +10,11 @@
 
 namespace pulmo {
 
-inline constexpr int kBundleFormatVersion = 2;
+inline constexpr int kBundleFormatVersion = 3;
 
 /// What the module of a bundle takes.
 enum class BundleInput {
-  kImage,     ///< (N,C,H,W) float32 in [0, 1]
+  kImage,     ///< (N,C,H,W), with a depth (N,C,D,H,W), float32 in [0, 1]
   kFeatures,  ///< (N,F) float32: extract_features() of each image (classical rows)
 };
 
@@ -24,6 +24,7 @@ struct BundleMetadata {
   std::string version;  ///< of the model: "1" unless the run says otherwise
   BundleInput input = BundleInput::kImage;
   std::int64_t channels = 1;
+  std::int64_t depth = 0;  ///< D of a model of volumes; 0: it takes slices. Not 0 from format version 3 on
   std::vector<std::string> class_names;  ///< K
   std::string positive_class;
   PreprocessSpec spec;

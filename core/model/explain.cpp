@@ -44,25 +44,31 @@ cv::Mat coverage(const cv::Size& size, const OcclusionOptions& options) {
 
 }  // namespace
 
-ImageBatch batch_of(const std::vector<cv::Mat>& images, std::int64_t channels) {
+ImageBatch batch_of(const std::vector<cv::Mat>& images, std::int64_t channels, std::int64_t depth) {
   ImageBatch batch;
   batch.count = static_cast<std::int64_t>(images.size());
   batch.channels = channels;
   batch.height = images.front().rows;
   batch.width = images.front().cols;
-  batch.pixels.reserve(images.size() * images.front().total() * static_cast<std::size_t>(channels));
+  batch.depth = depth;
+  const std::size_t plane_size = images.front().total();
+  const auto slices = static_cast<std::size_t>(std::max<std::int64_t>(1, depth));
+  const std::size_t below = (slices - 1) / 2;
+  batch.pixels.reserve(images.size() * plane_size * slices * static_cast<std::size_t>(channels));
   for (const cv::Mat& image : images) {
     const cv::Mat plane = image.isContinuous() ? image : image.clone();
     const auto* first = plane.ptr<std::uint16_t>();
     for (std::int64_t c = 0; c < channels; ++c) {
-      batch.pixels.insert(batch.pixels.end(), first, first + plane.total());
+      batch.pixels.insert(batch.pixels.end(), below * plane_size, 0);
+      batch.pixels.insert(batch.pixels.end(), first, first + plane_size);
+      batch.pixels.insert(batch.pixels.end(), (slices - 1 - below) * plane_size, 0);
     }
   }
   return batch;
 }
 
-ImageBatch batch_of(const cv::Mat& image, std::int64_t channels) {
-  return batch_of(std::vector<cv::Mat>(1, image), channels);
+ImageBatch batch_of(const cv::Mat& image, std::int64_t channels, std::int64_t depth) {
+  return batch_of(std::vector<cv::Mat>(1, image), channels, depth);
 }
 
 std::optional<cv::Mat> occlusion_map(const Predictor& predictor, const cv::Mat& image, const cv::Mat& lungs,
@@ -70,7 +76,8 @@ std::optional<cv::Mat> occlusion_map(const Predictor& predictor, const cv::Mat& 
                                      const std::function<bool()>& keep_on) {
   const std::int64_t channels = predictor.metadata().channels;
   const std::size_t classes = predictor.metadata().class_names.size();
-  const double whole = predictor.predict(batch_of(image, channels)).at(k);
+  const std::int64_t depth = predictor.metadata().depth;
+  const double whole = predictor.predict(batch_of(image, channels, depth)).at(k);
   const double value = cv::mean(image, lungs)[0];
   const std::vector<cv::Rect> squares = squares_on_lungs(lungs, options);
   cv::Mat loss(image.size(), CV_64FC1, cv::Scalar(0.0));
@@ -79,7 +86,7 @@ std::optional<cv::Mat> occlusion_map(const Predictor& predictor, const cv::Mat& 
     const std::size_t end = std::min(squares.size(), begin + options.max_batch);
     std::vector<cv::Mat> covered;
     for (std::size_t i = begin; i < end; ++i) covered.push_back(cover(image, lungs, squares[i], value));
-    const std::vector<double> probabilities = predictor.predict(batch_of(covered, channels));
+    const std::vector<double> probabilities = predictor.predict(batch_of(covered, channels, depth));
     for (std::size_t i = begin; i < end; ++i) loss(squares[i]) += whole - probabilities.at((i - begin) * classes + k);
   }
   loss /= coverage(image.size(), options);

@@ -25,10 +25,11 @@ std::optional<cv::Mat> occlusion_map(const Predictor& predictor, const cv::Mat& 
                                      std::size_t k, const OcclusionOptions& options,
                                      const std::function<bool()>& keep_on);
 
-/// Images (S,S) CV_16UC1 as one batch; the grey plane stands for each of `channels`.
-ImageBatch batch_of(const std::vector<cv::Mat>& images, std::int64_t channels);
+/// Images (S,S) CV_16UC1 as one batch; the grey plane stands for each of `channels`. With a depth D each is the only
+/// slice of a volume, in its middle.
+ImageBatch batch_of(const std::vector<cv::Mat>& images, std::int64_t channels, std::int64_t depth = 0);
 /// The same of one picture.
-ImageBatch batch_of(const cv::Mat& image, std::int64_t channels);
+ImageBatch batch_of(const cv::Mat& image, std::int64_t channels, std::int64_t depth = 0);
 
 /// What a heat map says in numbers.
 struct HeatSummary {

@@ -19,6 +19,7 @@ BundleMetadata read_metadata(const std::filesystem::path& file) {
   metadata.input =
       reader.choice("input", "image", {"image", "features"}) == "image" ? BundleInput::kImage : BundleInput::kFeatures;
   metadata.channels = reader.integer("channels", metadata.channels, 1, 64);
+  metadata.depth = reader.integer("depth", metadata.depth, 0, 1024);
   metadata.class_names = reader.texts("classes", {});
   metadata.positive_class = reader.required_text("positive_class");
   metadata.threshold = reader.real("threshold", metadata.threshold, 0.0, 1.0);

@@ -22,7 +22,9 @@ torch::Tensor probe_of(const BundleMetadata& metadata) {
   const std::int64_t size = metadata.spec.size_px;
   const auto features = static_cast<std::int64_t>(feature_names().size());
   const bool on_images = metadata.input == BundleInput::kImage;
-  torch::Tensor probe = on_images ? at::empty({2, metadata.channels, size, size}) : at::empty({2, features});
+  torch::Tensor probe = !on_images            ? at::empty({2, features})
+                        : metadata.depth == 0 ? at::empty({2, metadata.channels, size, size})
+                                              : at::empty({2, metadata.channels, metadata.depth, size, size});
   Random random(derive_seed(0, "probe"));
   std::generate_n(probe.data_ptr<float>(), probe.numel(), [&] { return static_cast<float>(random.uniform()); });
   return probe;

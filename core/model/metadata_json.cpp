@@ -13,6 +13,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kFormat = "pulmo-bundle";
+constexpr int kSliceFormatVersion = 2;  // of a model of slices, which programs without volumes can read
 constexpr const char* kKeys[] = {"format",  "format_version", "row",     "version",       "input",   "channels",
                                  "classes", "positive_class", "spec",    "threshold",     "phantom", "temperature",
                                  "task",    "data_digest",    "created", "pulmo_version", "metrics"};
@@ -58,6 +59,18 @@ BundleInput read_input(const Reader& reader) {
   reader.refuse("input is \"" + input + "\", must be \"image\" or \"features\"");
 }
 
+constexpr std::int64_t kDeepest = 1024;
+
+std::int64_t read_depth(const Reader& reader, BundleInput input) {
+  if (!reader.document.contains("depth")) return 0;
+  const auto depth = reader.get<std::int64_t>("depth");
+  if (depth < 1 || depth > kDeepest) {
+    reader.refuse("depth is " + std::to_string(depth) + ", must be 1 to " + std::to_string(kDeepest));
+  }
+  if (input != BundleInput::kImage) reader.refuse("it has a depth, but takes features");
+  return depth;
+}
+
 void check_version(const Reader& reader) {
   if (!reader.document.is_object() || reader.document.value("format", json()) != kFormat) {
     reader.refuse("its pulmo.json is not the metadata of a pulmo bundle");
@@ -73,6 +86,7 @@ void check_version(const Reader& reader) {
 void check_keys(const Reader& reader) {
   std::set<std::string> known(std::begin(kKeys), std::end(kKeys));
   if (reader.get<std::int64_t>("format_version") >= 2) known.insert("reference");
+  if (reader.get<std::int64_t>("format_version") >= 3) known.insert("depth");
   for (const auto& [key, value] : reader.document.items()) {
     if (known.count(key) == 0) reader.refuse("unknown key \"" + key + "\" in its metadata");
   }
@@ -115,6 +129,7 @@ BundleMetadata read(const Reader& reader) {
   metadata.input = read_input(reader);
   metadata.channels = reader.get<std::int64_t>("channels");
   if (metadata.channels < 1) reader.refuse("channels is " + std::to_string(metadata.channels) + ", must be positive");
+  metadata.depth = read_depth(reader, metadata.input);
   metadata.class_names = reader.get<std::vector<std::string>>("classes");
   metadata.positive_class = reader.get<std::string>("positive_class");
   check_classes(reader, metadata);
@@ -142,7 +157,7 @@ BundleMetadata metadata_from_json(std::string_view text, std::string_view file) 
 std::string metadata_to_json(const BundleMetadata& metadata) {
   json metrics = json::parse(metadata.metrics_json.empty() ? "{}" : metadata.metrics_json, nullptr, false);
   json document = {{"format", kFormat},
-                   {"format_version", kBundleFormatVersion},
+                   {"format_version", metadata.depth > 0 ? kBundleFormatVersion : kSliceFormatVersion},
                    {"row", metadata.row},
                    {"version", metadata.version},
                    {"input", to_string(metadata.input)},
@@ -158,6 +173,7 @@ std::string metadata_to_json(const BundleMetadata& metadata) {
                    {"created", metadata.created},
                    {"pulmo_version", metadata.pulmo_version},
                    {"metrics", metrics.is_discarded() ? json() : std::move(metrics)}};
+  if (metadata.depth > 0) document["depth"] = metadata.depth;
   if (metadata.reference) document["reference"] = reference_to_json(*metadata.reference);
   std::string text = document.dump(2);
   metadata_from_json(text, "to be written");  // never write what could not be read back

@@ -1,6 +1,6 @@
 #include "core/model/network.h"
 
-#include <functional>
+#include <algorithm>
 
 #include "core/model/architectures.h"
 #include "core/model/layers.h"
@@ -12,21 +12,25 @@ namespace {
 struct Architecture {
   const char* name;
   std::shared_ptr<Network> (*make)(const NetworkOptions&);
+  bool volumes = false;  ///< takes (N,C,D,H,W)
 };
 
 /// Every architecture of the comparison table: a new one is its own file and one line here.
 constexpr Architecture kArchitectures[] = {
-    {"proposed_cnn", make_proposed_cnn},
-    {"conventional_cnn", make_conventional_cnn},
-    {"squeezenet", make_squeezenet},
-    {"resnet18", make_resnet18},
+    {"proposed_cnn", make_proposed_cnn}, {"conventional_cnn", make_conventional_cnn},
+    {"squeezenet", make_squeezenet},     {"resnet18", make_resnet18},
+    {"cnn3d", make_cnn3d, true},         {"slice_attention", make_slice_attention, true},
 };
 
 [[noreturn]] void refuse(const NetworkOptions& options, const std::string& why) {
   throw InvalidInput("configuration", "network " + options.name + ": " + why);
 }
 
-void check(const NetworkOptions& options) {
+void check(const NetworkOptions& options, bool volumes) {
+  if (volumes && options.depth < 1) refuse(options, "takes volumes, not single slices");
+  if (!volumes && options.depth != 0) {
+    refuse(options, "takes slices, the data holds volumes of " + std::to_string(options.depth) + " slices");
+  }
   if (options.channels < 1) refuse(options, "channels is " + std::to_string(options.channels) + ", must be positive");
   if (options.classes < 2) refuse(options, "classes is " + std::to_string(options.classes) + ", must be at least 2");
   if (!(options.dropout >= 0.0 && options.dropout < 1.0)) {
@@ -54,10 +58,16 @@ std::vector<std::string> network_names() {
   return names;
 }
 
+bool takes_volumes(const std::string& name) {
+  return std::any_of(std::begin(kArchitectures), std::end(kArchitectures), [&](const Architecture& architecture) {
+    return architecture.volumes && name == architecture.name;
+  });
+}
+
 std::shared_ptr<Network> make_network(const NetworkOptions& options) {
   for (const Architecture& architecture : kArchitectures) {
     if (options.name != architecture.name) continue;
-    check(options);
+    check(options, architecture.volumes);
     auto network = architecture.make(options);
     initialise(*network, options.seed);
     return network;

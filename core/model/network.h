@@ -17,7 +17,8 @@ using SampleSeeds = std::span<const std::uint64_t>;
 /// An architecture of the comparison table. Parameters are named as its TorchScript twin names them.
 class Network : public torch::nn::Module {
  public:
-  /// `images` (N,C,H,W) floating in [0, 1]; returns logits (N,K) in the same type, before any softmax.
+  /// `images` (N,C,H,W), for a network that takes volumes (N,C,D,H,W), floating in [0, 1]; returns logits (N,K) in the
+  /// same type, before any softmax.
   virtual torch::Tensor forward(const torch::Tensor& images, SampleSeeds dropout_seeds) = 0;
 
   /// TorchScript source of `def forward(self, images: Tensor) -> Tensor` giving the same logits without dropout, using
@@ -35,6 +36,7 @@ class Network : public torch::nn::Module {
 struct NetworkOptions {
   std::string name;            ///< "proposed_cnn", ...
   std::int64_t channels = 1;   ///< C
+  std::int64_t depth = 0;      ///< D of a network that takes volumes; 0: slices
   std::int64_t size_px = 224;  ///< H = W
   std::int64_t classes = 2;    ///< K
   double dropout = 0.5;
@@ -44,7 +46,12 @@ struct NetworkOptions {
 /// The names make_network() knows.
 std::vector<std::string> network_names();
 
-/// Throws InvalidInput("configuration") for an unknown name (listing the known ones) or an input too small for it.
+/// Whether the network of this name takes volumes: stacks of a nodule's slices, or what was prepared as volumes. A
+/// slice of a stack that is 0 throughout is one that is not there.
+bool takes_volumes(const std::string& name);
+
+/// Throws InvalidInput("configuration") for an unknown name (listing the known ones), an input too small for it, or
+/// volumes for one that takes slices and the reverse.
 std::shared_ptr<Network> make_network(const NetworkOptions& options);
 
 }  // namespace pulmo

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <mutex>
@@ -18,13 +19,15 @@
 namespace pulmo {
 namespace {
 
-std::string shape_text(std::int64_t channels, std::int64_t height, std::int64_t width) {
-  return std::to_string(channels) + "x" + std::to_string(height) + "x" + std::to_string(width);
+std::string shape_text(std::int64_t channels, std::int64_t depth, std::int64_t height, std::int64_t width) {
+  const std::string slices = depth == 0 ? "" : std::to_string(depth) + "x";
+  return std::to_string(channels) + "x" + slices + std::to_string(height) + "x" + std::to_string(width);
 }
 
 /// Value = pixel / 65535.
 torch::Tensor images_of(const ImageBatch& batch) {
-  const std::array<std::int64_t, 4> sizes = {batch.count, batch.channels, batch.height, batch.width};
+  std::vector<std::int64_t> sizes = {batch.count, batch.channels, batch.height, batch.width};
+  if (batch.depth > 0) sizes.insert(sizes.begin() + 2, batch.depth);
   torch::Tensor images = at::empty(sizes, at::kFloat);
   std::transform(batch.pixels.begin(), batch.pixels.end(), images.data_ptr<float>(),
                  [](std::uint16_t pixel) { return static_cast<float>(pixel) / 65535.0F; });
@@ -68,12 +71,24 @@ class BundlePredictor final : public Predictor {
   }
 
   std::optional<cv::Mat> grad_cam(const ImageBatch& image, std::size_t k) const override {
-    if (bundle_.metadata.input != BundleInput::kImage) return std::nullopt;
+    if (bundle_.metadata.input != BundleInput::kImage || bundle_.metadata.depth > 0) return std::nullopt;
     check(image);
     set_threads();
     std::call_once(grad_cam_made_, [this] { grad_cam_ = GradCam::of(plain_, bundle_.metadata); });
     if (!grad_cam_) return std::nullopt;
     return grad_cam_->map(images_of(image), static_cast<std::int64_t>(k));
+  }
+
+  std::vector<double> slice_weights(const ImageBatch& batch) const override {
+    if (!plain_.find_method("slice_weights") || bundle_.metadata.depth == 0) return {};
+    check(batch);
+    set_threads();
+    const c10::InferenceMode inference;
+    const torch::Tensor weights = plain_.get_method("slice_weights")({images_of(batch).to(torch_device(device_))})
+                                      .toTensor()
+                                      .to(at::kCPU, at::kDouble)
+                                      .contiguous();
+    return {weights.data_ptr<double>(), weights.data_ptr<double>() + weights.numel()};
   }
 
   const BundleMetadata& metadata() const override { return bundle_.metadata; }
@@ -88,11 +103,13 @@ class BundlePredictor final : public Predictor {
   void check(const ImageBatch& batch) const {
     const std::int64_t size = bundle_.metadata.spec.size_px;
     const std::int64_t channels = bundle_.metadata.channels;
-    if (batch.channels != channels || batch.height != size || batch.width != size) {
-      throw InvalidInput("shape", "the batch holds images of " + shape_text(batch.channels, batch.height, batch.width) +
-                                      ", the model takes " + shape_text(channels, size, size));
+    const std::int64_t depth = bundle_.metadata.depth;
+    if (batch.channels != channels || batch.depth != depth || batch.height != size || batch.width != size) {
+      throw InvalidInput("shape", "the batch holds images of " +
+                                      shape_text(batch.channels, batch.depth, batch.height, batch.width) +
+                                      ", the model takes " + shape_text(channels, depth, size, size));
     }
-    const std::int64_t values = batch.count * channels * size * size;
+    const std::int64_t values = batch.count * channels * std::max<std::int64_t>(1, depth) * size * size;
     if (batch.count < 1 || static_cast<std::int64_t>(batch.pixels.size()) != values) {
       throw InvalidInput("shape", "a batch of " + std::to_string(batch.count) + " images needs " +
                                       std::to_string(values) + " values, it holds " +

@@ -14,13 +14,14 @@
 
 namespace pulmo {
 
-/// A batch of preprocessed images: N samples of C*H*W values, value = pixel / 65535.
+/// A batch of preprocessed images: N samples of C*H*W values, or volumes of C*D*H*W; value = pixel / 65535.
 struct ImageBatch {
   std::int64_t count = 0;             ///< N
   std::int64_t channels = 1;          ///< C
   std::int64_t height = 0;            ///< H
   std::int64_t width = 0;             ///< W
-  std::vector<std::uint16_t> pixels;  ///< N*C*H*W, row-major
+  std::vector<std::uint16_t> pixels;  ///< N*C*H*W or N*C*D*H*W, row-major
+  std::int64_t depth = 0;             ///< D; 0: slices
 };
 
 /// Where the model begins. Implementations are immutable after construction and thread-safe.
@@ -32,6 +33,10 @@ class Predictor {
   /// Grad-CAM (grad_cam.h) of class `k` for a batch of one image: (H,W) CV_32FC1, at least 0. nullopt when the model
   /// has no maps with a gradient. Throws InvalidInput("shape") when the batch does not fit.
   virtual std::optional<cv::Mat> grad_cam(const ImageBatch& /*image*/, std::size_t /*k*/) const { return std::nullopt; }
+  /// Of a model that weighs the slices of a volume: each one's share in the result, N*D row-major, each row summing to
+  /// 1; a slice that is not there has 0. Empty for other models. Throws InvalidInput("shape") when the batch does not
+  /// fit.
+  virtual std::vector<double> slice_weights(const ImageBatch& /*batch*/) const { return {}; }
   virtual const BundleMetadata& metadata() const = 0;
   /// SHA-256 of the bundle file; empty for a model that was never saved.
   virtual const std::string& sha256() const = 0;

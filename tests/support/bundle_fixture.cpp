@@ -10,6 +10,7 @@ BundleMetadata test_bundle_metadata(const TestBundleOptions& options) {
   metadata.row = options.network;
   metadata.version = options.version;
   metadata.channels = options.channels;
+  metadata.depth = options.depth;
   metadata.class_names = options.classes;
   metadata.positive_class = options.positive_class;
   metadata.spec.size_px = options.size_px;
@@ -27,6 +28,7 @@ void write_test_bundle(const std::filesystem::path& path, const TestBundleOption
   NetworkOptions network;
   network.name = options.network;
   network.channels = options.channels;
+  network.depth = options.depth;
   network.size_px = options.size_px;
   network.classes = static_cast<std::int64_t>(options.classes.size());
   network.seed = options.seed;

@@ -12,7 +12,8 @@ namespace pulmo::testing {
 struct TestBundleOptions {
   std::string network = "proposed_cnn";
   std::int64_t channels = 1;
-  int size_px = 32;  ///< of the model's input
+  std::int64_t depth = 0;  ///< of a network that takes volumes
+  int size_px = 32;        ///< of the model's input
   LungMasking mask = LungMasking::kLungs;
   std::vector<std::string> classes = {"normal", "malignant"};
   std::string positive_class = "malignant";

@@ -65,10 +65,11 @@ Sample draw_sample(const Patient& patient, int index, const PreparedFolderOption
       sample.nodules.push_back(nodule ? 3 : 0);
     }
   }
-  sample.label = patient.label;
+  sample.label = options.mixed_groups && index == 0 ? static_cast<std::uint8_t>(1 - patient.label) : patient.label;
   sample.patient = patient.name;
   sample.series = patient.name + "/series";
-  sample.group = patient.name + (2 * index < options.samples_per_patient ? "/group-1" : "/group-2");
+  sample.group =
+      patient.name + (options.mixed_groups || 2 * index < options.samples_per_patient ? "/group-1" : "/group-2");
   sample.instance = patient.name + numbered("/%03d", index + 1);
   sample.position_mm = 5.0 * index;
   return sample;

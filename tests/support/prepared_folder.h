@@ -15,6 +15,7 @@ struct PreparedFolderOptions {
   std::vector<std::string> classes = {"normal", "malignant"};
   bool masks = false;          ///< store lungs and nodules
   int samples_per_shard = 10;  ///< small, so that a split has several shards
+  bool mixed_groups = false;   ///< one group a patient, whose first slice has the other class: no stack can be made
   double contrast = 0.35;      ///< brightness of what tells the classes apart; 0: nothing to learn
 };
 

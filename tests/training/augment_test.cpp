@@ -55,6 +55,19 @@ TEST(Augment, ChannelsAreTransformedAlike) {
   EXPECT_EQ(apply(two, {2, 2, 2}, {.flip_columns = true}), (Grey{1, 0, 3, 2, 11, 10, 13, 12}));
 }
 
+TEST(Augment, SlicesOfAVolumeAreTransformedAlikeAndFlippedHeadToFoot) {
+  const PlaneSize size{2, 1, 2, 3};
+  const Grey volume = {0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15};
+  EXPECT_EQ(apply(volume, size, {.flip_columns = true}), (Grey{1, 0, 3, 2, 5, 4, 11, 10, 13, 12, 15, 14}));
+  EXPECT_EQ(apply(volume, size, {.flip_slices = true}), (Grey{4, 5, 2, 3, 0, 1, 14, 15, 12, 13, 10, 11}));
+}
+
+TEST(Augment, HalfOfTheVolumesAreFlippedHeadToFoot) {
+  int flipped = 0;
+  for (std::uint64_t seed = 0; seed < 1000; ++seed) flipped += draw_transform({.flips = true}, seed).flip_slices;
+  EXPECT_NEAR(flipped, 500, 60);
+}
+
 TEST(Augment, NothingAskedForIsTheIdentity) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) EXPECT_EQ(draw_transform({}, seed), Transform{});
 }

@@ -94,6 +94,25 @@ TEST(Options, EffectiveConfigurationReadsBackTheSame) {
   EXPECT_EQ(again.augmentation.shift_px, 3);
 }
 
+TEST(Options, SingleRowsOfAComparisonMayDiffer) {
+  const CompareOptions options =
+      read_compare_options({}, {"row_settings.cnn3d.training.epochs=24", "training.epochs=6", "compute.cache_mib=7",
+                                "row_settings.slice_attention.schedule.learning_rate=0.002",
+                                "row_settings.slice_attention.model.stack_slices=5"});
+  const FitOptions volumes = options_of_row(options, "cnn3d");
+  EXPECT_EQ(volumes.model.name, "cnn3d");
+  EXPECT_EQ(volumes.training.epochs, 24);
+  EXPECT_EQ(volumes.compute.cache_mib, 7);
+  const FitOptions attention = options_of_row(options, "slice_attention");
+  EXPECT_EQ(attention.training.epochs, 6);
+  EXPECT_EQ(attention.schedule.learning_rate, 0.002);
+  EXPECT_EQ(attention.model.stack_slices, 5);
+  EXPECT_EQ(options_of_row(options, "proposed_cnn").training.epochs, 6);
+  const testing::TempDir folder;
+  write_file_atomically(folder / "config.yaml", to_yaml(options));
+  EXPECT_EQ(to_yaml(read_compare_options(folder / "config.yaml", {})), to_yaml(options));
+}
+
 TEST(Options, RefusesWhatItDoesNotKnowNamingTheKey) {
   EXPECT_THAT(refusal({"training.epoch=3"}), HasSubstr("training.epoch: unknown key"));
   EXPECT_THAT(refusal({"training.precision=half"}), HasSubstr("training.precision: 'half' is not one of"));
@@ -105,6 +124,8 @@ TEST(Options, RefusesWhatItDoesNotKnowNamingTheKey) {
   EXPECT_THROW(read_compare_options({}, {"model.name=proposed_cnn"}), InvalidInput);
   EXPECT_THROW(read_compare_options({}, {"forest.depth=[2.5]"}), InvalidInput);
   EXPECT_THROW(read_compare_options({}, {"forest.depth=[31]"}), InvalidInput);
+  EXPECT_THROW(read_compare_options({}, {"row_settings.cnn3d.training.epoch=3"}), InvalidInput);
+  EXPECT_THROW(read_compare_options({}, {"row_settings.cnn3d.compute.threads=3"}), InvalidInput);
 }
 
 TEST(Options, IdentityFollowsWhatDecidesTheResultAndNothingElse) {

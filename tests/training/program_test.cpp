@@ -107,7 +107,7 @@ TEST_F(ProgramTest, EvaluateRefusesABundleOfOtherClasses) {
 
 TEST_F(ProgramTest, CompareWritesTheTableAndTakesFinishedRowsOver) {
   const auto data = make_data({.size_px = 32, .patients = 20});
-  const std::vector<std::string> more = {"--set", "rows=[majority, svm, forest, proposed_cnn]",
+  const std::vector<std::string> more = {"--set", "rows=[majority, svm, forest, cnn3d, proposed_cnn]",
                                          "--set", "svm.folds=2",
                                          "--set", "forest.trees=20",
                                          "--set", "forest.folds=2",
@@ -117,6 +117,7 @@ TEST_F(ProgramTest, CompareWritesTheTableAndTakesFinishedRowsOver) {
   ASSERT_EQ(first.exit_code, 0) << first.err;
   EXPECT_THAT(first.out, HasSubstr("| SVM-based CAD"));
   EXPECT_THAT(first.out, HasSubstr("| Random forest"));
+  EXPECT_THAT(first.out, HasSubstr("| 3D CNN"));
   for (const char* name : {"comparison.md", "comparison.csv", "comparison.json", "comparison.html", "svm/bundle.pt",
                            "majority/metrics.json", "proposed_cnn/predictions.csv"}) {
     EXPECT_TRUE(fs::exists(root_ / "run" / name)) << name;
@@ -124,7 +125,7 @@ TEST_F(ProgramTest, CompareWritesTheTableAndTakesFinishedRowsOver) {
   fs::remove(root_ / "run/svm/metrics.json");
   const ProcessResult again = run(on_ranks(2, command("compare", data, root_ / "run", more)));
   EXPECT_EQ(again.exit_code, 0) << again.err;
-  EXPECT_EQ(count_of(again.err, "row taken over"), 3U) << again.err;
+  EXPECT_EQ(count_of(again.err, "row taken over"), 4U) << again.err;
   EXPECT_EQ(again.out, first.out);
   const ProcessResult judged = run({program(), "evaluate", "--bundle", root_ / "run/svm/bundle.pt", "--data", data,
                                     "--output", root_ / "judged", "--set", "bootstrap=0"});

@@ -106,11 +106,14 @@ TEST_F(BundleTest, TellsTheDigestOfItsFile) {
 
 TEST_F(BundleTest, ScriptGivesTheLogitsOfTheNetworkAtAnyBatchSize) {
   for (const std::string& name : network_names()) {
-    const auto network = make_network({.name = name, .channels = 3, .size_px = 36, .classes = 4, .seed = 9});
+    const std::int64_t depth = takes_volumes(name) ? 4 : 0;
+    const auto network =
+        make_network({.name = name, .channels = 3, .depth = depth, .size_px = 36, .classes = 4, .seed = 9});
     torch::jit::Module script = to_torchscript(*network);
     torch::NoGradGuard no_gradient;
     for (const std::int64_t count : {1, 5}) {
-      const torch::Tensor images = torch::rand({count, 3, 36, 36});
+      const torch::Tensor images =
+          depth == 0 ? torch::rand({count, 3, 36, 36}) : torch::rand({count, 3, depth, 36, 36});
       const torch::Tensor expected = network->forward(images, {});
       const double furthest = (script.forward({images}).toTensor() - expected).abs().max().item<double>();
       EXPECT_LE(furthest, 1e-5 * std::max(1.0, expected.abs().max().item<double>())) << name;
@@ -229,7 +232,7 @@ TEST_F(BundleTest, ItsOwnMetadataCountMoreThanAFileBesideIt) {
 
 TEST_F(BundleTest, RefusesANewerVersionNamingBoth) {
   write_with_metadata(file_, metadata_with("\"format_version\": 2", "\"format_version\": 7"));
-  EXPECT_THAT(refusal(file_), AllOf(HasSubstr("format version 7"), HasSubstr("up to version 2")));
+  EXPECT_THAT(refusal(file_), AllOf(HasSubstr("format version 7"), HasSubstr("up to version 3")));
 }
 
 TEST_F(BundleTest, RefusesMetadataThatIsNotOurs) {
@@ -242,6 +245,8 @@ TEST_F(BundleTest, RefusesMetadataThatIsNotOurs) {
 TEST_F(BundleTest, RefusesUnknownMissingAndWrongValues) {
   const std::vector<std::array<std::string, 3>> cases = {
       {R"("row": )", R"("extra": 1, "row": )", "unknown key \"extra\""},
+      {R"("row": )", R"("depth": 7, "row": )", "unknown key \"depth\""},
+      {R"("format_version": 2)", R"("depth": 0, "format_version": 3)", "depth is 0, must be 1 to 1024"},
       {R"("positive_class": "malignant")", R"("positive_class": "other")", "\"other\" is not one of its classes"},
       {R"("threshold": 0.5)", R"("threshold": 1.5)", "threshold is 1.5"},
       {R"("threshold": 0.5)", R"("threshold": "x")", "no usable \"threshold\""},

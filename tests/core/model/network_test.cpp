@@ -28,11 +28,24 @@ std::vector<torch::Tensor> flat(const std::vector<torch::Tensor>& tensors) {
   return flats;
 }
 
+/// D of the volumes that the network is tried on; 0: it takes slices.
+std::int64_t depth_of(const std::string& name) {
+  return takes_volumes(name) ? 5 : 0;
+}
+
+/// Random images or volumes, as the network takes them.
+torch::Tensor random_input(const std::string& name, std::int64_t count, std::int64_t channels, std::int64_t size,
+                           torch::ScalarType type = torch::kFloat) {
+  std::vector<std::int64_t> sizes = {count, channels, size, size};
+  if (takes_volumes(name)) sizes.insert(sizes.begin() + 2, depth_of(name));
+  return torch::rand(sizes, type);
+}
+
 /// The networks that start from nothing.
 std::vector<std::string> plain_networks() {
   std::vector<std::string> names;
   for (const std::string& name : network_names()) {
-    if (!has_backbone(*make_network({.name = name, .size_px = 32}))) names.push_back(name);
+    if (!has_backbone(*make_network({.name = name, .depth = depth_of(name), .size_px = 32}))) names.push_back(name);
   }
   return names;
 }
@@ -54,10 +67,10 @@ TEST(Network, HasTheShapeOfThePapersTable) {
 TEST(Network, StartsFromWeightsThatOnlyTheSeedDecides) {
   for (const std::string& name : network_names()) {
     torch::manual_seed(1);
-    const auto first = make_network({.name = name, .size_px = 32, .seed = 5})->parameters();
+    const auto first = make_network({.name = name, .depth = depth_of(name), .size_px = 32, .seed = 5})->parameters();
     torch::manual_seed(2);
-    const auto again = make_network({.name = name, .size_px = 32, .seed = 5})->parameters();
-    const auto other = make_network({.name = name, .size_px = 32, .seed = 6})->parameters();
+    const auto again = make_network({.name = name, .depth = depth_of(name), .size_px = 32, .seed = 5})->parameters();
+    const auto other = make_network({.name = name, .depth = depth_of(name), .size_px = 32, .seed = 6})->parameters();
     for (std::size_t i = 0; i < first.size(); ++i) EXPECT_TRUE(torch::equal(first[i], again[i]));
     EXPECT_FALSE(torch::equal(torch::cat(flat(first)), torch::cat(flat(other)))) << name;
   }
@@ -82,10 +95,11 @@ TEST(Network, StartsFromPyTorchsUniformWeightsAndZeroBiases) {
 /// Gradient of a sum of logits against central differences, in double precision, dropout on.
 TEST(Network, GradientsAreThoseOfItsOutput) {
   for (const std::string& name : plain_networks()) {
-    const auto network = make_network({.name = name, .channels = 2, .size_px = 18, .classes = 3, .seed = 4});
+    const auto network =
+        make_network({.name = name, .channels = 2, .depth = depth_of(name), .size_px = 18, .classes = 3, .seed = 4});
     network->to(torch::kDouble);
     torch::manual_seed(0);
-    const torch::Tensor images = torch::rand({2, 2, 18, 18}, torch::kDouble);
+    const torch::Tensor images = random_input(name, 2, 2, 18, torch::kDouble);
     const torch::Tensor weights = torch::rand({2, 3}, torch::kDouble);
     const auto seeds = seeds_from(0, 2);
     const auto value = [&] { return (network->forward(images, seeds) * weights).sum(); };
@@ -130,8 +144,8 @@ TEST(Network, DoesNotDependOnTheMemoryLayoutOfTheImages) {
 
 TEST(Network, RunsInBfloat16) {
   for (const std::string& name : plain_networks()) {
-    const auto network = make_network({.name = name, .size_px = 32, .seed = 4});
-    const torch::Tensor images = torch::rand({2, 1, 32, 32});
+    const auto network = make_network({.name = name, .depth = depth_of(name), .size_px = 32, .seed = 4});
+    const torch::Tensor images = random_input(name, 2, 1, 32);
     torch::NoGradGuard no_gradient;
     const torch::Tensor expected = network->forward(images, {});
     network->to(torch::kBFloat16);
@@ -159,6 +173,8 @@ TEST(Network, RefusesOptionsThatMakeNoNetwork) {
   EXPECT_THROW(make_network({.name = "proposed_cnn", .channels = 0}), InvalidInput);
   EXPECT_THROW(make_network({.name = "proposed_cnn", .classes = 1}), InvalidInput);
   EXPECT_THROW(make_network({.name = "proposed_cnn", .dropout = 1.0}), InvalidInput);
+  EXPECT_THROW(make_network({.name = "proposed_cnn", .depth = 7}), InvalidInput);
+  EXPECT_THROW(make_network({.name = "cnn3d"}), InvalidInput);
   EXPECT_NO_THROW(make_network({.name = "conventional_cnn", .size_px = 16}));
   EXPECT_NO_THROW(make_network({.name = "proposed_cnn", .size_px = 8}));
 }

@@ -1,0 +1,29 @@
+#include "training/stacks.h"
+
+#include "core/model/network.h"
+#include "core/support/digest.h"
+
+namespace pulmo::training {
+namespace {
+
+bool needs_stacks(const FitOptions& options, const PreparedData& data) {
+  return data.manifest.shape.depth == 0 && takes_volumes(options.model.name);
+}
+
+}  // namespace
+
+std::optional<PreparedData> stacked_for(const FitOptions& options, const PreparedData& data) {
+  if (!needs_stacks(options, data)) return std::nullopt;
+  PreparedData stacks = data;
+  stacks.manifest.shape.depth = options.model.stack_slices;
+  stacks.train = data.train.stacked(options.model.stack_slices);
+  stacks.validation = data.validation.stacked(options.model.stack_slices);
+  return stacks;
+}
+
+std::string identity_for(const FitOptions& options, const PreparedData& data) {
+  if (!needs_stacks(options, data)) return data.identity();
+  return sha256_hex(data.identity() + " stacks of " + std::to_string(options.model.stack_slices));
+}
+
+}  // namespace pulmo::training
