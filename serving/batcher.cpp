@@ -122,6 +122,7 @@ std::vector<double> Batcher::run_model(const std::vector<Sample>& samples) const
   ImageBatch batch;
   batch.count = static_cast<std::int64_t>(samples.size());
   batch.channels = metadata.channels;
+  batch.depth = metadata.depth;
   batch.height = metadata.spec.size_px;
   batch.width = metadata.spec.size_px;
   batch.pixels.reserve(samples.size() * samples.front().pixels.size());

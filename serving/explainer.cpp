@@ -157,8 +157,8 @@ Explainer::Outcome Explainer::make(Task& task, SlicePlace& place) {
   describe(slice, task.upload.name, prediction);
 
   Clock::time_point begin = Clock::now();
-  const ImageBatch image = batch_of(slice.ready.image, metadata.channels);
-  prediction.input = input_statistics(image.pixels, metadata.spec.mask);
+  const ImageBatch image = batch_of(slice.ready.image, metadata.channels, metadata.depth);
+  prediction.input = input_statistics(batch_of(slice.ready.image, metadata.channels).pixels, metadata.spec.mask);
   judge(metadata, predictor.predict(image), prediction);
   prediction.times.infer_s = seconds_since(begin);
 

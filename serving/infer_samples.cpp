@@ -92,16 +92,20 @@ std::vector<std::uint16_t> quantised(const std::vector<float>& values, const Dat
   return pixels;
 }
 
+std::int64_t values_of_sample(const BundleMetadata& metadata) {
+  return metadata.channels * std::max<std::int64_t>(1, metadata.depth) * metadata.spec.size_px * metadata.spec.size_px;
+}
+
 std::vector<Upload> image_samples(const InferInput& input, const BundleMetadata& metadata, std::size_t most) {
   const Datatype& datatype = datatype_of(input);
   const std::int64_t size = metadata.spec.size_px;
-  const std::vector<std::int64_t> wanted{metadata.channels, size, size};
-  if (input.shape.size() != 4 || !std::equal(wanted.begin(), wanted.end(), input.shape.begin() + 1)) {
-    refuse("input image has the shape " + text_of(input.shape) + ", the model takes [N," + std::to_string(wanted[0]) +
-           "," + std::to_string(size) + "," + std::to_string(size) + "]");
+  std::vector<std::int64_t> wanted{metadata.channels, size, size};
+  if (metadata.depth > 0) wanted.insert(wanted.begin() + 1, metadata.depth);
+  if (input.shape.size() != wanted.size() + 1 || !std::equal(wanted.begin(), wanted.end(), input.shape.begin() + 1)) {
+    refuse("input image has the shape " + text_of(input.shape) + ", the model takes [N," + text_of(wanted).substr(1));
   }
   const std::size_t count = batch_of(input, most);
-  const auto stride = static_cast<std::size_t>(metadata.channels * size * size);
+  const auto stride = static_cast<std::size_t>(values_of_sample(metadata));
   const std::vector<std::uint16_t> pixels = quantised(values_of(input, datatype, count * stride), datatype);
   std::vector<Upload> samples(count);
   for (std::size_t i = 0; i < count; ++i) {
@@ -185,6 +189,9 @@ std::vector<Upload> samples_of(const InferRequest& request, const BundleMetadata
   if (request.inputs.size() != 1) refuse("give one input: image or file");
   const InferInput& input = request.inputs.front();
   if (input.name == "image") return image_samples(input, metadata, most);
+  if (input.name == "file" && metadata.depth > 0) {
+    refuse("the model takes volumes: send them as the input image, or slices to /v1/predict");
+  }
   if (input.name == "file") return file_samples(input, most);
   refuse("the model has the inputs image and file, not " + input.name);
 }

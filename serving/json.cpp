@@ -39,9 +39,9 @@ std::string server_json(const ModelRepository& models) {
 
 std::string model_json(const ServedModel& model, const std::vector<std::string>& versions) {
   const BundleMetadata& metadata = model.metadata();
-  const Json input = {{"name", "image"},
-                      {"datatype", "FP32"},
-                      {"shape", {-1, metadata.channels, metadata.spec.size_px, metadata.spec.size_px}}};
+  std::vector<std::int64_t> shape = {-1, metadata.channels, metadata.spec.size_px, metadata.spec.size_px};
+  if (metadata.depth > 0) shape.insert(shape.begin() + 2, metadata.depth);
+  const Json input = {{"name", "image"}, {"datatype", "FP32"}, {"shape", shape}};
   const Json probabilities = {
       {"name", "probabilities"}, {"datatype", "FP64"}, {"shape", {-1, metadata.class_names.size()}}};
   const Json chosen = {{"name", "class"}, {"datatype", "BYTES"}, {"shape", Json::array({-1})}};

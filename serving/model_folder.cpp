@@ -71,9 +71,11 @@ void try_out(const fs::path& bundle, const Predictor& predictor, std::size_t cou
   ImageBatch batch;
   batch.count = static_cast<std::int64_t>(count);
   batch.channels = metadata.channels;
+  batch.depth = metadata.depth;
   batch.height = metadata.spec.size_px;
   batch.width = metadata.spec.size_px;
-  batch.pixels.resize(static_cast<std::size_t>(batch.count * batch.channels * batch.height * batch.width));
+  const std::int64_t planes = batch.count * batch.channels * std::max<std::int64_t>(1, batch.depth);
+  batch.pixels.resize(static_cast<std::size_t>(planes * batch.height * batch.width));
   const std::vector<double> probabilities = predictor.predict(batch);
   const std::size_t classes = metadata.class_names.size();
   if (probabilities.size() != count * classes) refuse(bundle, "its answers do not fit its classes");

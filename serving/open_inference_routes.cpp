@@ -61,7 +61,8 @@ HttpResponse reply_of(const Inference& inference, const Answer& answer, const st
 /// Numbers of the largest request there can be, or texts.
 std::size_t most_values(const BundleMetadata& metadata, std::size_t samples) {
   const auto size = static_cast<std::size_t>(metadata.spec.size_px);
-  return samples * static_cast<std::size_t>(metadata.channels) * size * size;
+  const auto planes = static_cast<std::size_t>(metadata.channels * std::max<std::int64_t>(1, metadata.depth));
+  return samples * planes * size * size;
 }
 
 /// On the pool: reading a large JSON takes longer than a thread that reads requests may stay away.

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,11 +28,13 @@ struct Refusal {
 struct Upload {
   std::string name;  ///< shown back to the client, never logged
   Bytes data;
-  std::vector<std::uint16_t> sample{};  ///< unless empty, in place of `data`: C*S*S values, as preprocess() makes them
+  std::vector<std::uint16_t>
+      sample{};  ///< unless empty, in place of `data`: C*S*S (C*D*S*S) values, as preprocess() makes them
   std::shared_ptr<ZipUpload>
-      archive{};                     ///< unless null, in place of `data`: a file in it, unpacked when its turn comes
-  std::uint64_t member = 0;          ///< of the archive
-  std::optional<Refusal> refused{};  ///< it is known already that nothing can be made of it
+      archive{};             ///< unless null, in place of `data`: a file in it, unpacked when its turn comes
+  std::uint64_t member = 0;  ///< of the archive
+  std::function<std::vector<std::uint16_t>()> compose{};  ///< unless empty, makes the sample when its turn comes
+  std::optional<Refusal> refused{};                       ///< it is known already that nothing can be made of it
 };
 
 struct SliceTimes {
@@ -69,7 +72,9 @@ struct Prediction {
   Bytes preview_png;  ///< when asked for: the preprocessed picture, as the model sees it
   Bytes picture_png;  ///< when asked for, of DICOM: the slice in the model's window, 512 pixels a side at most
   std::optional<Explanation> explanation;
-  SlicePlace place{};  ///< of DICOM
+  SlicePlace place{};                   ///< of DICOM
+  std::vector<std::uint16_t> sample{};  ///< of PredictOptions::prepare_only: C*S*S values
+  std::optional<double> attention{};    ///< share in the verdict on its stack, of a model that weighs slices
 };
 
 /// The file is at fault.
@@ -101,6 +106,7 @@ struct Progress {
 struct PredictOptions {
   std::size_t previews = 0;              ///< of the first so many slices, pictures too
   bool beyond_capacity = false;          ///< its slices find room although there is none: the caller bounds such work
+  bool prepare_only = false;             ///< slices are described and made samples of, but not predicted
   std::shared_ptr<Progress> progress{};  ///< null: nobody asks
 };
 

@@ -60,6 +60,7 @@ Json result_of(const Prediction& prediction, const BundleMetadata& metadata) {
   result["class"] = prediction.class_name;
   result["probabilities"] = std::move(probabilities);
   result["threshold"] = metadata.threshold;
+  if (prediction.attention) result["attention"] = *prediction.attention;
   result["lung_fraction"] = prediction.lung_fraction;
   result["input"] = {{"lung_fraction", prediction.input.lung_fraction},
                      {"mean_intensity", prediction.input.mean_intensity},

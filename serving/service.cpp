@@ -13,6 +13,7 @@
 #include "serving/isolation/priority.h"
 #include "serving/preparation.h"
 #include "serving/reasons.h"
+#include "serving/stacked_prediction.h"
 
 namespace pulmo::serving {
 
@@ -154,6 +155,12 @@ bool Service::take_room(std::size_t slices) {
 
 void Service::predict(std::shared_ptr<ServedModel> model, std::vector<Upload> uploads, const PredictOptions& options,
                       Done done) {
+  const bool of_volumes = model->metadata().depth > 0 && !options.prepare_only;
+  const auto is_sample = [](const Upload& upload) { return upload.compose || !upload.sample.empty(); };
+  if (of_volumes && !std::all_of(uploads.begin(), uploads.end(), is_sample)) {
+    predict_stacks(*this, std::move(model), std::move(uploads), options, std::move(done));
+    return;
+  }
   const std::size_t at_once = std::min({uploads.size(), options_.per_request, options_.capacity});
   if (options.beyond_capacity) {
     in_progress_ += at_once;
@@ -184,9 +191,16 @@ void Service::prepare(const std::shared_ptr<Slice>& slice) {
       return;
     }
     if (const auto& refused = slice->upload.refused) throw InvalidInput(refused->code, refused->message);
+    if (slice->upload.compose) slice->upload.sample = slice->upload.compose();
     std::vector<std::uint16_t> ready = std::move(slice->upload.sample);
     slice->prepared = !ready.empty();
-    submit(slice, slice->prepared ? std::move(ready) : decode_and_preprocess(*slice));
+    if (!slice->prepared) ready = decode_and_preprocess(*slice);
+    if (slice->request->options.prepare_only) {
+      slice->prediction.sample = std::move(ready);
+      slice->settle(std::move(slice->prediction));
+    } else {
+      submit(slice, std::move(ready));
+    }
   } catch (const InvalidInput& error) {
     refuse(*slice, std::string(slice_code(error.reason())), error.what());
   } catch (const DecoderUnavailable& error) {

@@ -48,7 +48,8 @@ class Service {
   Service(const Service&) = delete;
   Service& operator=(const Service&) = delete;
 
-  /// Never blocks. `done` is called once, from any thread: at once when there is no room. When the progress of the
+  /// Never blocks. `done` is called once, from any thread: at once when there is no room. A model of volumes judges the
+  /// slices of one call together (plan_stacks()). When the progress of the
   /// options is cancelled, slices whose turn has not come are left out, and the answer is the failure "cancelled".
   void predict(std::shared_ptr<ServedModel> model, std::vector<Upload> uploads, const PredictOptions& options,
                Done done);

@@ -50,6 +50,7 @@ function sliceFacts(result, answer) {
   const total = Object.values(times).reduce((sum, ms) => sum + ms, 0);
   return make("dl", { class: "facts" },
     fact("All classes", ...Object.entries(result.probabilities).map(([name, p]) => `${name} ${percent(p)}`)),
+    typeof result.attention === "number" && fact("Share in the verdict", `${percent(result.attention)} of its stack`),
     fact("Lung in the picture", percent(result.lung_fraction)),
     fact("Pixels", result.kind === "hounsfield" ? "Hounsfield units" : "grey values"),
     fact("Time", milliseconds(total)),

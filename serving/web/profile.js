@@ -40,12 +40,16 @@ export function curve(entries, { x, y }) {
   return path;
 }
 
+/** A slice's share in the verdict on its stack, of a model that weighs slices; undefined of others. */
+export const attentionOf = (entry) => entry.result?.attention;
+
 /** What a screen reader says of the slice at the cursor. */
 export function spoken(entry, index, total) {
   const where = typeof entry.position === "number" ? `, ${position(entry.position)}` : "";
   const what = typeof entry.probability === "number" ? `: probability ${percent(entry.probability)}`
     : entry.probability === null ? ": not predicted" : "";
-  return `Slice ${index + 1} of ${total}${where}${what}`;
+  const share = attentionOf(entry);
+  return `Slice ${index + 1} of ${total}${where}${what}${share > 0 ? `, ${percent(share)} of the verdict` : ""}`;
 }
 
 function scale(plan, threshold, width) {
@@ -86,11 +90,22 @@ function spots(entries, { x, y }, threshold) {
   });
 }
 
+// Bars from below: how much each slice counted.
+function shares(entries, { x, y }) {
+  if (!entries.some((entry) => attentionOf(entry) > 0)) return [];
+  const wide = Math.max(3, Math.min(14, 0.6 * ((x[x.length - 1] - x[0]) / Math.max(1, x.length - 1))));
+  return [...entries.map((entry, i) => {
+    const share = attentionOf(entry);
+    return share > 0 && draw("rect", { class: "share", x: x[i] - wide / 2, width: wide, y: y(share), height: y(0) - y(share) });
+  }), draw("text", { class: "tick", x: kEdge.left + 4, y: kEdge.top + 10 }, "bars: share in the verdict")];
+}
+
 /** The chart of a stack of a series as SVG: {svg, plan}. */
 export function chart({ summary, entries }, width = kWidth) {
   const plan = layOut(entries, width);
   const svg = draw("svg", { class: "chart", viewBox: `0 0 ${width} ${kHeight}`, "aria-hidden": "true" },
     summary.suspicious.map((region) => stretch(region, entries, plan, width)), scale(plan, summary.threshold, width),
+    shares(entries, plan),
     draw("path", { class: "curve", d: curve(entries, plan) }), spots(entries, plan, summary.threshold));
   return { svg, plan };
 }
@@ -160,11 +175,13 @@ export class Profile {
 
 /** The profile as a table, for those who cannot see a chart. */
 export function profileTable(entries, subject) {
+  const weighed = entries.some((entry) => typeof attentionOf(entry) === "number");
   return make("table", {},
-    make("thead", {}, make("tr", {}, ["Slice", "Position", `Probability of ${subject}`].map((name) =>
-      make("th", { scope: "col" }, name)))),
+    make("thead", {}, make("tr", {}, ["Slice", "Position", `Probability of ${subject}`, weighed && "Share in the verdict"]
+      .filter(Boolean).map((name) => make("th", { scope: "col" }, name)))),
     make("tbody", {}, entries.map((entry, i) => make("tr", {},
       make("th", { scope: "row" }, String(i + 1)),
       make("td", {}, typeof entry.position === "number" ? position(entry.position) : "unknown"),
-      make("td", {}, typeof entry.probability === "number" ? percent(entry.probability) : "not predicted")))));
+      make("td", {}, typeof entry.probability === "number" ? percent(entry.probability) : "not predicted"),
+      weighed && make("td", {}, typeof attentionOf(entry) === "number" ? percent(attentionOf(entry)) : "")))));
 }
