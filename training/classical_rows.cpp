@@ -35,6 +35,7 @@ TrainedModel ClassicalRows::train(const std::string& row) {
   if (row == "forest") return train_on_features(row, [this](const FeatureRows& rows) { return fit_forest(rows); });
   TrainedModel model;
   model.row = row;
+  model.depth = data_.manifest.shape.depth;
   if (communicator_.is_root()) {
     model.module = majority_to_torchscript(data_.train.class_counts(data_.classes.names.size()));
   }

@@ -1,3 +1,4 @@
+#include <ATen/ops/cat.h>
 #include <ATen/ops/conv3d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/max_pool2d.h>
@@ -36,9 +37,9 @@ torch::Tensor pooled(const torch::Tensor& volumes, bool deep) {
 }
 
 /// The proposed CNN's idea in three dimensions: three 3x3x3 convolutions of 16, 32 and 64 maps, each with max-pooling
-/// and ReLU; the means of the last maps over the volume, so that any depth has the same parameters; dense 64 with ReLU
-/// and dropout; K logits. Slices are pooled once they are no further apart than pixels have become: where the volume is
-/// at least as deep as half its side.
+/// and ReLU; mean and maximum of each last map over the volume, so that any depth has the same parameters; dense 64
+/// with ReLU and dropout; K logits. Slices are pooled once they are no further apart than pixels have become: where the
+/// volume is at least as deep as half its side.
 class Cnn3d final : public Network {
  public:
   explicit Cnn3d(const NetworkOptions& options) : dropout_(options.dropout) {
@@ -52,14 +53,14 @@ class Cnn3d final : public Network {
       side /= 2;
       in = kMaps[i];
     }
-    dense1_ = register_module("dense1", std::make_shared<DenseLayer>(in, kHidden));
+    dense1_ = register_module("dense1", std::make_shared<DenseLayer>(2 * in, kHidden));
     dense2_ = register_module("dense2", std::make_shared<DenseLayer>(kHidden, options.classes));
   }
 
   torch::Tensor forward(const torch::Tensor& volumes, SampleSeeds dropout_seeds) override {
     torch::Tensor x = volumes;
     for (std::size_t i = 0; i < kMaps.size(); ++i) x = pooled(convs_[i]->forward(x), deep_[i]).relu();
-    x = dense1_->forward(x.mean({2, 3, 4})).relu_();
+    x = dense1_->forward(at::cat({x.mean({2, 3, 4}), x.amax({2, 3, 4})}, 1)).relu_();
     return dense2_->forward(dropout(x, dropout_seeds, 1, dropout_));
   }
 
@@ -71,7 +72,7 @@ class Cnn3d final : public Network {
       text += std::string("\n    x = torch.relu(torch.max_pool3d(x, [") + (deep_[i] ? "2" : "1") + ", 2, 2]))";
     }
     return text + R"(
-    x = torch.mean(x, [2, 3, 4])
+    x = torch.cat([torch.mean(x, [2, 3, 4]), torch.amax(x, [2, 3, 4])], 1)
     x = torch.relu(torch.linear(x, self.dense1.weight, self.dense1.bias))
     return torch.linear(x, self.dense2.weight, self.dense2.bias)
 )";

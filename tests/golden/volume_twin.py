@@ -23,11 +23,12 @@ class Cnn3d(nn.Module):
             deep = depth > 1 and 2 * depth >= side
             layers += [nn.Conv3d(channels, maps, 3, padding=1), nn.ReLU(), nn.MaxPool3d((2 if deep else 1, 2, 2))]
             depth, side, channels = depth // 2 if deep else depth, side // 2, maps
-        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(64, 64), nn.ReLU(),
-                                    nn.Linear(64, 2))
+        self.maps = nn.Sequential(*layers)
+        self.head = nn.Sequential(nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 2))
 
     def forward(self, stacks):
-        return self.layers(stacks), None
+        maps = self.maps(stacks)
+        return self.head(torch.cat([maps.mean((2, 3, 4)), maps.flatten(2).max(2).values], 1)), None
 
 
 class SliceAttention(nn.Module):
