@@ -26,7 +26,8 @@ scripts/setup.sh --no-tests
 
 step "Building"
 cmake --preset release -DBUILD_TESTING=OFF >/dev/null
-cmake --build --preset release --parallel "$(nproc)" | tail -n 1
+# On a terminal one line counts the files; a log gets the last one alone.
+if [[ -t 1 ]]; then cmake --build --preset release --parallel "$(nproc)"; else cmake --build --preset release --parallel "$(nproc)" | tail -n 1; fi
 bin=build/release/bin
 
 if ((EUID == 0)); then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
@@ -34,9 +35,17 @@ if ((EUID == 0)); then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CO
 export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe
 
 step "Making a phantom archive of $patients patients"
-rm -rf "$output"
 mkdir -p "$output"
-"$bin/pulmo-prepare" phantom --output "$output/archive" --patients "$patients" --slices 60 --seed 7
+rm -rf "$output"/{data,run,montage.png,serve.log}
+# truth.csv is written last: with it the archive is whole, and one of an earlier run with as many patients is the same, byte for byte.
+version=$("$bin/pulmo-prepare" --version)
+if [[ -f $output/archive/truth.csv ]] && grep -qx "patients: $patients" "$output/archive/phantom.yaml" &&
+    grep -qF "\"${version##* }\"" "$output/archive/phantom.yaml"; then
+  echo "$output/archive is there already"
+else
+  rm -rf "$output/archive"
+  "$bin/pulmo-prepare" phantom --output "$output/archive" --patients "$patients" --slices 60 --seed 7
+fi
 
 step "Preparing shards"
 "$bin/pulmo-prepare" lidc --input "$output/archive/images" --annotations "$output/archive/annotations" \
@@ -50,7 +59,8 @@ mpirun -n 2 "$bin/pulmo-train" compare --config configs/compare.yaml --set 'rows
   --data "$output/data" --output "$output/run"
 
 step "Serving the proposed CNN"
-"$bin/pulmo-serve" --bundle "$output/run/proposed_cnn/bundle.pt" --config configs/serve.yaml --port "$port" \
+# In a session of its own: Ctrl-C reaches this script alone, which ends the server by one signal; two end it at once, unfinished.
+setsid "$bin/pulmo-serve" --bundle "$output/run/proposed_cnn/bundle.pt" --config configs/serve.yaml --port "$port" \
   >"$output/serve.log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null || true' EXIT
@@ -81,5 +91,5 @@ if ((exit_after)); then
   exit 0
 fi
 step "Serving at $address (open it in a browser; Ctrl-C ends)"
-trap 'kill -TERM "$server" 2>/dev/null; wait "$server"; exit 0' INT TERM
+trap 'kill -TERM "$server" 2>/dev/null; wait "$server"; exit 0' INT TERM HUP
 wait "$server"

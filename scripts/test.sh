@@ -27,7 +27,7 @@ fi
 
 scripts/setup.sh
 jobs=$(nproc)
-cmake --preset "$preset" >/dev/null
+cmake --preset "$preset" -DBUILD_TESTING=ON >/dev/null  # scripts/demo.sh leaves it off in the same folder
 cmake --build --preset "$preset" --parallel "$jobs"
 if ((fuzz_seconds > 0)); then scripts/fuzz.sh "$fuzz_seconds"; fi
 ctest --preset "$preset" --parallel "$jobs" --no-tests=error "$@"
