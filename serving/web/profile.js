@@ -43,6 +43,19 @@ export function curve(entries, { x, y }) {
 /** A slice's share in the verdict on its stack, of a model that weighs slices; undefined of others. */
 export const attentionOf = (entry) => entry.result?.attention;
 
+/**
+ * The stack with what its chart needs: a series as it is; pictures that a model of volumes judged together, in the order
+ * of their names, in which it stacked them, and into which they are brought. null of others.
+ */
+export function charted(stack, subject) {
+  if (stack.summary) return stack;
+  const entries = stack.entries.filter((entry) => typeof attentionOf(entry) === "number");
+  if (entries.length < 2) return null;
+  stack.entries.sort((a, b) => (a.result.name < b.result.name ? -1 : 1));
+  for (const entry of stack.entries) entry.probability = entry.result.probabilities?.[subject] ?? null;
+  return { entries: stack.entries, summary: { threshold: entries[0].result.threshold, suspicious: [] } };
+}
+
 /** What a screen reader says of the slice at the cursor. */
 export function spoken(entry, index, total) {
   const where = typeof entry.position === "number" ? `, ${position(entry.position)}` : "";

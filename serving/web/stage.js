@@ -2,7 +2,7 @@
 import { byId, make } from "./dom.js";
 import { listenToGestures } from "./gestures.js";
 import { windowsFor } from "./picture.js";
-import { Profile, profileTable, spoken } from "./profile.js";
+import { charted, Profile, profileTable, spoken } from "./profile.js";
 import { canExplain, explanationFor, modelPictureFor, pictureFor } from "./sources.js";
 import { kWholeView } from "./view.js";
 import { Viewer } from "./viewer.js";
@@ -79,10 +79,10 @@ export class Stage {
   /** Shows a stack of a study from slice `index` on; the window stays when the same study gets its answer. */
   show(stack, index, subject) {
     this.stack = stack;
-    const series = Boolean(stack.summary);
-    byId("profile-box").hidden = !series;
-    if (series) {
-      this.profile.show(stack, subject);
+    this.charted = charted(stack, subject);
+    byId("profile-box").hidden = !this.charted;
+    if (this.charted) {
+      this.profile.show(this.charted, subject);
       byId("profile-table").replaceChildren(profileTable(stack.entries, subject));
     }
     byId("slice-row").hidden = stack.entries.length < 2;
@@ -109,7 +109,7 @@ export class Stage {
     const entry = this.entry;
     byId("slice").value = index + 1;
     byId("slice").setAttribute("aria-valuetext", spoken(entry, index, this.entries.length));
-    if (this.stack.summary) this.profile.mark(index);
+    if (this.charted) this.profile.mark(index);
     this.onslice(entry, index);
     this.load(entry);
     clearTimeout(this.dwell);

@@ -1,0 +1,87 @@
+"""A model that weighs slices on the page: a stack of pictures and a DICOM series, with each slice's share in the verdict."""
+
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+import zipfile
+
+import numpy as np
+from PIL import Image
+
+from page_driver import PageTest
+
+DEPTH = 7
+FOLDER = tempfile.TemporaryDirectory(prefix="pulmo-attention-")
+ROOT = pathlib.Path(FOLDER.name)
+BIN = pathlib.Path(os.environ["PULMO_BIN_DIR"])
+
+
+def setUpModule():
+    subprocess.run([BIN / "pulmo-test-bundle", ROOT / "bundle.pt", "64", "lungs", "--network", "slice_attention", "--depth",
+                    str(DEPTH)], check=True)
+    subprocess.run([BIN / "pulmo-prepare", "phantom", "--output", ROOT / "archive", "--patients", "1", "--slices", "16",
+                    "--matrix", "256", "--seed", "7"], check=True, capture_output=True)
+    files = sorted((ROOT / "archive/images").rglob("*.dcm"))
+    with zipfile.ZipFile(ROOT / "series.zip", "w") as packed:
+        for file in files:
+            packed.write(file, file.name)
+    y, x = np.mgrid[:256, :256]
+    lungs = ((x - 80) / 38) ** 2 + ((y - 128) / 58) ** 2 < 1
+    lungs |= ((x - 176) / 38) ** 2 + ((y - 128) / 58) ** 2 < 1
+    body = ((x - 128) / 110) ** 2 + ((y - 132) / 84) ** 2 < 1
+    with zipfile.ZipFile(ROOT / "pictures.zip", "w") as packed:
+        for z in range(5):
+            pixels = np.where(lungs, 30 + 10 * z, np.where(body, 200, 5)).astype(np.uint8)
+            Image.fromarray(pixels).save(ROOT / f"{z}.png")
+            packed.write(ROOT / f"{z}.png", f"{z}.png")
+
+
+def tearDownModule():
+    FOLDER.cleanup()
+
+
+class VolumesTest(PageTest):
+    server_options = {"bundle": ROOT / "bundle.pt"}
+
+    def show(self, name):
+        self.drop_paths(ROOT / name)
+        self.wait_for_studies(1, seconds=240)
+        self.canvas()
+
+    def answer(self):
+        self.script("URL.createObjectURL = (blob) => { if (blob.type === 'application/json') window.saved = blob;"
+                    " return 'data:,'; }")
+        self.click("#save")
+        return json.loads(self.browser.execute_async_script("saved.text().then(arguments[0])"))[0]["answer"]
+
+    def test_a_stack_of_pictures_has_one_verdict_and_bars_of_its_slices(self):
+        self.show("pictures.zip")
+        results = self.answer()["results"]
+        self.assertEqual(len({result["probabilities"]["malignant"] for result in results}), 1)
+        self.assertAlmostEqual(sum(result["attention"] for result in results), 1.0, places=5)
+        bars = self.find_all("#profile .share")
+        self.assertEqual(len(bars), 5)
+        heights = [float(bar.get_attribute("height")) for bar in bars]
+        shares = [result["attention"] for result in sorted(results, key=lambda result: result["name"])]
+        np.testing.assert_allclose(np.divide(heights, sum(heights)), shares, atol=1e-3)
+        self.assertIn("of its stack", self.text("#slice-findings"))
+        self.assertIn("Share in the verdict", self.find("#profile-table").get_attribute("textContent"))
+        self.check_console()
+
+    def test_of_a_long_series_the_most_suspicious_stack_has_bars(self):
+        self.show("series.zip")
+        answer = self.answer()
+        weighed = [result for result in answer["results"] if "attention" in result]
+        self.assertGreater(len(answer["results"]), DEPTH)
+        self.assertTrue(0 < len(weighed) <= DEPTH)
+        self.assertAlmostEqual(sum(result["attention"] for result in weighed), 1.0, places=5)
+        self.assertEqual(len(self.find_all("#profile .share")), len(weighed))
+        self.assertGreater(len(self.find_all("#profile .point")), len(weighed))
+        self.check_console()
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
