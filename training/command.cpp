@@ -59,7 +59,7 @@ void add_run_options(CLI::App& command, Arguments& arguments) {
   command.add_option("--output", arguments.output, "Folder of the run")->required()->type_name("DIR");
   command.add_flag("--fresh", arguments.fresh, "Start anew, dropping what an earlier run left in the output folder");
   command.add_option("--progress", arguments.progress, "How progress is shown: auto, line, plain or none")
-      ->transform(CLI::CheckedTransformer(kProgressStyles, CLI::ignore_case))
+      ->transform(CLI::CheckedTransformer(kProgressStyles, CLI::ignore_case).description(""))
       ->type_name("STYLE");
 }
 
@@ -239,12 +239,13 @@ void add_commands(CLI::App& program, Arguments& arguments, Body& body) {
   evaluate.add_option("--data", arguments.data, "Prepared folder")->required()->type_name("DIR");
   evaluate.add_option("--split", arguments.split, "train, validation, test or all")->type_name("SPLIT");
   evaluate.add_option("--output", arguments.output, "Write metrics.json and predictions.csv here")->type_name("DIR");
+  evaluate.callback([&] { body = [&](const Communicator& ranks) { run_evaluate(arguments, ranks); }; });
+
   CLI::App& plot = *program.add_subcommand("plot", "Draw the curves of a run's log.jsonl as an SVG picture");
   plot.add_option("RUN", arguments.run, "Folder of the run")->required()->type_name("");
   plot.add_option("--output", arguments.output, "Picture; RUN/curves.svg without it")->type_name("FILE");
   plot.callback([&] { body = [&](const Communicator& ranks) { run_plot(arguments, ranks); }; });
-
-  evaluate.callback([&] { body = [&](const Communicator& ranks) { run_evaluate(arguments, ranks); }; });
+  program.require_subcommand(1);
 }
 
 // All ranks parse the same command line; only one needs to talk about it.

@@ -135,9 +135,9 @@ std::string man_page(const CLI::App& program) {
   page += ".SH NAME\n" + troff(name) + " \\- " + troff(first_line) + "\n";
   page += ".SH SYNOPSIS\n";
   const auto commands = commands_of(program);
+  if (program.get_require_subcommand_min() == 0) page += ".B " + troff(name) + "\n[options]\n.br\n";
   for (const CLI::App* command : commands)
     page += ".B " + troff(name + " " + command->get_name()) + "\n[options]\n.br\n";
-  if (commands.empty()) page += ".B " + troff(name) + "\n[options]\n";
   page += ".SH DESCRIPTION\n" + troff(first_line) + "\n.PP\n" + troff(std::string(kNotice)) + "\n";
   page += ".SH OPTIONS\n";
   man_options(program, page);
