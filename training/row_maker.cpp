@@ -7,13 +7,18 @@
 #include <utility>
 
 #include "core/model/network.h"
+#include "core/support/digest.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
+#include "training/ensemble.h"
+#include "training/fit.h"
 #include "training/run_folder.h"
 #include "training/stacks.h"
 
 namespace pulmo::training {
 namespace {
+
+constexpr const char* kEnsemble = "ensemble";
 
 bool is_classical(const std::string& row) {
   const auto& names = ClassicalRows::names();
@@ -23,6 +28,16 @@ bool is_classical(const std::string& row) {
 bool is_network(const std::string& row) {
   const auto names = network_names();
   return std::find(names.begin(), names.end(), row) != names.end();
+}
+
+// What an ensemble chooses from: the network rows that stand before it.
+std::vector<std::string> candidates_of(const CompareOptions& options) {
+  std::vector<std::string> rows;
+  for (const std::string& row : options.rows) {
+    if (row == kEnsemble) break;
+    if (is_network(row)) rows.push_back(row);
+  }
+  return rows;
 }
 
 }  // namespace
@@ -39,7 +54,11 @@ RowMaker::RowMaker(const CompareJob& job, const PreparedData& data, std::filesys
 void RowMaker::check(const CompareOptions& options) {
   for (const std::string& row : options.rows) {
     if (is_classical(row) || is_network(row)) continue;
-    std::string known;
+    if (row == kEnsemble) {
+      if (candidates_of(options).size() >= 2) continue;
+      throw InvalidInput("configuration", "rows: the ensemble averages networks: name two of them before it");
+    }
+    std::string known = kEnsemble;
     for (const auto& names : {ClassicalRows::names(), network_names()}) {
       for (const std::string& name : names) known.append(known.empty() ? "" : ", ").append(name);
     }
@@ -74,6 +93,11 @@ FitJob RowMaker::network_job(const std::string& row) const {
 }
 
 std::string RowMaker::identity_of(const std::string& row) const {
+  if (row == kEnsemble) {
+    std::string members;
+    for (const std::string& one : candidates_of(job_.options)) members += one + " " + identity_of(one) + "\n";
+    return sha256_hex("ensemble of\n" + members);
+  }
   if (!is_network(row)) return classical_identity(row, job_.options, data_.identity());
   const FitOptions options = network_job(row).options;
   return run_identity(options, identity_for(options, data_));
@@ -89,6 +113,16 @@ RowResult RowMaker::make_classical(const std::string& row, const std::string& id
   return finish_model(model, data_, folder_ / row, judging, communicator_);
 }
 
+RowResult RowMaker::make_ensemble_row(const std::string& identity) {
+  const FitOptions& options = job_.options.fit;
+  const Device device = set_up_device(options.compute.device, communicator_);
+  open_run_folder(folder_ / kEnsemble, job_.fresh, communicator_);
+  TrainedModel model = make_ensemble(candidates_of(job_.options), folder_, data_, communicator_);
+  model.identity = identity;
+  const Judging judging{options.evaluation, options.training.seed, at::get_num_threads(), job_.interrupted, device};
+  return finish_model(model, data_, folder_ / kEnsemble, judging, communicator_);
+}
+
 RowResult RowMaker::make(const std::string& row) {
   std::string identity;
   communicator_.together([&] { identity = identity_of(row); });
@@ -102,6 +136,7 @@ RowResult RowMaker::make(const std::string& row) {
   if (job_.interrupted()) {
     throw Interrupted("stopped by a signal before the row " + row + ": run the same command again to go on");
   }
+  if (row == kEnsemble) return make_ensemble_row(identity);
   if (is_network(row)) return fit(network_job(row), data_, communicator_);
   return make_classical(row, identity);
 }

@@ -15,8 +15,8 @@ class RowMaker {
   RowMaker(const CompareJob& job, const PreparedData& data, std::filesystem::path folder, FeatureStore& features,
            const Communicator& communicator);
 
-  /// Throws InvalidInput("configuration") when the options name a row that nobody knows, name one twice, or the
-  /// reference is not among them.
+  /// Throws InvalidInput("configuration") when the options name a row that nobody knows, name one twice, the reference
+  /// is not among them, or an ensemble stands before two network rows.
   static void check(const CompareOptions& options);
 
   /// Takes a finished row over, goes on with an interrupted one. Throws Interrupted, and as fit().
@@ -26,6 +26,7 @@ class RowMaker {
   FitJob network_job(const std::string& row) const;
   std::string identity_of(const std::string& row) const;
   RowResult make_classical(const std::string& row, const std::string& identity);
+  RowResult make_ensemble_row(const std::string& identity);
 
   const CompareJob& job_;
   const PreparedData& data_;

@@ -58,7 +58,7 @@ class Stacks(unittest.TestCase):
         cls.draw_pictures()
         run(BIN / "pulmo-prepare", "images", "--manifest", cls.root / "slices.csv", "--output", cls.root / "data", "--set",
             "task=nodule", "--set", "preprocess.mask=none", "--set", f"preprocess.size_px={SIZE}")
-        cls.table = train(cls.root, cls.root / "data", cls.root / "runs", "rows=[cnn3d, slice_attention, proposed_cnn]").stdout
+        cls.table = train(cls.root, cls.root / "data", cls.root / "runs", "rows=[cnn3d, slice_attention, proposed_cnn, ensemble]").stdout
         cls.server = Server("models.default=cnn3d", models=cls.root / "runs")
 
     @classmethod
@@ -117,7 +117,7 @@ class Stacks(unittest.TestCase):
                     self.assertEqual(set(shares), {None})
 
     def test_rows_of_volumes_stand_beside_those_of_slices(self):
-        for title in ("3D CNN", "Attention over slices, SqueezeNet 1.1", "Proposed CNN"):
+        for title in ("Ensemble of the best networks", "3D CNN", "Attention over slices, SqueezeNet 1.1", "Proposed CNN"):
             self.assertIn(title, self.table)
         same = [(line["group"], line["instance"], line["label"]) for line in predictions_of(self.root / "runs/proposed_cnn")]
         for row in ROWS:
@@ -133,6 +133,8 @@ class Stacks(unittest.TestCase):
 
     def test_the_models_tell_their_depth(self):
         for model in self.server.get("/v1/models").json()["models"]:
+            if model["row"] == "ensemble":
+                continue  # as its members do
             shape = [-1, 1, SIZE, SIZE] if model["row"] == "proposed_cnn" else [-1, 1, 7, SIZE, SIZE]
             described = self.server.get(f"/v2/models/{model['name']}").json()
             self.assertEqual(described["inputs"][0]["shape"], shape)

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "core/support/atomic_file.h"
 #include "core/support/bytes.h"
 #include "core/support/error.h"

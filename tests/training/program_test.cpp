@@ -37,6 +37,7 @@ TEST_F(ProgramTest, RefusesWrongUsageOnceWithExitTwo) {
   const ProcessResult result = run(on_ranks(2, {program(), "fit", "--nonsense"}));
   EXPECT_EQ(result.exit_code, 2);
   EXPECT_EQ(count_of(result.err, "see --help"), 1U) << result.err;
+  EXPECT_EQ(run({program()}).exit_code, 2);
 }
 
 TEST_F(ProgramTest, RefusesAnUnknownNetworkAndAnUnknownRow) {
@@ -107,7 +108,7 @@ TEST_F(ProgramTest, EvaluateRefusesABundleOfOtherClasses) {
 
 TEST_F(ProgramTest, CompareWritesTheTableAndTakesFinishedRowsOver) {
   const auto data = make_data({.size_px = 32, .patients = 20});
-  const std::vector<std::string> more = {"--set", "rows=[majority, svm, forest, cnn3d, proposed_cnn]",
+  const std::vector<std::string> more = {"--set", "rows=[majority, svm, forest, cnn3d, proposed_cnn, ensemble]",
                                          "--set", "svm.folds=2",
                                          "--set", "forest.trees=20",
                                          "--set", "forest.folds=2",
@@ -118,23 +119,27 @@ TEST_F(ProgramTest, CompareWritesTheTableAndTakesFinishedRowsOver) {
   EXPECT_THAT(first.out, HasSubstr("| SVM-based CAD"));
   EXPECT_THAT(first.out, HasSubstr("| Random forest"));
   EXPECT_THAT(first.out, HasSubstr("| 3D CNN"));
+  EXPECT_THAT(first.out, HasSubstr("| Ensemble"));
   for (const char* name : {"comparison.md", "comparison.csv", "comparison.json", "comparison.html", "svm/bundle.pt",
-                           "majority/metrics.json", "proposed_cnn/predictions.csv"}) {
+                           "majority/metrics.json", "proposed_cnn/predictions.csv", "ensemble/bundle.pt"}) {
     EXPECT_TRUE(fs::exists(root_ / "run" / name)) << name;
   }
   fs::remove(root_ / "run/svm/metrics.json");
   const ProcessResult again = run(on_ranks(2, command("compare", data, root_ / "run", more)));
   EXPECT_EQ(again.exit_code, 0) << again.err;
-  EXPECT_EQ(count_of(again.err, "row taken over"), 4U) << again.err;
+  EXPECT_EQ(count_of(again.err, "row taken over"), 5U) << again.err;
   EXPECT_EQ(again.out, first.out);
-  const ProcessResult judged = run({program(), "evaluate", "--bundle", root_ / "run/svm/bundle.pt", "--data", data,
-                                    "--output", root_ / "judged", "--set", "bootstrap=0"});
-  EXPECT_EQ(judged.exit_code, 0) << judged.err;
+  for (const char* row : {"svm", "ensemble"}) {
+    const ProcessResult judged = run({program(), "evaluate", "--bundle", root_ / "run" / row / "bundle.pt", "--data",
+                                      data, "--output", root_ / "judged" / row, "--set", "bootstrap=0"});
+    EXPECT_EQ(judged.exit_code, 0) << judged.err;
+  }
   const auto brier = [](const fs::path& folder) {
     const auto json = nlohmann::json::parse(read_text_file(folder / "metrics.json"));
     return json.at("test").at("sample").at("brier").get<double>();
   };
-  EXPECT_NEAR(brier(root_ / "judged"), brier(root_ / "run/svm"), 1e-6);
+  for (const char* row : {"svm", "ensemble"})
+    EXPECT_NEAR(brier(root_ / "judged" / row), brier(root_ / "run" / row), 1e-6);
 }
 
 TEST_F(ProgramTest, CompareWithFoldsExtractsEverySamplesFeaturesOnce) {
