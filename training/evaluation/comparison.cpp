@@ -25,6 +25,8 @@ const KnownRow kKnownRows[] = {{"majority", "Majority class", std::nullopt},
                                {"conventional_cnn", "Conventional CNN", PaperFigures{91.3, 89.8, 88.6, 89.2}},
                                {"squeezenet", "Transfer, SqueezeNet 1.1", PaperFigures{92.5, 90.7, 89.4, 90.0}},
                                {"resnet18", "Transfer, ResNet-18", PaperFigures{92.5, 90.7, 89.4, 90.0}},
+                               {"densenet121", "Transfer, DenseNet-121", PaperFigures{92.5, 90.7, 89.4, 90.0}},
+                               {"attention_cnn", "CNN with attention (CBAM)", std::nullopt},
                                {"proposed_cnn", "Proposed CNN", PaperFigures{94.7, 92.1, 90.5, 91.3}}};
 
 // Rows at one level, prepared for the paired tests.
