@@ -75,6 +75,7 @@ struct AdamOptions {
 struct TransferOptions {
   std::string squeezenet;          ///< weight file of SqueezeNet 1.1
   std::string resnet18;            ///< weight file of ResNet-18
+  std::string densenet121;         ///< weight file of DenseNet-121
   std::int64_t frozen_epochs = 2;  ///< in which only the classifier learns
   double backbone_rate = 0.1;      ///< then the backbone's share of the learning rate
 };

@@ -9,9 +9,11 @@ namespace pulmo {
 /// The factories that network.cpp lists by name. Options are checked by make_network() but for the input size, which
 /// each factory checks: it throws InvalidInput("configuration") when nothing is left after its pooling.
 std::shared_ptr<Network> make_proposed_cnn(const NetworkOptions& options);
+std::shared_ptr<Network> make_attention_cnn(const NetworkOptions& options);
 std::shared_ptr<Network> make_conventional_cnn(const NetworkOptions& options);
 std::shared_ptr<Network> make_squeezenet(const NetworkOptions& options);
 std::shared_ptr<Network> make_resnet18(const NetworkOptions& options);
+std::shared_ptr<Network> make_densenet121(const NetworkOptions& options);
 std::shared_ptr<Network> make_cnn3d(const NetworkOptions& options);
 std::shared_ptr<Network> make_slice_attention(const NetworkOptions& options);
 

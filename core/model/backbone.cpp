@@ -65,8 +65,18 @@ std::string shape_text(const torch::Tensor& tensor) {
   return text.empty() ? "one number" : text;
 }
 
+/// What the DenseNet files that torchvision publishes call it: they are older than its rule of no dots within a name.
+/// "denselayer1.norm1.weight" is denselayer1.norm.1.weight; other names are returned as they are.
+std::string published_name(std::string name) {
+  const std::size_t layer = name.find(".denselayer");
+  if (layer == std::string::npos) return name;
+  const std::size_t number = name.find_first_of("12", name.find('.', layer + 1));
+  return name.insert(number, ".");
+}
+
 void copy_tensor(torch::Tensor& to, const Weights& weights, const std::string& name, const std::string& file) {
-  const auto found = weights.tensors.find(name);
+  auto found = weights.tensors.find(name);
+  if (found == weights.tensors.end()) found = weights.tensors.find(published_name(name));
   if (found == weights.tensors.end()) {
     refuse_weights(file, "it has no tensor " + name + "; is it a file of this network with torchvision's names?");
   }

@@ -17,9 +17,14 @@ struct Architecture {
 
 /// Every architecture of the comparison table: a new one is its own file and one line here.
 constexpr Architecture kArchitectures[] = {
-    {"proposed_cnn", make_proposed_cnn}, {"conventional_cnn", make_conventional_cnn},
-    {"squeezenet", make_squeezenet},     {"resnet18", make_resnet18},
-    {"cnn3d", make_cnn3d, true},         {"slice_attention", make_slice_attention, true},
+    {"proposed_cnn", make_proposed_cnn},
+    {"attention_cnn", make_attention_cnn},
+    {"conventional_cnn", make_conventional_cnn},
+    {"squeezenet", make_squeezenet},
+    {"resnet18", make_resnet18},
+    {"densenet121", make_densenet121},
+    {"cnn3d", make_cnn3d, true},
+    {"slice_attention", make_slice_attention, true},
 };
 
 [[noreturn]] void refuse(const NetworkOptions& options, const std::string& why) {

@@ -24,7 +24,8 @@ sys.path.insert(0, str(pathlib.Path(os.environ["PULMO_SOURCE_DIR"]) / "tests/ser
 from server_process import BIN, SOURCE, Server, multipart, request  # noqa: E402
 
 SIZE = 64
-ROWS = ("majority", "svm", "forest", "conventional_cnn", "proposed_cnn", "squeezenet", "resnet18")
+ROWS = ("majority", "svm", "forest", "conventional_cnn", "proposed_cnn", "attention_cnn", "squeezenet", "resnet18",
+        "densenet121")
 SAME = 1e-6
 
 
@@ -59,7 +60,7 @@ class SameProbability(unittest.TestCase):
             "split.validation_fraction=0.25", "--output", cls.data)
         settings = ["rows=[" + ", ".join(ROWS) + "]", "training.epochs=1", "training.precision=fp32", "svm.c=[1]",
                     "svm.gamma=[0.3]", "forest.trees=20", "forest.depth=[5]", "forest.feature_share=[0.3]"]
-        for row in ("squeezenet", "resnet18"):
+        for row in ("squeezenet", "resnet18", "densenet121"):
             run(sys.executable, SOURCE / "tests/golden/backbone_twin.py", "make", row, root / f"{row}.pth")
             settings.append(f"transfer.{row}={root / row}.pth")
         run(BIN / "pulmo-train", "compare", "--config", SOURCE / "configs/compare.yaml", "--data", cls.data, "--output",

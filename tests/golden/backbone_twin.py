@@ -1,6 +1,7 @@
 """Repeats the pretrained rows with torchvision.
 
     backbone_twin.py make ROW FILE.pth     a torchvision state_dict of random weights and statistics
+    backbone_twin.py make-older ROW FILE.pth   the same under the names of the DenseNet files that torchvision publishes
     backbone_twin.py check ROW FILE.pth FOLDER
 
 FOLDER holds bundle.pt, images.f32 (N,1,S,S), labels.i64 (N), logits.f32 (N,K) of our network and gradients/NAME.f32 of
@@ -19,10 +20,16 @@ TOLERANCE = 1e-4  # relative to the largest value of a tensor
 
 
 def network(row):
-    return {"squeezenet": torchvision.models.squeezenet1_1, "resnet18": torchvision.models.resnet18}[row]()
+    return {"squeezenet": torchvision.models.squeezenet1_1, "resnet18": torchvision.models.resnet18,
+            "densenet121": torchvision.models.densenet121}[row]()
 
 
-def make(row, path):
+def older_name(name):
+    """The way back of the renaming in torchvision's own loader (models/densenet.py)."""
+    return re.sub(r"^(.*denselayer\d+\.(?:norm|conv))([12]\.)", r"\1.\2", name)
+
+
+def make(row, path, rename=str):
     torch.manual_seed(5)
     net = network(row)
     for name, buffer in net.named_buffers():
@@ -30,12 +37,14 @@ def make(row, path):
             buffer.normal_(0, 0.2)
         elif name.endswith("running_var"):
             buffer.uniform_(0.5, 2.0)
-    torch.save(net.state_dict(), path)
+    torch.save({rename(name): tensor for name, tensor in net.state_dict().items()}, path)
 
 
 def maps_of(row, net, x):
     if row == "squeezenet":
         return net.features(x)
+    if row == "densenet121":
+        return torch.relu(net.features(x))
     x = net.maxpool(net.relu(net.bn1(net.conv1(x))))
     return net.layer4(net.layer3(net.layer2(net.layer1(x))))
 
@@ -79,5 +88,7 @@ def check(row, path, folder):
 if __name__ == "__main__":
     if sys.argv[1] == "make":
         make(sys.argv[2], sys.argv[3])
+    elif sys.argv[1] == "make-older":
+        make(sys.argv[2], sys.argv[3], older_name)
     else:
         check(sys.argv[2], sys.argv[3], Path(sys.argv[4]))

@@ -44,16 +44,13 @@ def make(folder):
 
 def twin_of(module, metadata, name):
     """The layers, built anew, and where the last maps leave them."""
-    classes, size = len(metadata["classes"]), metadata["spec"]["size_px"]
     if name == "scripted.pt":
-        twin = scripted_layers(classes)
+        twin = scripted_layers(len(metadata["classes"]))
         cut = next(i for i, layer in enumerate(twin) if isinstance(layer, nn.AdaptiveAvgPool2d))
         twin.load_state_dict(module.state_dict())
     else:
-        make_layers = {"proposed_cnn": model_twin.proposed_cnn, "conventional_cnn": model_twin.conventional_cnn}
-        twin = make_layers[metadata["row"]](metadata["channels"], size, classes)
+        twin = model_twin.twin_of(module, metadata)
         cut = next(i for i, layer in enumerate(twin) if isinstance(layer, nn.Flatten))
-        twin.load_state_dict(dict(zip(twin.state_dict(), dict(module.named_parameters()).values())))
     return twin.eval()[:cut], twin[cut:]
 
 

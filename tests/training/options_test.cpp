@@ -48,10 +48,21 @@ TEST(Options, ProposedCnnFileHoldsEveryKeyAtItsDefault) {
   EXPECT_EQ(keys_of(load_yaml(configs() / "train/proposed_cnn.yaml")), keys_of(YAML::Load(to_yaml(FitOptions{}))));
 }
 
-TEST(Options, ConventionalCnnFileDiffersInTheModelOnly) {
-  FitOptions expected;
-  expected.model.name = "conventional_cnn";
-  EXPECT_EQ(to_yaml(read_fit_options(configs() / "train/conventional_cnn.yaml", {})), to_yaml(expected));
+TEST(Options, FilesOfOtherNetworksDifferInTheModelOnly) {
+  for (const std::string name : {"conventional_cnn", "attention_cnn"}) {
+    FitOptions expected;
+    expected.model.name = name;
+    EXPECT_EQ(to_yaml(read_fit_options(configs() / "train" / (name + ".yaml"), {})), to_yaml(expected));
+  }
+}
+
+TEST(Options, EveryTransferRowHasItsOwnWeightFile) {
+  FitOptions options;
+  EXPECT_EQ(weights_file(options), "");
+  for (const std::string row : {"squeezenet", "resnet18", "densenet121"}) {
+    const std::vector<std::string> set = {"model.name=" + row, "transfer." + row + "=" + row + ".pth"};
+    EXPECT_EQ(weights_file(read_fit_options({}, set)), row + ".pth");
+  }
 }
 
 TEST(Options, EveryTrainingFileLoadsAndHoldsEveryKey) {

@@ -28,6 +28,8 @@ const KnownRow kKnownRows[] = {{"majority", "Majority class", std::nullopt},
                                {"slice_attention", "Attention over slices, SqueezeNet 1.1", std::nullopt},
                                {"ensemble", "Ensemble of the best networks", std::nullopt},
                                {"resnet18", "Transfer, ResNet-18", PaperFigures{92.5, 90.7, 89.4, 90.0}},
+                               {"densenet121", "Transfer, DenseNet-121", PaperFigures{92.5, 90.7, 89.4, 90.0}},
+                               {"attention_cnn", "CNN with attention (CBAM)", std::nullopt},
                                {"proposed_cnn", "Proposed CNN", PaperFigures{94.7, 92.1, 90.5, 91.3}}};
 
 // Rows at one level, prepared for the paired tests.

@@ -94,7 +94,7 @@ TEST_P(BackboneTest, ClassifierOfAnotherSizeInTheFileIsLeft) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Rows, BackboneTest, ::testing::Values("squeezenet", "resnet18"),
+INSTANTIATE_TEST_SUITE_P(Rows, BackboneTest, ::testing::Values("squeezenet", "resnet18", "densenet121"),
                          [](const auto& instance) { return std::string(instance.param); });
 
 std::string refusal(Network& network, const std::filesystem::path& file) {
@@ -114,6 +114,27 @@ TEST(Backbone, RefusesAFileOfAnotherNetworkNamingTheTensor) {
   ASSERT_EQ(testing::run_process({testing::python(), script, "make", "resnet18", file}).exit_code, 0);
   const auto network = make_network({.name = "squeezenet", .size_px = kSize});
   EXPECT_THAT(refusal(*network, file), AllOf(HasSubstr("resnet18.pth"), HasSubstr("features.0.weight")));
+}
+
+TEST(Backbone, ReadsTheOlderNamesOfTheDenseNetFilesThatTorchvisionPublishes) {
+  const testing::TempDir directory;
+  const auto script = testing::source_dir() / "tests/golden/backbone_twin.py";
+  std::vector<std::shared_ptr<Network>> networks;
+  for (const std::string kind : {"make", "make-older"}) {
+    const auto file = directory / (kind + ".pth");
+    ASSERT_EQ(testing::run_process({testing::python(), script, kind, "densenet121", file}).exit_code, 0);
+    networks.push_back(make_network({.name = "densenet121", .size_px = kSize}));
+    load_backbone(*networks.back(), file);
+  }
+  const auto untouched = make_network({.name = "densenet121", .size_px = kSize})->named_parameters();
+  const auto newer = networks[0]->named_parameters();
+  const auto older = networks[1]->named_parameters();
+  for (const auto& item : newer) {
+    EXPECT_TRUE(torch::equal(item.value(), older[item.key()])) << item.key();
+    if (item.key().find("conv") != std::string::npos) {
+      EXPECT_FALSE(torch::equal(item.value(), untouched[item.key()])) << item.key();
+    }
+  }
 }
 
 /// A safetensors file of one tensor "conv1.weight" and one note.
@@ -151,6 +172,10 @@ TEST(Backbone, KnowsTorchvisionsNames) {
   EXPECT_EQ(torchvision_name("features_10.expand1x1.weight"), "features.10.expand1x1.weight");
   EXPECT_EQ(torchvision_name("layer2_0.downsample_1.running_mean"), "layer2.0.downsample.1.running_mean");
   EXPECT_EQ(torchvision_name("conv1.weight"), "conv1.weight");
+  for (const char* unchanged : {"features.conv0.weight", "features.denseblock1.denselayer12.norm1.running_mean",
+                                "features.transition1.conv.weight", "features.norm5.running_var"}) {
+    EXPECT_EQ(torchvision_name(unchanged), unchanged);
+  }
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ class ExplainTest : public ::testing::Test {
 };
 
 TEST_F(ExplainTest, PlainPyTorchExplainsOurNetworksTheSame) {
-  for (const std::string name : {"proposed_cnn", "conventional_cnn"}) {
+  for (const std::string name : {"proposed_cnn", "attention_cnn", "conventional_cnn"}) {
     testing::write_test_bundle(file_, {.network = name, .size_px = kSize, .temperature = 1.5, .seed = 4});
     compare(file_);
   }

@@ -108,7 +108,7 @@ TEST(Network, GradientsAreThoseOfItsOutput) {
     for (const auto& item : network->named_parameters()) {
       const torch::Tensor direction = torch::randn_like(item.value());
       const double expected = (item.value().grad() * direction).sum().item<double>();
-      constexpr double kStep = 1e-6;  // small, so that few ReLUs and maxima switch
+      constexpr double kStep = 1e-7;  // small, so that no ReLU or maximum switches
       item.value().add_(direction, kStep);
       const double above = value().item<double>();
       item.value().add_(direction, -2.0 * kStep);
@@ -121,25 +121,43 @@ TEST(Network, GradientsAreThoseOfItsOutput) {
 }
 
 TEST(Network, GivesTheSameLogitsHoweverTheBatchIsCut) {
-  const auto network = make_network({.name = "proposed_cnn", .size_px = 16, .seed = 4});
-  network->to(torch::kDouble);
+  for (const std::string& name : network_names()) {
+    const auto network = make_network({.name = name, .size_px = 32, .seed = 4});
+    network->to(torch::kDouble);
+    torch::NoGradGuard no_gradient;
+    const torch::Tensor images = torch::rand({7, 1, 32, 32}, torch::kDouble);
+    const torch::Tensor whole = network->forward(images, seeds_from(0, 7));
+    const torch::Tensor first = network->forward(images.slice(0, 0, 3), seeds_from(0, 3));
+    const torch::Tensor second = network->forward(images.slice(0, 3, 7), seeds_from(3, 4));
+    EXPECT_TRUE(torch::allclose(whole, torch::cat({first, second}), 1e-12, 1e-12)) << name;
+    EXPECT_FALSE(torch::allclose(whole, network->forward(images, {}), 1e-9, 1e-12)) << name;
+  }
+}
+
+/// Attention is all that parts the two rows: without its effect (both gates at 1) they are one network.
+TEST(Network, AttentionCnnIsTheProposedCnnWhereItsAttentionIsEven) {
+  const auto plain = make_network({.name = "proposed_cnn", .size_px = 32, .seed = 4});
+  const auto attention = make_network({.name = "attention_cnn", .size_px = 32, .seed = 4});
   torch::NoGradGuard no_gradient;
-  const torch::Tensor images = torch::rand({7, 1, 16, 16}, torch::kDouble);
-  const torch::Tensor whole = network->forward(images, seeds_from(0, 7));
-  const torch::Tensor first = network->forward(images.slice(0, 0, 3), seeds_from(0, 3));
-  const torch::Tensor second = network->forward(images.slice(0, 3, 7), seeds_from(3, 4));
-  EXPECT_TRUE(torch::allclose(whole, torch::cat({first, second}), 1e-12, 1e-12));
-  EXPECT_FALSE(torch::allclose(whole, network->forward(images, {})));
+  const torch::Tensor images = torch::rand({3, 1, 32, 32});
+  EXPECT_FALSE(torch::allclose(attention->forward(images, {}), plain->forward(images, {}), 1e-5, 1e-6));
+  for (auto& item : attention->named_parameters()) {
+    if (item.key().rfind("attention", 0) == 0) item.value().zero_();
+  }
+  EXPECT_TRUE(torch::allclose(attention->forward(images, {}), plain->forward(images, {}), 1e-5, 1e-6));
 }
 
 TEST(Network, DoesNotDependOnTheMemoryLayoutOfTheImages) {
-  const auto network = make_network({.name = "proposed_cnn", .channels = 3, .size_px = 16, .seed = 4});
-  torch::NoGradGuard no_gradient;
-  const torch::Tensor images = torch::rand({2, 3, 16, 16});
-  const torch::Tensor expected = network->forward(images, {});
-  EXPECT_TRUE(torch::allclose(network->forward(images.contiguous(at::MemoryFormat::ChannelsLast), {}), expected, 1e-5));
-  EXPECT_TRUE(
-      torch::allclose(network->forward(images.transpose(2, 3).contiguous().transpose(2, 3), {}), expected, 1e-5));
+  for (const std::string name : {"proposed_cnn", "attention_cnn"}) {
+    const auto network = make_network({.name = name, .channels = 3, .size_px = 16, .seed = 4});
+    torch::NoGradGuard no_gradient;
+    const torch::Tensor images = torch::rand({2, 3, 16, 16});
+    const torch::Tensor expected = network->forward(images, {});
+    for (const torch::Tensor& same :
+         {images.contiguous(at::MemoryFormat::ChannelsLast), images.transpose(2, 3).contiguous().transpose(2, 3)}) {
+      EXPECT_TRUE(torch::allclose(network->forward(same, {}), expected, 1e-5)) << name;
+    }
+  }
 }
 
 TEST(Network, RunsInBfloat16) {
@@ -177,6 +195,10 @@ TEST(Network, RefusesOptionsThatMakeNoNetwork) {
   EXPECT_THROW(make_network({.name = "cnn3d"}), InvalidInput);
   EXPECT_NO_THROW(make_network({.name = "conventional_cnn", .size_px = 16}));
   EXPECT_NO_THROW(make_network({.name = "proposed_cnn", .size_px = 8}));
+  EXPECT_THROW(make_network({.name = "attention_cnn", .size_px = 7}), InvalidInput);
+  EXPECT_NO_THROW(make_network({.name = "attention_cnn", .size_px = 8}));
+  EXPECT_THROW(make_network({.name = "densenet121", .size_px = 28}), InvalidInput);
+  EXPECT_NO_THROW(make_network({.name = "densenet121", .size_px = 29}));
 }
 
 TEST(ToChannelsLast, ReadsAsChannelsLastWithTheSameValues) {

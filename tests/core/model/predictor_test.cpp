@@ -74,7 +74,8 @@ class PredictorTest : public ::testing::Test {
 
 TEST_F(PredictorTest, BundleNetworkAndPlainPyTorchAgree) {
   const std::vector<std::int64_t> labels = {0, 1, 2, 1, 0};
-  for (const std::string name : {"proposed_cnn", "conventional_cnn"}) {  // backbone_test has the pretrained ones
+  for (const std::string name :
+       {"proposed_cnn", "attention_cnn", "conventional_cnn"}) {  // backbone_test has the pretrained ones
     testing::TestBundleOptions options{
         .network = name, .channels = 2, .size_px = 28, .classes = {"a", "b", "malignant"}};
     options.temperature = 1.5;
