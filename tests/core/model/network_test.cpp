@@ -122,10 +122,10 @@ TEST(Network, GradientsAreThoseOfItsOutput) {
 
 TEST(Network, GivesTheSameLogitsHoweverTheBatchIsCut) {
   for (const std::string& name : network_names()) {
-    const auto network = make_network({.name = name, .size_px = 32, .seed = 4});
+    const auto network = make_network({.name = name, .depth = depth_of(name), .size_px = 32, .seed = 4});
     network->to(torch::kDouble);
     torch::NoGradGuard no_gradient;
-    const torch::Tensor images = torch::rand({7, 1, 32, 32}, torch::kDouble);
+    const torch::Tensor images = random_input(name, 7, 1, 32, torch::kDouble);
     const torch::Tensor whole = network->forward(images, seeds_from(0, 7));
     const torch::Tensor first = network->forward(images.slice(0, 0, 3), seeds_from(0, 3));
     const torch::Tensor second = network->forward(images.slice(0, 3, 7), seeds_from(3, 4));
