@@ -20,6 +20,7 @@ constexpr Architecture kArchitectures[] = {
     {"proposed_cnn", make_proposed_cnn}, {"conventional_cnn", make_conventional_cnn},
     {"squeezenet", make_squeezenet},     {"resnet18", make_resnet18},
     {"cnn3d", make_cnn3d, true},         {"slice_attention", make_slice_attention, true},
+    {"resnet3d", make_resnet3d, true},
 };
 
 [[noreturn]] void refuse(const NetworkOptions& options, const std::string& why) {
