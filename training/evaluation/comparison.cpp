@@ -26,6 +26,7 @@ const KnownRow kKnownRows[] = {{"majority", "Majority class", std::nullopt},
                                {"squeezenet", "Transfer, SqueezeNet 1.1", PaperFigures{92.5, 90.7, 89.4, 90.0}},
                                {"cnn3d", "3D CNN", std::nullopt},
                                {"slice_attention", "Attention over slices, SqueezeNet 1.1", std::nullopt},
+                               {"resnet3d", "Transfer, ResNet3D-18", std::nullopt},
                                {"resnet18", "Transfer, ResNet-18", PaperFigures{92.5, 90.7, 89.4, 90.0}},
                                {"proposed_cnn", "Proposed CNN", PaperFigures{94.7, 92.1, 90.5, 91.3}}};
 
