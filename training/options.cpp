@@ -75,6 +75,7 @@ void visit(Visitor& v, TransferOptions& o) {
   v.text("squeezenet", o.squeezenet);
   v.text("resnet18", o.resnet18);
   v.text("densenet121", o.densenet121);
+  v.text("resnet3d", o.resnet3d);
   v.integer("frozen_epochs", o.frozen_epochs, 0, kMany);
   v.real("backbone_rate", o.backbone_rate, 0.0, 1.0);
 }
@@ -266,6 +267,7 @@ FitOptions options_of_row(const CompareOptions& options, const std::string& row)
 std::string weights_file(const FitOptions& options) {
   if (options.model.name == "squeezenet") return options.transfer.squeezenet;
   if (options.model.name == "slice_attention") return options.transfer.squeezenet;
+  if (options.model.name == "resnet3d") return options.transfer.resnet3d;
   if (options.model.name == "resnet18") return options.transfer.resnet18;
   if (options.model.name == "densenet121") return options.transfer.densenet121;
   return "";

@@ -71,9 +71,10 @@ struct AdamOptions {
   double weight_decay = 0.0;
 };
 
-/// Of the rows that begin with an ImageNet network (core/model/backbone.h).
+/// Of the rows that begin with a pretrained network (core/model/backbone.h).
 struct TransferOptions {
   std::string squeezenet;          ///< weight file of SqueezeNet 1.1
+  std::string resnet3d;            ///< weight file of ResNet3D-18, or of the 2D ResNet-18
   std::string resnet18;            ///< weight file of ResNet-18
   std::string densenet121;         ///< weight file of DenseNet-121
   std::int64_t frozen_epochs = 2;  ///< in which only the classifier learns

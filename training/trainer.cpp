@@ -64,7 +64,7 @@ std::shared_ptr<Network> first_network(const TrainerInput& input) {
   const std::string file = weights_file(input.options);
   if (file.empty()) {
     throw InvalidInput("configuration", "the row " + input.network.name +
-                                            " starts from ImageNet weights: set transfer." + backbone_name(input) +
+                                            " starts from pretrained weights: set transfer." + backbone_name(input) +
                                             " to a .safetensors or .pth file of them");
   }
   load_backbone(*network, file);

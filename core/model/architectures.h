@@ -16,6 +16,7 @@ std::shared_ptr<Network> make_resnet18(const NetworkOptions& options);
 std::shared_ptr<Network> make_densenet121(const NetworkOptions& options);
 std::shared_ptr<Network> make_cnn3d(const NetworkOptions& options);
 std::shared_ptr<Network> make_slice_attention(const NetworkOptions& options);
+std::shared_ptr<Network> make_resnet3d(const NetworkOptions& options);
 
 /// Throws InvalidInput("configuration") unless options.size_px is at least `minimum`.
 void require_size(const NetworkOptions& options, std::int64_t minimum);

@@ -16,26 +16,8 @@ namespace {
 
 constexpr std::int64_t kColours = 3;
 
-/// x * scale + shift, by channel.
-struct Normalisation {
-  std::array<double, kColours> scale{};
-  std::array<double, kColours> shift{};
-};
-
-// Of torchvision's ImageNet models: https://pytorch.org/vision/stable/models.html, images in [0, 1], RGB.
-Normalisation torchvision_normalisation() {
-  constexpr std::array<double, kColours> kMean = {0.485, 0.456, 0.406};
-  constexpr std::array<double, kColours> kDeviation = {0.229, 0.224, 0.225};
-  Normalisation result;
-  for (std::size_t c = 0; c < kColours; ++c) {
-    result.scale[c] = 1.0 / kDeviation[c];
-    result.shift[c] = -kMean[c] / kDeviation[c];
-  }
-  return result;
-}
-
 // The order of the colours does not matter to grey pictures; the means are in the order of the channels.
-Normalisation noted_normalisation(const std::string& note, const std::string& file) {
+InputNormalisation noted_normalisation(const std::string& note, const std::string& file) {
   std::array<char, 4> order{};
   std::array<double, kColours> means{};
   int end = 0;
@@ -45,7 +27,7 @@ Normalisation noted_normalisation(const std::string& note, const std::string& fi
   if (read != 4 || static_cast<std::size_t>(end) != note.size() || (colours != "BGR" && colours != "RGB")) {
     refuse_weights(file, "its input note \"" + note + "\" is not understood; known is \"BGR, 0..255 minus (B, G, R)\"");
   }
-  Normalisation result;
+  InputNormalisation result;
   for (std::size_t c = 0; c < kColours; ++c) {
     result.scale[c] = 255.0;
     result.shift[c] = -means[c];
@@ -74,25 +56,50 @@ std::string published_name(std::string name) {
   return name.insert(number, ".");
 }
 
-void copy_tensor(torch::Tensor& to, const Weights& weights, const std::string& name, const std::string& file) {
+/// A kernel of images as one of volumes that gives the same of a volume that is constant over depth (Carreira,
+/// Zisserman 2017, section 2.2): repeated over the depth of `to` and divided by it. Other tensors are returned as they
+/// are.
+torch::Tensor inflated(const torch::Tensor& from, const torch::Tensor& to) {
+  if (from.dim() != 4 || to.dim() != 5) return from;
+  const std::int64_t depth = to.size(2);
+  return (from.to(to.scalar_type()) / depth).unsqueeze(2).expand({-1, -1, depth, -1, -1});
+}
+
+void copy_tensor(torch::Tensor& to, const Weights& weights, const std::string& name, bool flat,
+                 const std::string& file) {
   auto found = weights.tensors.find(name);
   if (found == weights.tensors.end()) found = weights.tensors.find(published_name(name));
   if (found == weights.tensors.end()) {
     refuse_weights(file, "it has no tensor " + name + "; is it a file of this network with torchvision's names?");
   }
-  const torch::Tensor& from = found->second;
+  const torch::Tensor from = flat ? inflated(found->second, to) : found->second;
   if (from.sizes() != to.sizes()) {
-    refuse_weights(file, "tensor " + name + " is " + shape_text(from) + ", the network needs " + shape_text(to));
+    refuse_weights(file,
+                   "tensor " + name + " is " + shape_text(found->second) + ", the network needs " + shape_text(to));
   }
   to.copy_(from);
 }
 
 }  // namespace
 
+InputNormalisation InputNormalisation::of(const std::array<double, 3>& means, const std::array<double, 3>& deviations) {
+  InputNormalisation result;
+  for (std::size_t c = 0; c < kColours; ++c) {
+    result.scale[c] = 1.0 / deviations[c];
+    result.shift[c] = -means[c] / deviations[c];
+  }
+  return result;
+}
+
+// https://pytorch.org/vision/stable/models.html, images in [0, 1], RGB.
+InputNormalisation InputNormalisation::imagenet() {
+  return of({0.485, 0.456, 0.406}, {0.229, 0.224, 0.225});
+}
+
 struct BackboneNetwork::Input : torch::nn::Module {
   Input()
-      : scale(register_parameter("scale", as_tensor(torchvision_normalisation().scale), false)),
-        shift(register_parameter("shift", as_tensor(torchvision_normalisation().shift), false)) {}
+      : scale(register_parameter("scale", as_tensor(InputNormalisation::imagenet().scale), false)),
+        shift(register_parameter("shift", as_tensor(InputNormalisation::imagenet().shift), false)) {}
   torch::Tensor scale, shift;
 };
 
@@ -106,6 +113,11 @@ BackboneNetwork::BackboneNetwork(const NetworkOptions& options)
 
 bool BackboneNetwork::is_backbone(const std::string& parameter) const {
   return parameter.rfind("classifier.", 0) != 0;
+}
+
+WeightLayout BackboneNetwork::layout_of(const Weights& file) const {
+  static_cast<void>(file);
+  return {};
 }
 
 torch::Tensor BackboneNetwork::normalised(const torch::Tensor& images) const {
@@ -160,9 +172,10 @@ std::string torchvision_name(const std::string& parameter) {
 
 void load_backbone(Network& network, const std::filesystem::path& file) {
   const Weights weights = read_weights(file);
+  const WeightLayout layout = dynamic_cast<const BackboneNetwork&>(network).layout_of(weights);
   const auto note = weights.notes.find("input");
-  const Normalisation input =
-      note == weights.notes.end() ? torchvision_normalisation() : noted_normalisation(note->second, file.string());
+  const InputNormalisation input =
+      note == weights.notes.end() ? layout.input : noted_normalisation(note->second, file.string());
   const c10::AutoGradMode no_gradient(false);
   for (auto& parameter : network.named_parameters()) {
     const std::string& name = parameter.key();
@@ -170,7 +183,7 @@ void load_backbone(Network& network, const std::filesystem::path& file) {
     if (name == "input.scale" || name == "input.shift") {
       tensor.copy_(as_tensor(name == "input.scale" ? input.scale : input.shift));
     } else if (network.is_backbone(name)) {
-      copy_tensor(tensor, weights, torchvision_name(name), file.string());
+      copy_tensor(tensor, weights, layout.name_of(name), layout.flat, file.string());
     }
   }
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <string>
 
@@ -9,12 +10,33 @@
 
 namespace pulmo {
 
-/// The base of the rows that begin with an ImageNet network. Its parameters are named as torchvision names them, but
+/// What a backbone was trained on: x * scale + shift of images in [0, 1], by channel.
+struct InputNormalisation {
+  std::array<double, 3> scale{};
+  std::array<double, 3> shift{};
+
+  static InputNormalisation of(const std::array<double, 3>& means, const std::array<double, 3>& deviations);
+  static InputNormalisation imagenet();  ///< torchvision's
+};
+
+/// torchvision's name of a parameter of a BackboneNetwork.
+std::string torchvision_name(const std::string& parameter);
+
+/// How a backbone's weights lie in a file.
+struct WeightLayout {
+  InputNormalisation input = InputNormalisation::imagenet();  ///< unless the file notes its own
+  std::string (*name_of)(const std::string& parameter) = torchvision_name;
+  bool flat = false;  ///< its kernels are of images, those of the network of volumes: they are inflated
+};
+
+/// The base of the rows that begin with a pretrained network. Its parameters are named as torchvision names them, but
 /// that a number is joined to what is before it ("features.3.squeeze" is features_3.squeeze), for TorchScript's sake;
 /// all but those of "classifier" are pretrained. A slice has one channel: it is given to the backbone three times.
 class BackboneNetwork : public Network {
  public:
   bool is_backbone(const std::string& parameter) const override;
+  /// ImageNet's normalisation and torchvision's names, unless the row knows files of other kinds.
+  virtual WeightLayout layout_of(const Weights& file) const;
 
  protected:
   /// Registers input.scale and input.shift (3), which load_backbone() sets. Throws InvalidInput("configuration") unless
@@ -47,12 +69,9 @@ class BackboneNetwork : public Network {
 /// Whether the network has a pretrained part.
 bool has_backbone(const Network& network);
 
-/// torchvision's name of a parameter of a BackboneNetwork.
-std::string torchvision_name(const std::string& parameter);
-
 /// Copies a file's tensors into the backbone, whatever their floating type, and sets the input normalisation that they
-/// were trained with: what the file notes under "input" ("BGR, 0..255 minus (103.939, 116.779, 123.68)"), or
-/// torchvision's ImageNet means and deviations without such a note. Tensors of the file that the backbone lacks (its
+/// were trained with: what the file notes under "input" ("BGR, 0..255 minus (103.939, 116.779, 123.68)"), or that of
+/// layout_of() without such a note. `network` is a BackboneNetwork. Tensors of the file that the backbone lacks (its
 /// own classifier) are left. Throws InvalidInput("weights") naming the file, the tensor and both shapes; IoError.
 void load_backbone(Network& network, const std::filesystem::path& file);
 

@@ -40,6 +40,12 @@ torch::Tensor FrozenNorm::forward(const torch::Tensor& maps) const {
   return at::batch_norm(maps, weight_, bias_, mean_, variance_, false, 0.0, kEpsilon, false);
 }
 
+std::string FrozenNorm::script(const std::string& name, const std::string& input) {
+  const std::string norm = "self." + name;
+  return "torch.batch_norm(" + input + ", " + norm + ".weight, " + norm + ".bias, " + norm + ".running_mean, " + norm +
+         ".running_var, False, 0., 1.0e-05, False)";
+}
+
 void FrozenNorm::set_to_identity() {
   const c10::AutoGradMode no_gradient(false);
   weight_.fill_(1.0);

@@ -4,6 +4,7 @@
 #include <torch/nn/module.h>
 
 #include <cstdint>
+#include <string>
 
 namespace pulmo {
 
@@ -32,7 +33,10 @@ class ConvLayer : public torch::nn::Module {
 class FrozenNorm : public torch::nn::Module {
  public:
   explicit FrozenNorm(std::int64_t channels);
+  /// (N, channels, ...) to the same shape.
   torch::Tensor forward(const torch::Tensor& maps) const;
+  /// The same in TorchScript, of the expression `input`; `name` is that of this layer.
+  static std::string script(const std::string& name, const std::string& input);
   /// Weight 1, bias 0.
   void set_to_identity();
 

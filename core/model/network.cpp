@@ -25,6 +25,7 @@ constexpr Architecture kArchitectures[] = {
     {"densenet121", make_densenet121},
     {"cnn3d", make_cnn3d, true},
     {"slice_attention", make_slice_attention, true},
+    {"resnet3d", make_resnet3d, true},
 };
 
 [[noreturn]] void refuse(const NetworkOptions& options, const std::string& why) {

@@ -58,20 +58,14 @@ std::string script_of_conv(const std::string& name, std::string_view input, std:
   return text_of({"torch.conv2d(", input, ", self.", name, ".weight, None, ", pair(stride), ", ", pair(padding), ")"});
 }
 
-std::string script_of_norm(const std::string& name, std::string_view input) {
-  const std::string norm = text_of({"self.", name});
-  return text_of({"torch.batch_norm(", input, ", ", norm, ".weight, ", norm, ".bias, ", norm, ".running_mean, ", norm,
-                  ".running_var, False, 0., 1.0e-05, False)"});
-}
-
 std::string script_of_block(const std::string& name, std::int64_t stride, bool around) {
   const auto part = [&name](std::string_view suffix) { return text_of({name, suffix}); };
   std::string text = text_of({"\n    y = ", script_of_conv(part(".conv1"), "x", 1, stride)});
-  text += text_of({"\n    y = torch.relu(", script_of_norm(part(".bn1"), "y"), ")"});
-  text += text_of({"\n    y = ", script_of_norm(part(".bn2"), script_of_conv(part(".conv2"), "y", 1, 1))});
+  text += text_of({"\n    y = torch.relu(", FrozenNorm::script(part(".bn1"), "y"), ")"});
+  text += text_of({"\n    y = ", FrozenNorm::script(part(".bn2"), script_of_conv(part(".conv2"), "y", 1, 1))});
   if (around) {
     const std::string conv = script_of_conv(part(".downsample_0"), "x", 0, stride);
-    text += text_of({"\n    x = ", script_of_norm(part(".downsample_1"), conv)});
+    text += text_of({"\n    x = ", FrozenNorm::script(part(".downsample_1"), conv)});
   }
   return text + "\n    x = torch.relu(x + y)";
 }
@@ -104,7 +98,7 @@ class ResNet18 final : public BackboneNetwork {
 
   std::string script() const override {
     std::string text = script_of_input();
-    text += text_of({"\n    x = torch.relu(", script_of_norm("bn1", script_of_conv("conv1", "x", 3, 2)), ")"});
+    text += text_of({"\n    x = torch.relu(", FrozenNorm::script("bn1", script_of_conv("conv1", "x", 3, 2)), ")"});
     text += "\n    x = torch.max_pool2d(x, [3, 3], [2, 2], [1, 1])";
     for (std::int64_t stage = 1; stage <= kStages; ++stage) {
       for (std::int64_t block = 0; block < 2; ++block) {

@@ -25,7 +25,7 @@ sys.path.insert(0, str(pathlib.Path(os.environ["PULMO_SOURCE_DIR"]) / "tests/ser
 from server_process import BIN, SOURCE, Server, request  # noqa: E402
 
 SIZE = 32
-ROWS = ("cnn3d", "slice_attention")
+ROWS = ("cnn3d", "slice_attention", "resnet3d")
 SAME = 1e-6
 
 
@@ -37,10 +37,12 @@ def run(*command):
 
 
 def train(root, data, runs, *settings):
-    weights = root / "squeezenet.pth"
-    if not weights.exists():
-        run(sys.executable, SOURCE / "tests/golden/backbone_twin.py", "make", "squeezenet", weights)
-    settings = ["training.epochs=2", "training.precision=fp32", f"transfer.squeezenet={weights}", *settings]
+    settings = ["training.epochs=2", "training.precision=fp32", *settings]
+    for row, network in (("squeezenet", "squeezenet1_1"), ("resnet3d", "r3d_18")):
+        weights = root / f"{row}.pth"
+        if not weights.exists():
+            run(sys.executable, SOURCE / "tests/golden/volume_twin.py", "make", network, weights)
+        settings.append(f"transfer.{row}={weights}")
     return run(BIN / "pulmo-train", "compare", "--config", SOURCE / "configs/compare_nodules.yaml", "--set", "folds=0",
                "--data", data, "--output", runs, *(word for setting in settings for word in ("--set", setting)))
 
@@ -58,7 +60,9 @@ class Stacks(unittest.TestCase):
         cls.draw_pictures()
         run(BIN / "pulmo-prepare", "images", "--manifest", cls.root / "slices.csv", "--output", cls.root / "data", "--set",
             "task=nodule", "--set", "preprocess.mask=none", "--set", f"preprocess.size_px={SIZE}")
-        cls.table = train(cls.root, cls.root / "data", cls.root / "runs", "rows=[cnn3d, slice_attention, proposed_cnn, ensemble]").stdout
+        cls.table = train(cls.root, cls.root / "data", cls.root / "runs",
+                          "rows=[cnn3d, slice_attention, resnet3d, proposed_cnn, ensemble]",
+                          "row_settings.resnet3d.training.epochs=1").stdout
         cls.server = Server("models.default=cnn3d", models=cls.root / "runs")
 
     @classmethod
@@ -117,7 +121,8 @@ class Stacks(unittest.TestCase):
                     self.assertEqual(set(shares), {None})
 
     def test_rows_of_volumes_stand_beside_those_of_slices(self):
-        for title in ("Ensemble of the best networks", "3D CNN", "Attention over slices, SqueezeNet 1.1", "Proposed CNN"):
+        for title in ("Ensemble of the best networks", "3D CNN", "Attention over slices, SqueezeNet 1.1",
+                      "Transfer, ResNet3D-18", "Proposed CNN"):
             self.assertIn(title, self.table)
         same = [(line["group"], line["instance"], line["label"]) for line in predictions_of(self.root / "runs/proposed_cnn")]
         for row in ROWS:

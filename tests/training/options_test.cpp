@@ -132,6 +132,16 @@ TEST(Options, SingleRowsOfAComparisonMayDiffer) {
   EXPECT_EQ(to_yaml(read_compare_options(folder / "config.yaml", {})), to_yaml(options));
 }
 
+TEST(Options, RowsOfVolumesTellTheirWeightFile) {
+  FitOptions options = read_fit_options({}, {"transfer.squeezenet=a.pth", "transfer.resnet3d=b.pth"});
+  options.model.name = "slice_attention";
+  EXPECT_EQ(weights_file(options), "a.pth");
+  options.model.name = "resnet3d";
+  EXPECT_EQ(weights_file(options), "b.pth");
+  options.model.name = "cnn3d";
+  EXPECT_EQ(weights_file(options), "");
+}
+
 TEST(Options, RefusesWhatItDoesNotKnowNamingTheKey) {
   EXPECT_THAT(refusal({"training.epoch=3"}), HasSubstr("training.epoch: unknown key"));
   EXPECT_THAT(refusal({"training.precision=half"}), HasSubstr("training.precision: 'half' is not one of"));

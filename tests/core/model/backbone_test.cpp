@@ -171,6 +171,7 @@ TEST(Backbone, TakesNoImagesOfTwoChannels) {
 TEST(Backbone, KnowsTorchvisionsNames) {
   EXPECT_EQ(torchvision_name("features_10.expand1x1.weight"), "features.10.expand1x1.weight");
   EXPECT_EQ(torchvision_name("layer2_0.downsample_1.running_mean"), "layer2.0.downsample.1.running_mean");
+  EXPECT_EQ(torchvision_name("layer1_0.conv1_0.weight"), "layer1.0.conv1.0.weight");
   EXPECT_EQ(torchvision_name("conv1.weight"), "conv1.weight");
   for (const char* unchanged : {"features.conv0.weight", "features.denseblock1.denselayer12.norm1.running_mean",
                                 "features.transition1.conv.weight", "features.norm5.running_var"}) {

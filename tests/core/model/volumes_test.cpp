@@ -43,6 +43,22 @@ ImageBatch batch_of_stacks(const torch::Tensor& stacks) {
   return batch;
 }
 
+/// volume_twin.py with these arguments.
+testing::ProcessResult twin(const std::vector<std::string>& arguments) {
+  std::vector<std::string> command = {testing::python(), testing::source_dir() / "tests/golden/volume_twin.py"};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  return testing::run_process(command);
+}
+
+/// resnet3d with a file of random weights of this network of torchvision, which it leaves as weights.pth in the folder.
+std::shared_ptr<Network> loaded_resnet3d(const std::filesystem::path& folder, const std::string& theirs) {
+  const auto made = twin({"make", theirs, folder / "weights.pth"});
+  EXPECT_EQ(made.exit_code, 0) << made.err;
+  auto network = make_network({.name = "resnet3d", .depth = kDepth, .size_px = kSize, .seed = 3});
+  load_backbone(*network, folder / "weights.pth");
+  return network;
+}
+
 class VolumesTest : public ::testing::TestWithParam<const char*> {
  protected:
   testing::TempDir directory_;
@@ -52,7 +68,8 @@ class VolumesTest : public ::testing::TestWithParam<const char*> {
 /// gradient.
 TEST_P(VolumesTest, IsThePlainPyTorchNetworkWithTheSameGradients) {
   const std::string row = GetParam();
-  const auto network = make_network({.name = row, .depth = kDepth, .size_px = kSize, .seed = 3});
+  const auto network = row == "resnet3d" ? loaded_resnet3d(directory_.path(), "r3d_18")
+                                         : make_network({.name = row, .depth = kDepth, .size_px = kSize, .seed = 3});
   network->to(torch::kFloat64);
   const torch::Tensor stacks = some_stacks();
   const torch::Tensor logits = network->forward(stacks.to(torch::kFloat64), {});
@@ -65,8 +82,7 @@ TEST_P(VolumesTest, IsThePlainPyTorchNetworkWithTheSameGradients) {
   write_raw(directory_ / "logits.f64", logits);
   const auto metadata = testing::test_bundle_metadata({.network = row, .depth = kDepth, .size_px = kSize});
   save_bundle(directory_ / "bundle.pt", to_torchscript(*network), metadata);
-  const auto script = testing::source_dir() / "tests/golden/volume_twin.py";
-  const auto checked = testing::run_process({testing::python(), script, directory_.path()});
+  const auto checked = twin({directory_.path()});
   EXPECT_EQ(checked.exit_code, 0) << checked.out << checked.err;
 }
 
@@ -83,7 +99,7 @@ TEST_P(VolumesTest, BundleTellsItsDepthAndPredictsVolumesOnly) {
   EXPECT_THROW(predictor->predict(slices), InvalidInput);
 }
 
-INSTANTIATE_TEST_SUITE_P(Rows, VolumesTest, ::testing::Values("cnn3d", "slice_attention"),
+INSTANTIATE_TEST_SUITE_P(Rows, VolumesTest, ::testing::Values("cnn3d", "slice_attention", "resnet3d"),
                          [](const auto& instance) { return std::string(instance.param); });
 
 TEST(SliceAttention, WeighsTheSlicesThatAreThere) {
@@ -118,6 +134,47 @@ TEST(SliceAttention, BeginsWithThePretrainedMapsOnly) {
   EXPECT_TRUE(network->is_backbone("features_12.squeeze.weight"));
   EXPECT_FALSE(network->is_backbone("attention.score.weight"));
   EXPECT_FALSE(network->is_backbone("classifier.weight"));
+}
+
+TEST(ResNet3d, InflatesTheKernelsOfTheTwoDimensionalNetwork) {
+  const testing::TempDir directory;
+  const auto network = loaded_resnet3d(directory.path(), "resnet18");
+  save_bundle(directory / "bundle.pt", to_torchscript(*network),
+              testing::test_bundle_metadata({.network = "resnet3d", .depth = kDepth, .size_px = kSize}));
+  const auto checked = twin({"inflated", directory.path()});
+  EXPECT_EQ(checked.exit_code, 0) << checked.out << checked.err;
+}
+
+TEST(ResNet3d, RefusesAFileOfAnotherNetwork) {
+  const testing::TempDir directory;
+  ASSERT_EQ(twin({"make", "squeezenet1_1", directory / "weights.pth"}).exit_code, 0);
+  const auto network = make_network({.name = "resnet3d", .depth = kDepth, .size_px = kSize});
+  try {
+    load_backbone(*network, directory / "weights.pth");
+    ADD_FAILURE() << "accepted";
+  } catch (const InvalidInput& error) {
+    EXPECT_EQ(error.reason(), "weights");
+    EXPECT_NE(std::string(error.what()).find("no tensor stem.0.weight"), std::string::npos) << error.what();
+  }
+}
+
+TEST(ResNet3d, RunsInBfloat16) {
+  const testing::TempDir directory;
+  const auto network = loaded_resnet3d(directory.path(), "r3d_18");
+  torch::manual_seed(2);
+  const torch::Tensor stacks = torch::rand({2, 1, kDepth, kSize, kSize});
+  const torch::Tensor expected = network->forward(stacks, {}).detach();
+  network->to(torch::kBFloat16);
+  const torch::Tensor logits = network->forward(stacks.to(torch::kBFloat16), {});
+  EXPECT_EQ(logits.scalar_type(), torch::kBFloat16);
+  EXPECT_LT((logits.to(torch::kFloat) - expected).abs().max().item<float>(),
+            0.05F * expected.abs().max().item<float>());
+  logits.square().sum().backward();
+  for (const auto& item : network->named_parameters()) {
+    if (item.value().requires_grad()) {
+      EXPECT_TRUE(item.value().grad().isfinite().all().item<bool>()) << item.key();
+    }
+  }
 }
 
 TEST(Cnn3d, PoolsSlicesOnceTheyAreAsCloseAsPixels) {

@@ -48,9 +48,12 @@ std::vector<torch::Tensor> forward_and_backward(const std::string& row, Precisio
   NetworkOptions options;
   options.name = row;
   options.size_px = 64;
+  options.depth = takes_volumes(row) ? 3 : 0;
   Weights weights(make_network(options), precision, device);
   torch::manual_seed(1);
-  const torch::Tensor images = torch::rand({5, 1, 64, 64}).to(weights.device(), weights.type());
+  std::vector<std::int64_t> sizes = {5, 1, 64, 64};
+  if (options.depth > 0) sizes.insert(sizes.begin() + 2, options.depth);
+  const torch::Tensor images = torch::rand(sizes).to(weights.device(), weights.type());
   const std::vector<std::uint64_t> seeds = {1, 2, 3, 4, 5};
   const torch::Tensor logits = weights.network().forward(images, seeds);
   logits.square().sum().backward();
