@@ -26,7 +26,7 @@ HttpResponse explain_reply(Explainer::Outcome outcome, const Order& order) {
 ExplainMethod method_of(const RequestHead& head) {
   const std::string name = value_of(head, "method");
   const auto method = parse_explain_method(name.empty() ? "auto" : name);
-  if (!method) throw HttpRefusal(400, "bad_parameter", "method is auto, grad_cam or occlusion");
+  if (!method) throw HttpRefusal(400, "bad_parameter", "method is auto, grad_cam, integrated_gradients or occlusion");
   return *method;
 }
 

@@ -48,6 +48,7 @@ double seconds_since(Clock::time_point begin) {
 std::optional<ExplainMethod> parse_explain_method(std::string_view name) {
   if (name == "auto") return ExplainMethod::kAuto;
   if (name == "grad_cam") return ExplainMethod::kGradCam;
+  if (name == "integrated_gradients") return ExplainMethod::kIntegratedGradients;
   if (name == "occlusion") return ExplainMethod::kOcclusion;
   return std::nullopt;
 }
@@ -146,6 +147,23 @@ bool Explainer::keeps_on(const Task& task) const {
   return !closed_ && Clock::now() <= task.deadline;
 }
 
+// nullopt when it was told to stop.
+std::optional<Explainer::Heat> Explainer::heat_of(const Task& task, const PreprocessedSlice& ready,
+                                                  const ImageBatch& image, std::size_t k) const {
+  const Predictor& predictor = task.model->predictor();
+  if (task.method == ExplainMethod::kIntegratedGradients) {
+    if (auto map = predictor.integrated_gradients(image, k)) return Heat{std::move(*map), "integrated_gradients"};
+  } else if (task.method != ExplainMethod::kOcclusion) {
+    if (auto map = predictor.grad_cam(image, k)) return Heat{std::move(*map), "grad_cam"};
+  }
+  if (task.method == ExplainMethod::kGradCam || task.method == ExplainMethod::kIntegratedGradients) {
+    throw InvalidInput("no_gradients", "this model has no gradients: ask for occlusion");
+  }
+  auto map = occlusion_map(predictor, ready.image, ready.lungs, k, options_.occlusion, [&] { return keeps_on(task); });
+  if (!map) return std::nullopt;
+  return Heat{std::move(*map), "occlusion"};
+}
+
 Explainer::Outcome Explainer::make(Task& task, SlicePlace& place) {
   if (!keeps_on(task)) return closed_ ? shutting_down() : too_late();
   if (const auto& refused = task.upload.refused) throw InvalidInput(refused->code, refused->message);
@@ -164,19 +182,9 @@ Explainer::Outcome Explainer::make(Task& task, SlicePlace& place) {
 
   begin = Clock::now();
   const std::size_t k = choose_class(metadata, prediction.probabilities);
-  std::optional<cv::Mat> heat;
-  const char* method = "grad_cam";
-  if (task.method != ExplainMethod::kOcclusion) heat = predictor.grad_cam(image, k);
-  if (!heat && task.method == ExplainMethod::kGradCam) {
-    throw InvalidInput("no_gradients", "this model has no gradients for Grad-CAM: ask for occlusion");
-  }
-  if (!heat) {
-    method = "occlusion";
-    heat = occlusion_map(predictor, slice.ready.image, slice.ready.lungs, k, options_.occlusion,
-                         [&] { return keeps_on(task); });
-    if (!heat) return closed_ ? shutting_down() : too_late();
-  }
-  prediction.explanation = explanation_of(slice.ready, *heat, method);
+  const auto heat = heat_of(task, slice.ready, image, k);
+  if (!heat) return closed_ ? shutting_down() : too_late();
+  prediction.explanation = explanation_of(slice.ready, heat->map, heat->method);
   prediction.explanation->class_name = prediction.class_name;
   prediction.times.explain_s = seconds_since(begin);
   metrics_.observe_stage(Stage::kExplain, *prediction.times.explain_s);

@@ -32,10 +32,11 @@ struct ExplainOptions {
 enum class ExplainMethod {
   kAuto,  ///< Grad-CAM where the model has gradients, else occlusion
   kGradCam,
+  kIntegratedGradients,
   kOcclusion,
 };
 
-/// "auto", "grad_cam" or "occlusion"; nullopt for anything else.
+/// "auto", "grad_cam", "integrated_gradients" or "occlusion"; nullopt for anything else.
 std::optional<ExplainMethod> parse_explain_method(std::string_view name);
 
 /// Explains slices one by one, on threads of its own and at low priority, so that explanations, which cost many times
@@ -51,8 +52,8 @@ class Explainer {
   Explainer(const Explainer&) = delete;
   Explainer& operator=(const Explainer&) = delete;
 
-  /// Never blocks. `done` is called once, from any thread; at once when the queue is full. kGradCam on a model without
-  /// gradients is refused with no_gradients.
+  /// Never blocks. `done` is called once, from any thread; at once when the queue is full. kGradCam and
+  /// kIntegratedGradients on a model without gradients are refused with no_gradients.
   void explain(std::shared_ptr<ServedModel> model, Upload upload, ExplainMethod method, Done done);
 
   bool has_room() const;
@@ -69,10 +70,16 @@ class Explainer {
     std::chrono::steady_clock::time_point deadline;
     Done done;
   };
+  struct Heat {
+    cv::Mat map;
+    const char* method;
+  };
 
   void run();
   Outcome outcome_of(Task& task);
   Outcome make(Task& task, SlicePlace& place);
+  std::optional<Heat> heat_of(const Task& task, const PreprocessedSlice& ready, const ImageBatch& image,
+                              std::size_t k) const;
   bool keeps_on(const Task& task) const;
 
   const ExplainOptions options_;

@@ -47,7 +47,7 @@ struct SliceTimes {
 
 /// What in a picture speaks for a class.
 struct Explanation {
-  std::string method;      ///< "grad_cam" or "occlusion"
+  std::string method;      ///< "grad_cam", "integrated_gradients" or "occlusion"
   std::string class_name;  ///< the class explained: the predicted one
   int rows = 0;            ///< of the pictures: the model's view
   int columns = 0;

@@ -20,6 +20,7 @@
 #include "training/communicator.h"
 #include "training/compare.h"
 #include "training/evaluate.h"
+#include "training/faithfulness.h"
 #include "training/fit.h"
 #include "training/launch.h"
 #include "training/options.h"
@@ -40,6 +41,8 @@ struct Arguments {
   std::filesystem::path bundle;
   std::vector<std::string> also;  ///< NAME=DIR
   std::string split = "test";
+  std::int64_t samples = FaithfulnessJob{}.samples;
+  std::vector<std::string> methods;  ///< of explanations
   ProgressStyle progress = ProgressStyle::kAuto;
   bool fresh = false;
   std::optional<std::int64_t> fold;
@@ -202,6 +205,22 @@ void run_evaluate(const Arguments& arguments, const Communicator& communicator) 
   if (communicator.is_root()) say(communicator, summary(result));
 }
 
+void run_faithfulness(const Arguments& arguments, const Communicator& communicator) {
+  FaithfulnessJob job;
+  communicator.together([&] {
+    const std::vector<Split> splits = splits_named(arguments.split);
+    if (splits.size() != 1) throw UsageError("--split all: explanations are measured on one part");
+    job.split = splits.front();
+  });
+  job.bundle = arguments.bundle;
+  job.samples = arguments.samples;
+  job.methods = arguments.methods;
+  job.output = arguments.output;
+  const PreparedData data = open_prepared(arguments.data, true, communicator);
+  say(communicator, faithfulness(job, data, communicator));
+  say(communicator, std::string(kNotice) + "\n");
+}
+
 void run_plot(const Arguments& arguments, const Communicator& communicator) {
   communicator.together([&] {
     if (!communicator.is_root()) return;
@@ -215,6 +234,26 @@ void run_plot(const Arguments& arguments, const Communicator& communicator) {
 }
 
 using Body = std::function<void(const Communicator&)>;
+
+void add_faithfulness(CLI::App& program, Arguments& arguments, Body& body) {
+  CLI::App& command =
+      *program.add_subcommand("faithfulness", "Measure whether a bundle's explanations say what the model does");
+  command.add_option("--bundle", arguments.bundle, "Bundle (.pt)")->required()->type_name("FILE");
+  command.add_option("--data", arguments.data, "Prepared folder")->required()->type_name("DIR");
+  command.add_option("--split", arguments.split, "train, validation or test")->type_name("SPLIT");
+  command.add_option("--samples", arguments.samples, "Samples, spread evenly over the split; 200 without it")
+      ->check(CLI::PositiveNumber.description(""))
+      ->type_name("N");
+  command
+      .add_option("--methods", arguments.methods,
+                  "grad_cam, integrated_gradients, occlusion, with commas; without it the first two where the row has "
+                  "gradients, else the last")
+      ->delimiter(',')
+      ->check(CLI::IsMember(explanation_methods()).description(""))
+      ->type_name("LIST");
+  command.add_option("--output", arguments.output, "Write the figures here too, as JSON")->type_name("FILE");
+  command.callback([&] { body = [&](const Communicator& ranks) { run_faithfulness(arguments, ranks); }; });
+}
 
 void add_commands(CLI::App& program, Arguments& arguments, Body& body) {
   CLI::App& fit = *program.add_subcommand("fit", "Train one network and write its run folder and bundle");
@@ -240,6 +279,8 @@ void add_commands(CLI::App& program, Arguments& arguments, Body& body) {
   evaluate.add_option("--split", arguments.split, "train, validation, test or all")->type_name("SPLIT");
   evaluate.add_option("--output", arguments.output, "Write metrics.json and predictions.csv here")->type_name("DIR");
   evaluate.callback([&] { body = [&](const Communicator& ranks) { run_evaluate(arguments, ranks); }; });
+
+  add_faithfulness(program, arguments, body);
 
   CLI::App& plot = *program.add_subcommand("plot", "Draw the curves of a run's log.jsonl as an SVG picture");
   plot.add_option("RUN", arguments.run, "Folder of the run")->required()->type_name("");

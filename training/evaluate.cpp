@@ -15,31 +15,6 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
-void check_fits(const EvaluateJob& job, const BundleMetadata& metadata, const PreparedData& data) {
-  const auto refuse = [&](const std::string& problem) {
-    throw InvalidInput("bundle", job.bundle.string() + ": " + problem);
-  };
-  if (metadata.class_names != data.classes.names) {
-    refuse("its classes are " + joined(metadata.class_names) + ", those of the data are " + joined(data.classes.names));
-  }
-  if (metadata.positive_class != data.manifest.positive_class) {
-    refuse("its positive class is " + metadata.positive_class + ", that of the data is " +
-           data.manifest.positive_class);
-  }
-  if (metadata.spec != data.manifest.spec) {
-    refuse("it was trained with another preprocessing (" + spec_to_json(metadata.spec) + ") than the data has (" +
-           spec_to_json(data.manifest.spec) + "): prepare the data with the bundle's numbers");
-  }
-  if (data.manifest.shape.depth != 0 && data.manifest.shape.depth != metadata.depth) {
-    refuse("it takes " + (metadata.depth == 0 ? "slices" : "volumes of " + std::to_string(metadata.depth) + " slices") +
-           ", the data holds volumes of " + std::to_string(data.manifest.shape.depth));
-  }
-  for (const Split split : job.splits) {
-    if (data.split(split).size() == 0)
-      refuse("the data has no " + std::string(to_string(split)) + " samples to judge by");
-  }
-}
-
 RunFacts facts_of(const EvaluateJob& job, const Predictor& predictor, const PreparedData& data, int ranks) {
   const BundleMetadata& metadata = predictor.metadata();
   RunFacts facts;
@@ -58,6 +33,32 @@ RunFacts facts_of(const EvaluateJob& job, const Predictor& predictor, const Prep
 
 }  // namespace
 
+void check_fits(const std::filesystem::path& bundle, const BundleMetadata& metadata, const PreparedData& data,
+                const std::vector<Split>& splits) {
+  const auto refuse = [&](const std::string& problem) {
+    throw InvalidInput("bundle", bundle.string() + ": " + problem);
+  };
+  if (metadata.class_names != data.classes.names) {
+    refuse("its classes are " + joined(metadata.class_names) + ", those of the data are " + joined(data.classes.names));
+  }
+  if (metadata.positive_class != data.manifest.positive_class) {
+    refuse("its positive class is " + metadata.positive_class + ", that of the data is " +
+           data.manifest.positive_class);
+  }
+  if (metadata.spec != data.manifest.spec) {
+    refuse("it was trained with another preprocessing (" + spec_to_json(metadata.spec) + ") than the data has (" +
+           spec_to_json(data.manifest.spec) + "): prepare the data with the bundle's numbers");
+  }
+  if (data.manifest.shape.depth != 0 && data.manifest.shape.depth != metadata.depth) {
+    refuse("it takes " + (metadata.depth == 0 ? "slices" : "volumes of " + std::to_string(metadata.depth) + " slices") +
+           ", the data holds volumes of " + std::to_string(data.manifest.shape.depth));
+  }
+  for (const Split split : splits) {
+    if (data.split(split).size() == 0)
+      refuse("the data has no " + std::string(to_string(split)) + " samples to judge by");
+  }
+}
+
 RowResult evaluate(const EvaluateJob& job, const PreparedData& data, const Communicator& communicator) {
   ComputeOptions compute;
   compute.threads = job.options.threads;
@@ -66,7 +67,7 @@ RowResult evaluate(const EvaluateJob& job, const PreparedData& data, const Commu
   std::shared_ptr<const Predictor> predictor;
   communicator.together([&] {
     predictor = load_predictor(job.bundle, threads, device);
-    check_fits(job, predictor->metadata(), data);
+    check_fits(job.bundle, predictor->metadata(), data, job.splits);
     if (communicator.is_root() && !job.output.empty()) make_writable_directory(job.output);
   });
   std::vector<SplitPredictions> splits;

@@ -53,7 +53,7 @@ ImageBatch batch_of(const std::vector<cv::Mat>& images, std::int64_t channels, s
   batch.depth = depth;
   const std::size_t plane_size = images.front().total();
   const auto slices = static_cast<std::size_t>(std::max<std::int64_t>(1, depth));
-  const std::size_t below = (slices - 1) / 2;
+  const auto below = static_cast<std::size_t>(middle_slice(static_cast<std::int64_t>(slices)));
   batch.pixels.reserve(images.size() * plane_size * slices * static_cast<std::size_t>(channels));
   for (const cv::Mat& image : images) {
     const cv::Mat plane = image.isContinuous() ? image : image.clone();

@@ -1,17 +1,18 @@
 #include "core/model/grad_cam.h"
 
 #include <ATen/ops/upsample_bilinear2d.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/upsample_trilinear3d.h>
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/ir/ir.h>
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <exception>
 #include <string_view>
 
+#include "core/model/differentiable.h"
+#include "core/model/predictor.h"
 #include "core/support/log.h"
 
 namespace pulmo {
@@ -24,8 +25,9 @@ using torch::jit::Value;
 constexpr std::int64_t kProbe = 2;  // images: tells maps of images from weights
 
 bool is_convolution(const Node& node) {
-  static constexpr std::array<std::string_view, 4> kNames{"aten::conv2d", "aten::_convolution", "aten::convolution",
-                                                          "aten::conv_transpose2d"};
+  static constexpr std::array<std::string_view, 6> kNames{"aten::conv2d",           "aten::conv3d",
+                                                          "aten::_convolution",     "aten::convolution",
+                                                          "aten::conv_transpose2d", "aten::conv_transpose3d"};
   return std::find(kNames.begin(), kNames.end(), node.kind().toQualString()) != kNames.end();
 }
 
@@ -43,38 +45,34 @@ std::vector<Value*> tensors_of(Graph& graph) {
   return tensors;
 }
 
-std::vector<c10::IValue> run(const torch::jit::Code& code, const torch::jit::Module& module,
-                             const torch::Tensor& image) {
-  torch::jit::Stack stack{module._ivalue(), image};
-  torch::jit::InterpreterState(code).run(stack);
-  return stack;
-}
-
-bool are_maps(const c10::IValue& value) {
+/// (N,M,H,W); of volumes (N,M,D,H,W), or of their slices (N*D,M,H,W).
+bool are_maps(const c10::IValue& value, std::int64_t depth) {
   if (!value.isTensor()) return false;
   const torch::Tensor& tensor = value.toTensor();
-  return tensor.dim() == 4 && tensor.size(0) == kProbe && tensor.size(2) > 1 && tensor.size(3) > 1;
+  if (tensor.dim() < 4 || tensor.size(-1) < 2 || tensor.size(-2) < 2) return false;
+  if (tensor.dim() == 5) return depth > 0 && tensor.size(0) == kProbe;
+  return tensor.dim() == 4 && (tensor.size(0) == kProbe || tensor.size(0) == kProbe * depth);
 }
 
 /// The graph with one output more: the last maps. False when there are none.
 bool add_maps(Graph& graph, const torch::jit::Module& module, const BundleMetadata& metadata) {
   const std::vector<Value*> tensors = tensors_of(graph);
   for (Value* value : tensors) graph.registerOutput(value);
-  const std::int64_t size = metadata.spec.size_px;
-  const torch::Tensor probe = at::zeros({kProbe, metadata.channels, size, size});
-  const std::vector<c10::IValue> values = run(torch::jit::Code(graph.copy(), "probe"), module, probe);
-  const auto last = std::find_if(values.rbegin(), values.rend() - 1, are_maps);  // values[0] are the logits
+  const std::vector<c10::IValue> values =
+      run_operators(torch::jit::Code(graph.copy(), "probe"), module, blank_images(metadata, kProbe));
+  const auto last = std::find_if(values.rbegin(), values.rend() - 1,  // values[0] are the logits
+                                 [&](const c10::IValue& value) { return are_maps(value, metadata.depth); });
   const bool found = last != values.rend() - 1;
   while (graph.outputs().size() > 1) graph.eraseOutput(graph.outputs().size() - 1);
   if (found) graph.registerOutput(tensors.at(static_cast<std::size_t>(values.rend() - last) - 2));
   return found;
 }
 
-cv::Mat to_picture(const torch::Tensor& map) {
-  const torch::Tensor values = map.contiguous();
-  cv::Mat picture(static_cast<int>(values.size(-2)), static_cast<int>(values.size(-1)), CV_32FC1);
-  std::memcpy(picture.data, values.data_ptr<float>(), static_cast<std::size_t>(values.numel()) * sizeof(float));
-  return picture;
+/// relu(sum of a_m A_m) of each picture or volume: one map (1,...) for each.
+torch::Tensor weighted_sum(const torch::Tensor& maps, const torch::Tensor& gradient) {
+  std::vector<std::int64_t> places;
+  for (std::int64_t axis = 2; axis < maps.dim(); ++axis) places.push_back(axis);
+  return (gradient.mean(places, true) * maps.detach()).sum({1}, true).relu();
 }
 
 }  // namespace
@@ -86,8 +84,7 @@ std::shared_ptr<const GradCam> GradCam::of(const torch::jit::Module& module, con
     const std::shared_ptr<Graph> graph = frozen.get_method("forward").graph()->copy();
     if (graph->outputs().size() != 1 || !add_maps(*graph, frozen, metadata)) return nullptr;
     std::shared_ptr<const GradCam> made(new GradCam(std::move(frozen), torch::jit::Code(graph, "grad_cam")));
-    const std::int64_t size = metadata.spec.size_px;
-    made->map(at::zeros({1, metadata.channels, size, size}), 0);
+    made->map(blank_images(metadata, 1), 0);
     return made;
   } catch (const std::exception& error) {  // c10::Error, and what the interpreter throws of its own
     log_warning("the model has no gradients to explain it by", {{"row", metadata.row}, {"error", error.what()}});
@@ -97,13 +94,18 @@ std::shared_ptr<const GradCam> GradCam::of(const torch::jit::Module& module, con
 
 cv::Mat GradCam::map(const torch::Tensor& image, std::int64_t k) const {
   const c10::AutoGradMode gradients(true);
-  const std::vector<c10::IValue> values = run(code_, module_, image.detach().clone().set_requires_grad(true));
+  const std::vector<c10::IValue> values = run_operators(code_, module_, image.detach().clone().set_requires_grad(true));
   const torch::Tensor logits = values.at(0).toTensor();
   const torch::Tensor maps = values.at(1).toTensor();
-  const torch::Tensor gradient = torch::autograd::grad({logits[0][k]}, {maps}).at(0);
-  const torch::Tensor weights = gradient.mean({2, 3}, true);
-  const torch::Tensor sum = (weights * maps.detach()).sum({1}, true).relu();
-  return to_picture(at::upsample_bilinear2d(sum, {image.size(2), image.size(3)}, false));
+  torch::Tensor heat = weighted_sum(maps, torch::autograd::grad({logits[0][k]}, {maps}).at(0));
+  const std::int64_t depth = image.dim() == 5 ? image.size(2) : 1;
+  if (maps.dim() == 5) {
+    heat = at::upsample_trilinear3d(heat, {depth, image.size(3), image.size(4)}, false);
+    return picture_of(heat[0][0][middle_slice(depth)]);
+  }
+  const std::int64_t entry = maps.size(0) == depth ? middle_slice(depth) : 0;  // one map: of the whole volume
+  heat = at::upsample_bilinear2d(heat.narrow(0, entry, 1), {image.size(-2), image.size(-1)}, false);
+  return picture_of(heat[0][0]);
 }
 
 }  // namespace pulmo

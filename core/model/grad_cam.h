@@ -15,14 +15,16 @@ namespace pulmo {
 /// Gradient-weighted class activation mapping (Selvaraju et al. 2017, equations 1 and 2) of any TorchScript module:
 /// relu(sum over maps m of a_m * A_m), a_m the mean over the map of the gradient of the class's logit with respect to
 /// A_m. A are the last maps with rows and columns that the module makes after a convolution: what it flattens or
-/// averages next, behind the ReLU (and pooling) of its last convolution. Thread-safe.
+/// averages next, behind the ReLU (and pooling) of its last convolution. Of volumes they have slices too, and the mean
+/// goes over these; or each slice has maps of its own, and a mean of its own. Thread-safe.
 class GradCam {
  public:
   /// nullptr when the module makes no such maps, or cannot be differentiated.
   static std::shared_ptr<const GradCam> of(const torch::jit::Module& module, const BundleMetadata& metadata);
 
-  /// `image` (1,C,H,W) float32 in [0, 1], `k` the class. The map, (H,W) CV_32FC1, enlarged by linear interpolation
-  /// between the centres of its places; not scaled, all 0 when nothing speaks for the class.
+  /// `image` (1,C,H,W) or (1,C,D,H,W) float32 in [0, 1], `k` the class. The map, (H,W) CV_32FC1, enlarged by linear
+  /// interpolation between the centres of its places; not scaled, all 0 when nothing speaks for the class. Of a volume
+  /// that of middle_slice().
   cv::Mat map(const torch::Tensor& image, std::int64_t k) const;
 
  private:

@@ -13,6 +13,7 @@
 #include "core/model/features.h"
 #include "core/model/grad_cam.h"
 #include "core/model/inference_module.h"
+#include "core/model/integrated_gradients.h"
 #include "core/model/torch_device.h"
 #include "core/support/error.h"
 
@@ -71,12 +72,21 @@ class BundlePredictor final : public Predictor {
   }
 
   std::optional<cv::Mat> grad_cam(const ImageBatch& image, std::size_t k) const override {
-    if (bundle_.metadata.input != BundleInput::kImage || bundle_.metadata.depth > 0) return std::nullopt;
+    if (bundle_.metadata.input != BundleInput::kImage) return std::nullopt;
     check(image);
     set_threads();
     std::call_once(grad_cam_made_, [this] { grad_cam_ = GradCam::of(plain_, bundle_.metadata); });
     if (!grad_cam_) return std::nullopt;
     return grad_cam_->map(images_of(image), static_cast<std::int64_t>(k));
+  }
+
+  std::optional<cv::Mat> integrated_gradients(const ImageBatch& image, std::size_t k) const override {
+    if (bundle_.metadata.input != BundleInput::kImage) return std::nullopt;
+    check(image);
+    set_threads();
+    std::call_once(integrated_made_, [this] { integrated_ = IntegratedGradients::of(plain_, bundle_.metadata); });
+    if (!integrated_) return std::nullopt;
+    return integrated_->map(images_of(image), static_cast<std::int64_t>(k));
   }
 
   std::vector<double> slice_weights(const ImageBatch& batch) const override {
@@ -121,8 +131,10 @@ class BundlePredictor final : public Predictor {
   torch::jit::Module plain_;  ///< as the file has it: what gradients are taken of
   int threads_;
   Device device_;
-  mutable std::once_flag grad_cam_made_;  // few models are ever asked to explain themselves
+  // Few models are ever asked to explain themselves.
+  mutable std::once_flag grad_cam_made_, integrated_made_;
   mutable std::shared_ptr<const GradCam> grad_cam_;
+  mutable std::shared_ptr<const IntegratedGradients> integrated_;
 };
 
 }  // namespace

@@ -134,7 +134,7 @@ class Stacks(unittest.TestCase):
         for row in ROWS:
             reply = self.server.post(body, "image/png", f"/v1/explain?model={row}")
             self.assertEqual(reply.status, 200, reply.body)
-            self.assertEqual(reply.json()["results"][0]["explanation"]["method"], "occlusion")
+            self.assertEqual(reply.json()["results"][0]["explanation"]["method"], "grad_cam")
 
     def test_the_models_tell_their_depth(self):
         for model in self.server.get("/v1/models").json()["models"]:

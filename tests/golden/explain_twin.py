@@ -2,9 +2,10 @@
 
 explain_twin.py make FOLDER        writes scripted.pt: a network of torch.nn modules through torch.jit.script, with the
                                    metadata of FOLDER/bundle.pt.
-explain_twin.py check FOLDER FILE  FOLDER holds image.u16 (S,S), lungs.u8 (S,S), grad_cam.f32 and occlusion.f32 (S,S) of
-                                   class 1, and the bundle FILE. Exits with 1 when a map differs by more than 1e-4 of
-                                   its highest value.
+explain_twin.py check FOLDER FILE  FOLDER holds image.u16 (S,S), lungs.u8 (S,S), grad_cam.f32, integrated_gradients.f32 and
+                                   occlusion.f32 (S,S) of class 1, and the bundle FILE. Exits with 1 when a map differs by more than 1e-4 of
+                                   its highest value. Of a bundle of volumes the picture is the middle slice, and
+                                   the others are 0.
 """
 import json
 import sys
@@ -15,10 +16,12 @@ import torch
 from torch import nn
 
 import model_twin
+import volume_twin
 
 TOLERANCE = 1e-4
 K = 1
 PATCH, STEP = 8, 5
+INTEGRATION_STEPS = 32
 
 
 def scripted_layers(classes):
@@ -43,7 +46,11 @@ def make(folder):
 
 
 def twin_of(module, metadata, name):
-    """The layers, built anew, and where the last maps leave them."""
+    """The layers, built anew: up to the last maps, and from there."""
+    if metadata["row"] == "cnn3d":
+        twin = volume_twin.Cnn3d(metadata["depth"], metadata["spec"]["size_px"])
+        twin.load_state_dict(dict(zip(twin.state_dict(), dict(module.named_parameters()).values())))
+        return twin.maps, lambda x: twin.head(torch.cat([x.mean((2, 3, 4)), x.flatten(2).max(2).values], 1))
     if name == "scripted.pt":
         twin = scripted_layers(len(metadata["classes"]))
         cut = next(i for i, layer in enumerate(twin) if isinstance(layer, nn.AdaptiveAvgPool2d))
@@ -54,19 +61,45 @@ def twin_of(module, metadata, name):
     return twin.eval()[:cut], twin[cut:]
 
 
+def image_of(pixels, metadata):
+    """(1,1,S,S); of volumes (1,1,D,S,S), the picture in the middle."""
+    picture = torch.from_numpy((pixels / 65535.0).astype(np.float32))
+    depth = metadata.get("depth", 0)
+    if not depth:
+        return picture[None, None]
+    volume = torch.zeros(1, 1, depth, *pixels.shape)
+    volume[0, 0, (depth - 1) // 2] = picture
+    return volume
+
+
+def middle(image):
+    return image[0, 0] if image.dim() == 4 else image[0, 0, (image.shape[2] - 1) // 2]
+
+
 def grad_cam(module, metadata, name, image):
     body, head = twin_of(module, metadata, name)
     maps = body(image).detach().requires_grad_(True)
     head(maps)[0, K].backward()
-    weights = maps.grad.mean((2, 3), keepdim=True)
+    weights = maps.grad.mean(tuple(range(2, maps.dim())), keepdim=True)
     heat = torch.relu((weights * maps.detach()).sum(1, keepdim=True))
-    return nn.functional.interpolate(heat, image.shape[2:], mode="bilinear", align_corners=False)[0, 0].numpy()
+    mode = "bilinear" if maps.dim() == 4 else "trilinear"
+    return middle(nn.functional.interpolate(heat, image.shape[2:], mode=mode, align_corners=False)).numpy()
+
+
+def integrated_gradients(module, metadata, name, image):
+    body, head = twin_of(module, metadata, name)
+    total = torch.zeros_like(image)
+    for step in range(INTEGRATION_STEPS):
+        place = ((step + 0.5) / INTEGRATION_STEPS * image).requires_grad_(True)
+        head(body(place))[0, K].backward()
+        total += place.grad
+    return torch.relu(middle(image * total / INTEGRATION_STEPS)).numpy()
 
 
 def occlusion(module, metadata, pixels, lungs):
     def probability(picture):
         with torch.no_grad():
-            logits = module(torch.from_numpy((picture / 65535.0).astype(np.float32))[None, None])
+            logits = module(image_of(picture, metadata))
         return torch.softmax(logits.double() / metadata["temperature"], 1)[0, K].item()
 
     whole, inside = probability(pixels), lungs == 1
@@ -88,8 +121,9 @@ def check(folder, path):
     size = metadata["spec"]["size_px"]
     pixels = np.fromfile(folder / "image.u16", np.uint16).reshape(size, size)
     lungs = np.fromfile(folder / "lungs.u8", np.uint8).reshape(size, size)
-    image = torch.from_numpy((pixels / 65535.0).astype(np.float32))[None, None]
+    image = image_of(pixels, metadata)
     expected = {"grad_cam": grad_cam(module, metadata, path.name, image),
+                "integrated_gradients": integrated_gradients(module, metadata, path.name, image),
                 "occlusion": occlusion(module, metadata, pixels, lungs)}
     failed = False
     for name, twin in expected.items():

@@ -95,6 +95,20 @@ class ExplainTest(unittest.TestCase):
         self.assertEqual(result["explanation"]["method"], "occlusion")
         self.check(result)
 
+    def test_integrated_gradients_are_those_of_the_module(self):
+        result = self.explain(self.png, path="/v1/explain?method=integrated_gradients")
+        explanation = self.check(result)
+        self.assertEqual(explanation["method"], "integrated_gradients")
+        extra = {"pulmo.json": ""}
+        module = torch.jit.load(str(self.server.bundle), _extra_files=extra)
+        k = json.loads(extra["pulmo.json"])["classes"].index(result["class"])
+        grey = torch.from_numpy(picture_of(explanation["picture"]) / np.float32(255.0))[None, None]  # 8 bits of 16
+        places = (((torch.arange(32) + 0.5) / 32)[:, None, None, None] * grey).requires_grad_(True)
+        module(places)[:, k].sum().backward()
+        map_ = torch.relu(grey * places.grad.mean(0, keepdim=True))[0, 0].numpy()
+        shown = picture_of(explanation["heat"])[..., 3].astype(float)
+        self.assertGreater(np.corrcoef(map_.ravel(), shown.ravel())[0, 1], 0.95)
+
     def test_rows_without_gradients_are_explained_by_occlusion(self):
         with tempfile.TemporaryDirectory() as folder:
             bundle = pathlib.Path(folder) / "svm.pt"
@@ -106,8 +120,9 @@ class ExplainTest(unittest.TestCase):
                 explanation = self.check(result)
                 self.assertIsNotNone(explanation)
                 self.assertGreater(explanation["inside_lungs"], 0.5)
-                reply = server.post(self.png, "image/png", "/v1/explain?method=grad_cam")
-                self.assertEqual((reply.status, reply.code()), (422, "no_gradients"))
+                for method in ("grad_cam", "integrated_gradients"):
+                    reply = server.post(self.png, "image/png", f"/v1/explain?method={method}")
+                    self.assertEqual((reply.status, reply.code()), (422, "no_gradients"))
             finally:
                 server.stop()
 

@@ -51,10 +51,12 @@ TEST_F(ExplainerTest, ExplainsByOcclusionWhereThereAreNoGradients) {
   EXPECT_THAT(metrics_.text(), HasSubstr("pulmo_stage_duration_seconds_count{stage=\"explain\"} 1"));
 }
 
-TEST_F(ExplainerTest, RefusesGradCamWhereThereAreNoGradients) {
+TEST_F(ExplainerTest, RefusesWhatNeedsGradientsWhereThereAreNone) {
   start();
-  const auto outcome = ask(encoded(chest_picture()), ExplainMethod::kGradCam).get();
-  EXPECT_EQ(std::get<SliceFailure>(outcome).code, "no_gradients");
+  for (const auto method : {ExplainMethod::kGradCam, ExplainMethod::kIntegratedGradients}) {
+    const auto outcome = ask(encoded(chest_picture()), method).get();
+    EXPECT_EQ(std::get<SliceFailure>(outcome).code, "no_gradients");
+  }
 }
 
 TEST_F(ExplainerTest, SaysWhyASliceIsOfNoUse) {

@@ -96,6 +96,46 @@ TEST_F(ReportProgramTest, EveryFigureOfAFitAgreesWithScikitLearn) {
   expect_agreement("metrics", root_ / "judged");
 }
 
+TEST_F(ReportProgramTest, ExplanationsAreMeasured) {
+  pulmo::testing::make_prepared_folder(root_ / "data", {.size_px = 32, .patients = 20, .masks = true});
+  const ProcessResult trained =
+      run_process(command("compare", root_ / "data", root_ / "run",
+                          {"rows=[svm, proposed_cnn, cnn3d]", "svm.folds=2", "svm.c=[1]", "svm.gamma=[1]"}));
+  ASSERT_EQ(trained.exit_code, 0) << trained.err;
+  const auto measure = [&](const std::string& row, std::vector<std::string> more) {
+    std::vector<std::string> argv = {program(), "faithfulness", "--bundle",  root_ / "run" / row / "bundle.pt",
+                                     "--data",  root_ / "data", "--samples", "6"};
+    argv.insert(argv.end(), more.begin(), more.end());
+    return argv;
+  };
+  const auto output = root_ / "faithful.json";
+  const ProcessResult network = run_process(on_two_ranks(measure("proposed_cnn", {"--output", output})));
+  ASSERT_EQ(network.exit_code, 0) << network.err;
+  EXPECT_THAT(network.out, HasSubstr("6 of 16 test samples"));
+  const Json methods = Json::parse(read_text_file(output)).at("methods");
+  std::vector<std::string> names;
+  for (const Json& method : methods) {
+    names.push_back(method.at("name"));
+    EXPECT_EQ(method.at("n"), 6);
+    for (const char* area : {"deletion", "insertion"}) {
+      EXPECT_GT(method.at(area).at("mean"), 0.0);
+      EXPECT_LT(method.at(area).at("mean"), 1.0);
+    }
+  }
+  EXPECT_THAT(names, ::testing::ElementsAre("grad_cam", "integrated_gradients", "random", "centre"));
+  EXPECT_GT(methods.at(2).at("inside").at("mean"), 0.0);  // the outlines' share of the picture
+
+  const ProcessResult features = run_process(measure("svm", {}));
+  EXPECT_EQ(features.exit_code, 0) << features.err;
+  EXPECT_THAT(features.out, HasSubstr("| occlusion"));
+  const ProcessResult volumes = run_process(measure("cnn3d", {"--methods", "grad_cam,occlusion"}));
+  EXPECT_EQ(volumes.exit_code, 0) << volumes.err;
+  const ProcessResult refused = run_process(on_two_ranks(measure("svm", {"--methods", "grad_cam"})));
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("the row svm has no gradients for grad_cam"));
+  EXPECT_EQ(run_process(measure("svm", {"--methods", "guess"})).exit_code, 2);
+}
+
 TEST_F(ReportProgramTest, FoldsTestEachPatientOnceAndGoOnWhereTheyWere) {
   const auto data = make_data();
   const auto argv = on_two_ranks(command("compare", data, root_ / "run", compare_settings()));

@@ -1,0 +1,59 @@
+#include "core/model/integrated_gradients.h"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/jit/ir/ir.h>
+
+#include <algorithm>
+#include <exception>
+
+#include "core/model/differentiable.h"
+#include "core/model/predictor.h"
+#include "core/support/log.h"
+
+namespace pulmo {
+namespace {
+
+constexpr std::int64_t kAtOnce = 8;  // images of one run: bounds the memory for activations
+
+}  // namespace
+
+std::shared_ptr<const IntegratedGradients> IntegratedGradients::of(const torch::jit::Module& module,
+                                                                   const BundleMetadata& metadata) {
+  try {
+    torch::jit::Module frozen = torch::jit::freeze(module, {}, false);
+    const std::shared_ptr<torch::jit::Graph> graph = frozen.get_method("forward").graph()->copy();
+    std::shared_ptr<const IntegratedGradients> made(
+        new IntegratedGradients(std::move(frozen), torch::jit::Code(graph, "integrated_gradients")));
+    made->map(blank_images(metadata, 1), 0);
+    return made;
+  } catch (const std::exception& error) {  // c10::Error, and what the interpreter throws of its own
+    log_warning("the model has no gradients to integrate", {{"row", metadata.row}, {"error", error.what()}});
+    return nullptr;
+  }
+}
+
+torch::Tensor IntegratedGradients::attributions(const torch::Tensor& image, std::int64_t k) const {
+  const c10::AutoGradMode gradients(true);
+  torch::Tensor sum = at::zeros_like(image, at::kDouble);
+  for (std::int64_t begin = 0; begin < kIntegrationSteps; begin += kAtOnce) {
+    const std::int64_t end = std::min(begin + kAtOnce, kIntegrationSteps);
+    std::vector<std::int64_t> shape(static_cast<std::size_t>(image.dim()), 1);
+    shape.front() = end - begin;
+    const torch::Tensor shares = (at::arange(begin, end, image.options()) + 0.5) / kIntegrationSteps;
+    const torch::Tensor images = (image.detach() * shares.view(shape)).set_requires_grad(true);
+    const torch::Tensor logits = run_operators(code_, module_, images).at(0).toTensor();
+    sum += torch::autograd::grad({logits.select(1, k).sum()}, {images}).at(0).to(at::kDouble).sum({0}, true);
+  }
+  return image.detach().to(at::kDouble) * sum / kIntegrationSteps;
+}
+
+cv::Mat IntegratedGradients::map(const torch::Tensor& image, std::int64_t k) const {
+  torch::Tensor sums = attributions(image, k)[0].sum({0});
+  if (sums.dim() == 3) sums = sums[middle_slice(sums.size(0))];
+  return picture_of(sums.clamp_min(0.0));
+}
+
+}  // namespace pulmo

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/runtime/interpreter.h>
+#include <torch/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <opencv2/core/mat.hpp>
+
+#include "core/model/bundle_metadata.h"
+
+namespace pulmo {
+
+/// Places on the way from the baseline to the image where the gradient is taken.
+inline constexpr std::int64_t kIntegrationSteps = 32;
+
+/// Integrated gradients (Sundararajan, Taly, Yan 2017) of any TorchScript module: x times the mean of the gradient of
+/// the class's logit on the straight way from the baseline, an image of 0, to x; by the midpoint rule. Thread-safe.
+class IntegratedGradients {
+ public:
+  /// nullptr when the module cannot be differentiated.
+  static std::shared_ptr<const IntegratedGradients> of(const torch::jit::Module& module,
+                                                       const BundleMetadata& metadata);
+
+  /// `image` (1,C,H,W) or (1,C,D,H,W) float32 in [0, 1], `k` the class. What each value adds to the logit, float64 of
+  /// the image's shape; all together they add up to logit(image) - logit(baseline), as far as the midpoint rule goes.
+  torch::Tensor attributions(const torch::Tensor& image, std::int64_t k) const;
+
+  /// Their sums over the channels where these are positive, else 0: (H,W) CV_32FC1; of a volume the middle_slice().
+  cv::Mat map(const torch::Tensor& image, std::int64_t k) const;
+
+ private:
+  IntegratedGradients(torch::jit::Module module, torch::jit::Code code)
+      : module_(std::move(module)), code_(std::move(code)) {}
+
+  torch::jit::Module module_;
+  torch::jit::Code code_;  ///< (module, images) to logits, run operator by operator
+};
+
+}  // namespace pulmo

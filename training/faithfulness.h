@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/store/manifest.h"
+#include "training/communicator.h"
+#include "training/evaluation/bootstrap.h"
+#include "training/prepared_data.h"
+
+namespace pulmo::training {
+
+/// Names of what can be measured: "grad_cam", "integrated_gradients", "occlusion".
+const std::vector<std::string>& explanation_methods();
+
+struct FaithfulnessJob {
+  std::filesystem::path bundle;
+  Split split = Split::kTest;
+  std::int64_t samples = 200;        ///< spread evenly over the split; all of a smaller one
+  std::vector<std::string> methods;  ///< empty: the two by gradients, or occlusion of a row without them
+  std::filesystem::path output;      ///< a JSON file; empty: none
+  BootstrapOptions bootstrap;        ///< its seed draws the random orders too
+};
+
+/// Measures whether a bundle's explanations say what the model does (evaluation/faithfulness.h): deletion, insertion
+/// and the share inside the readers' outlines, beside pixels in random order and by their distance from the centre. Of
+/// the class that the bundle decides for. A bundle of volumes sees each slice alone, as /v1/explain shows it. Returns
+/// the Markdown on rank 0, which does the work; collective. Throws as check_fits(), and InvalidInput("training_data")
+/// where the data holds volumes, InvalidInput("bundle") where the row has no gradients for an asked method.
+std::string faithfulness(const FaithfulnessJob& job, const PreparedData& data, const Communicator& communicator);
+
+}  // namespace pulmo::training
