@@ -229,7 +229,7 @@ class PredictTest(unittest.TestCase):
         self.assertEqual(set(schemas["Prediction"]["required"]), set(answer))
         result = schemas["Result"]
         self.assertEqual(set(result["required"]), KEYS)
-        self.assertEqual(set(result["properties"]) - {"series", "position_mm", "explanation"}, set(answer["results"][0]))
+        self.assertEqual(set(result["properties"]) - {"series", "position_mm", "explanation", "attention"}, set(answer["results"][0]))
         for name, document in (("Summary", self.series_answer()["summary"]), ("Series", self.series_answer()["summary"]["series"][0]),
                                ("Explanation", self.predict(self.dicom, "application/dicom", "/v1/explain")["results"][0]["explanation"])):
             self.assertEqual(set(schemas[name]["properties"]), set(document), name)

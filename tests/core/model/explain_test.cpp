@@ -122,7 +122,8 @@ TEST_F(ExplainTest, EveryNetworkHasAHeatMap) {
 }
 
 /// The midpoint rule is exact where the gradient does not change on the way, as in our untrained networks, whose biases
-/// are 0. The ImageNet ones scale and shift the picture first: what 32 steps leave is a small part of all attributions.
+/// are 0. The pretrained ones scale and shift the picture first, and attention bends: what 32 steps leave is a small
+/// part of all attributions.
 TEST_F(ExplainTest, IntegratedGradientsAddUpToWhatTheImageChangesInTheLogit) {
   for (const std::string& name : network_names()) {
     const std::int64_t depth = takes_volumes(name) ? kDepth : 0;
@@ -138,7 +139,7 @@ TEST_F(ExplainTest, IntegratedGradientsAddUpToWhatTheImageChangesInTheLogit) {
       const torch::Tensor attributions = gradients->attributions(image, k);
       EXPECT_EQ(attributions.sizes(), image.sizes());
       const double expected = change[0][k].item<double>();
-      const bool exact = name.find("cnn") != std::string::npos;
+      const bool exact = name == "proposed_cnn" || name == "conventional_cnn" || name == "cnn3d";
       const double tolerance = exact ? 1e-4 * std::abs(expected) : 2e-3 * attributions.abs().sum().item<double>();
       EXPECT_NEAR(attributions.sum().item<double>(), expected, tolerance) << name;
     }
