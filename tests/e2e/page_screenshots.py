@@ -2,8 +2,10 @@
 
     page_screenshots.py --bundle runs/demo/run/proposed_cnn/bundle.pt --slice runs/demo/archive/images/PULMO-0001/1/021.dcm
                         [--series runs/demo/archive/images/PULMO-0001] [--bin build/release/bin] [--output docs]
+                        [--stack nodule.zip --stack-bundle runs/nodules/slice_attention/bundle.pt]
 
-The bundle and the archive are those that scripts/demo.sh leaves. Without a series its picture is not made."""
+The bundle and the archive are those that scripts/demo.sh leaves. Without a series its picture is not made. The stack is a zip of
+the pictures of one nodule, for a bundle that weighs slices."""
 
 import argparse
 import base64
@@ -26,6 +28,8 @@ def parse_arguments():
     parser.add_argument("--bundle", type=pathlib.Path, required=True)
     parser.add_argument("--slice", type=pathlib.Path, required=True, help="DICOM file of one slice")
     parser.add_argument("--series", type=pathlib.Path, help="folder with the DICOM files of one series")
+    parser.add_argument("--stack", type=pathlib.Path, help="zip with the pictures of one nodule")
+    parser.add_argument("--stack-bundle", type=pathlib.Path, help="bundle of slice_attention")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "docs")
     return parser.parse_args()
 
@@ -99,11 +103,26 @@ class Pictures(PageTest):
         self.assertLess(file.stat().st_size, MOST_BYTES, f"{file} is too large for the documentation")
 
 
-if __name__ == "__main__":
-    Pictures.setUpClass()
+class StackPicture(Pictures):
+    server_options = {"bundle": ARGUMENTS.stack_bundle and ARGUMENTS.stack_bundle.resolve()}
+
+    def runTest(self):
+        self.screen(1360, 900)
+        self.show(ARGUMENTS.stack)
+        self.take("page-attention.png")
+
+
+def make(pictures):
+    pictures.setUpClass()
     try:
-        outcome = Pictures().run()
+        outcome = pictures().run()
     finally:
-        Pictures.tearDownClass()
+        pictures.tearDownClass()
     for _, trace in outcome.errors + outcome.failures:
         raise SystemExit(trace)
+
+
+if __name__ == "__main__":
+    make(Pictures)
+    if ARGUMENTS.stack:
+        make(StackPicture)
