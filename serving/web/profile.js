@@ -110,7 +110,7 @@ function shares(entries, { x, y }) {
   return [...entries.map((entry, i) => {
     const share = attentionOf(entry);
     return share > 0 && draw("rect", { class: "share", x: x[i] - wide / 2, width: wide, y: y(share), height: y(0) - y(share) });
-  }), draw("text", { class: "tick", x: kEdge.left + 4, y: kEdge.top + 10 }, "bars: share in the verdict")];
+  }), draw("text", { class: "tick", x: kEdge.left + 4, y: kEdge.top + 24 }, "bars: share in the verdict")];
 }
 
 /** The chart of a stack of a series as SVG: {svg, plan}. */
