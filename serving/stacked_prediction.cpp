@@ -4,6 +4,7 @@
 #include <exception>
 #include <utility>
 
+#include "core/model/volume_layout.h"
 #include "core/support/log.h"
 #include "serving/stacks.h"
 #include "serving/verdict.h"
@@ -56,7 +57,7 @@ void weigh_slices(Stacked& request, const std::vector<SliceOutcome>& verdicts) {
     const std::vector<double> weights = request.model->predictor().slice_weights(volume);
     if (weights.empty()) return;
     const std::vector<std::size_t>& members = request.plan.stacks[stack];
-    const std::size_t first = (weights.size() - members.size()) / 2;
+    const auto first = static_cast<std::size_t>(first_place(metadata.depth, static_cast<std::int64_t>(members.size())));
     for (std::size_t i = 0; i < members.size(); ++i) {
       std::get<Prediction>(request.slices[members[i]]).attention = weights[first + i];
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/model/volume_layout.h"
 #include "serving/series.h"
 
 namespace pulmo::serving {
@@ -83,7 +84,7 @@ std::vector<std::uint16_t> volume_of(const std::vector<std::size_t>& stack, cons
   const auto plane = static_cast<std::size_t>(metadata.spec.size_px * metadata.spec.size_px);
   const auto depth = static_cast<std::size_t>(metadata.depth);
   const auto channels = static_cast<std::size_t>(metadata.channels);
-  const std::size_t first = (depth - stack.size()) / 2;
+  const auto first = static_cast<std::size_t>(first_place(metadata.depth, static_cast<std::int64_t>(stack.size())));
   std::vector<std::uint16_t> volume(channels * depth * plane, 0);
   for (std::size_t i = 0; i < stack.size(); ++i) {
     const std::vector<std::uint16_t>& sample = std::get<Prediction>(slices[stack[i]]).sample;

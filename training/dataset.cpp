@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "core/model/volume_layout.h"
 #include "core/support/error.h"
 
 namespace pulmo::training {
@@ -74,7 +75,7 @@ Dataset Dataset::stacked(std::int64_t depth) const {
     const std::vector<std::int64_t> slices = in_order(group);
     const auto count = static_cast<std::int64_t>(slices.size());
     const std::int64_t skipped = std::max<std::int64_t>(0, (count - depth) / 2);
-    Stack stack{{}, std::max<std::int64_t>(0, (depth - count) / 2)};
+    Stack stack{{}, first_place(depth, std::min(count, depth))};
     for (std::int64_t i = skipped; i < std::min(count, skipped + depth); ++i) {
       stack.slices.push_back(at(slices[static_cast<std::size_t>(i)]));
     }

@@ -122,9 +122,7 @@ class Features : public torch::nn::Module {
 
 /// relu(normalisation) of the variable `input`, by the layer `name` of the features.
 std::string script_of_norm(const std::string& name, const std::string& input) {
-  const std::string norm = "self.features." + name;
-  return "torch.relu(torch.batch_norm(" + input + ", " + norm + ".weight, " + norm + ".bias, " + norm +
-         ".running_mean, " + norm + ".running_var, False, 0., 1.0e-05, False))";
+  return "torch.relu(" + FrozenNorm::script("features." + name, input) + ")";
 }
 
 std::string script_of_conv(const std::string& name, const std::string& input, const std::string& padding,

@@ -2,7 +2,6 @@
 
 A phantom archive of pulmo-prepare gives the slices; pydicom says what order and places they have."""
 
-import json
 import os
 import pathlib
 import subprocess
@@ -43,12 +42,6 @@ class SeriesTest(PageTest):
         self.drop_paths(ZIP)
         self.wait_for_studies(1, seconds=240)
         self.canvas()
-
-    def answer(self):
-        self.script("URL.createObjectURL = (blob) => { if (blob.type === 'application/json') window.saved = blob;"
-                    " return 'data:,'; }")
-        self.click("#save")
-        return json.loads(self.browser.execute_async_script("saved.text().then(arguments[0])"))[0]["answer"]
 
     def test_a_zip_of_a_series_is_answered_with_a_profile_along_the_body(self):
         self.show_series()

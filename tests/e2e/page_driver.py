@@ -1,6 +1,7 @@
 """Chromium on the web page of a real server: what every test of the page shares."""
 
 import base64
+import json
 import os
 import pathlib
 import sys
@@ -179,6 +180,13 @@ class PageTest(unittest.TestCase):
             self.wait(lambda: self.text("#title") == name)
             return
         raise AssertionError(f"no study {name}")
+
+    def answer(self):
+        """The server's answer on the first study, as the page saves it."""
+        self.script("URL.createObjectURL = (blob) => { if (blob.type === 'application/json') window.saved = blob;"
+                    " return 'data:,'; }")
+        self.click("#save")
+        return json.loads(self.browser.execute_async_script("saved.text().then(arguments[0])"))[0]["answer"]
 
     def canvas(self):
         """(mean shade, mean distance of red and blue) of what the viewer shows, once it shows something."""
