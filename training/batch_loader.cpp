@@ -74,9 +74,22 @@ Batch BatchLoader::prepare(std::vector<std::int64_t> indices) {
         draw_transform(options_.augmentation, derive_seed(options_.seed, "augment", epoch, 0, sample));
     transform_to_float(cache_.image(indices[i]), size, transform,
                        std::span(batch.pixels).subspan(i * elements, elements));
+    if (options_.outlines != nullptr) add_outlines(batch, indices[i], transform);
   }
   batch.indices = std::move(indices);
   return batch;
+}
+
+void BatchLoader::add_outlines(Batch& batch, std::int64_t index, Transform transform) const {
+  const PlaneSize size{1, dataset_.shape().height, dataset_.shape().width};
+  std::vector<std::uint16_t> shares(static_cast<std::size_t>(size.elements()));
+  options_.outlines->read(index, shares);
+  transform.gain = 1.0;
+  transform.offset = 0.0;
+  transform.noise = 0.0;
+  const std::size_t old = batch.outlines.size();
+  batch.outlines.resize(old + shares.size());
+  transform_to_float(shares, size, transform, std::span(batch.outlines).subspan(old));
 }
 
 }  // namespace pulmo::training

@@ -11,6 +11,7 @@
 
 #include "training/augment.h"
 #include "training/dataset.h"
+#include "training/outlines.h"
 
 namespace pulmo::training {
 
@@ -20,13 +21,15 @@ struct Batch {
   std::vector<float> pixels;                 ///< (N,C,H,W) or (N,C,D,H,W), value in [0, 1]
   std::vector<std::int64_t> labels;          ///< N
   std::vector<std::uint64_t> dropout_seeds;  ///< N
+  std::vector<float> outlines = {};          ///< (N,1,H,W), share of readers; empty where they are not asked for
 };
 
 struct LoaderOptions {
   AugmentOptions augmentation;
-  std::uint64_t seed = 0;  ///< of the run
-  std::int64_t epoch = 0;  ///< seeds augmentation and dropout
-  std::size_t ahead = 4;   ///< batches prepared before they are asked for
+  std::uint64_t seed = 0;                    ///< of the run
+  std::int64_t epoch = 0;                    ///< seeds augmentation and dropout
+  std::size_t ahead = 4;                     ///< batches prepared before they are asked for
+  const ReaderOutlines* outlines = nullptr;  ///< of the data set, turned and moved as its images; null: none
 };
 
 /// Prepares the batches of one epoch in a thread of its own, so that the step does not wait for reading. One consumer.
@@ -49,6 +52,8 @@ class BatchLoader {
  private:
   void work();
   Batch prepare(std::vector<std::int64_t> indices);
+  /// Appends the outlines of one sample.
+  void add_outlines(Batch& batch, std::int64_t index, Transform transform) const;
 
   ImageCache& cache_;
   const Dataset& dataset_;

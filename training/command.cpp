@@ -24,6 +24,7 @@
 #include "training/fit.h"
 #include "training/launch.h"
 #include "training/options.h"
+#include "training/outline_agreement.h"
 #include "training/row_maker.h"
 #include "training/stop_signal.h"
 #include "training/watch/run_curves.h"
@@ -205,19 +206,32 @@ void run_evaluate(const Arguments& arguments, const Communicator& communicator) 
   if (communicator.is_root()) say(communicator, summary(result));
 }
 
+Split one_split_named(const std::string& name, const Communicator& communicator) {
+  Split split = Split::kTest;
+  communicator.together([&] {
+    const std::vector<Split> splits = splits_named(name);
+    if (splits.size() != 1) throw UsageError("--split all: this is measured on one part");
+    split = splits.front();
+  });
+  return split;
+}
+
 void run_faithfulness(const Arguments& arguments, const Communicator& communicator) {
   FaithfulnessJob job;
-  communicator.together([&] {
-    const std::vector<Split> splits = splits_named(arguments.split);
-    if (splits.size() != 1) throw UsageError("--split all: explanations are measured on one part");
-    job.split = splits.front();
-  });
+  job.split = one_split_named(arguments.split, communicator);
   job.bundle = arguments.bundle;
   job.samples = arguments.samples;
   job.methods = arguments.methods;
   job.output = arguments.output;
   const PreparedData data = open_prepared(arguments.data, true, communicator);
   say(communicator, faithfulness(job, data, communicator));
+  say(communicator, std::string(kNotice) + "\n");
+}
+
+void run_outlines(const Arguments& arguments, const Communicator& communicator) {
+  const OutlineJob job{arguments.bundle, one_split_named(arguments.split, communicator), arguments.output, {}};
+  const PreparedData data = open_prepared(arguments.data, true, communicator);
+  say(communicator, outline_agreement(job, data, communicator));
   say(communicator, std::string(kNotice) + "\n");
 }
 
@@ -235,12 +249,25 @@ void run_plot(const Arguments& arguments, const Communicator& communicator) {
 
 using Body = std::function<void(const Communicator&)>;
 
-void add_faithfulness(CLI::App& program, Arguments& arguments, Body& body) {
-  CLI::App& command =
-      *program.add_subcommand("faithfulness", "Measure whether a bundle's explanations say what the model does");
+// Of what is measured on one part of the data.
+void add_measuring_options(CLI::App& command, Arguments& arguments) {
   command.add_option("--bundle", arguments.bundle, "Bundle (.pt)")->required()->type_name("FILE");
   command.add_option("--data", arguments.data, "Prepared folder")->required()->type_name("DIR");
   command.add_option("--split", arguments.split, "train, validation or test")->type_name("SPLIT");
+  command.add_option("--output", arguments.output, "Write the figures here too, as JSON")->type_name("FILE");
+}
+
+void add_outlines(CLI::App& program, Arguments& arguments, Body& body) {
+  CLI::App& command =
+      *program.add_subcommand("outlines", "Measure a bundle's outlines of nodules against those of the readers");
+  add_measuring_options(command, arguments);
+  command.callback([&] { body = [&](const Communicator& ranks) { run_outlines(arguments, ranks); }; });
+}
+
+void add_faithfulness(CLI::App& program, Arguments& arguments, Body& body) {
+  CLI::App& command =
+      *program.add_subcommand("faithfulness", "Measure whether a bundle's explanations say what the model does");
+  add_measuring_options(command, arguments);
   command.add_option("--samples", arguments.samples, "Samples, spread evenly over the split; 200 without it")
       ->check(CLI::PositiveNumber.description(""))
       ->type_name("N");
@@ -251,7 +278,6 @@ void add_faithfulness(CLI::App& program, Arguments& arguments, Body& body) {
       ->delimiter(',')
       ->check(CLI::IsMember(explanation_methods()).description(""))
       ->type_name("LIST");
-  command.add_option("--output", arguments.output, "Write the figures here too, as JSON")->type_name("FILE");
   command.callback([&] { body = [&](const Communicator& ranks) { run_faithfulness(arguments, ranks); }; });
 }
 
@@ -281,6 +307,7 @@ void add_commands(CLI::App& program, Arguments& arguments, Body& body) {
   evaluate.callback([&] { body = [&](const Communicator& ranks) { run_evaluate(arguments, ranks); }; });
 
   add_faithfulness(program, arguments, body);
+  add_outlines(program, arguments, body);
 
   CLI::App& plot = *program.add_subcommand("plot", "Draw the curves of a run's log.jsonl as an SVG picture");
   plot.add_option("RUN", arguments.run, "Folder of the run")->required()->type_name("");

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "core/support/digest.h"
@@ -161,7 +162,9 @@ void visit_model(Visitor& v, ModelOptions& o, bool named, bool of_run = true) {
   v.section("model", [&](auto& inner) {
     if (named) inner.text("name", o.name);
     inner.real("dropout", o.dropout, 0.0, 0.99);
-    if (of_run) inner.integer("stack_slices", o.stack_slices, 1, 1024);
+    if (!of_run) return;
+    inner.integer("stack_slices", o.stack_slices, 1, 1024);
+    inner.real("outline_weight", o.outline_weight, 0.001, 1000.0);
   });
 }
 
@@ -264,13 +267,23 @@ FitOptions options_of_row(const CompareOptions& options, const std::string& row)
   return result;
 }
 
-std::string weights_file(const FitOptions& options) {
-  if (options.model.name == "squeezenet") return options.transfer.squeezenet;
-  if (options.model.name == "slice_attention") return options.transfer.squeezenet;
-  if (options.model.name == "resnet3d") return options.transfer.resnet3d;
-  if (options.model.name == "resnet18") return options.transfer.resnet18;
-  if (options.model.name == "densenet121") return options.transfer.densenet121;
+std::string weights_key(const std::string& row) {
+  if (row == "slice_attention") return "squeezenet";
+  if (row == "unet_densenet") return "densenet121";
+  for (const char* key : {"squeezenet", "resnet18", "densenet121", "resnet3d"}) {
+    if (row == key) return key;
+  }
   return "";
+}
+
+std::string weights_file(const FitOptions& options) {
+  const TransferOptions& transfer = options.transfer;
+  const std::map<std::string, std::string> files = {{"squeezenet", transfer.squeezenet},
+                                                    {"resnet18", transfer.resnet18},
+                                                    {"densenet121", transfer.densenet121},
+                                                    {"resnet3d", transfer.resnet3d}};
+  const auto found = files.find(weights_key(options.model.name));
+  return found == files.end() ? "" : found->second;
 }
 
 std::string run_identity(const FitOptions& options, const std::string& data_digest) {
@@ -280,7 +293,9 @@ std::string run_identity(const FitOptions& options, const std::string& data_dige
   visit_model(visitor, copy.model, true, false);  // how slices are stacked is part of the data's identity
   visit_recipe(visitor, copy);
   const std::string file = weights_file(options);
-  if (!file.empty()) {
+  if (file == kNoWeights) {
+    visitor.text("weights", file);
+  } else if (!file.empty()) {
     visitor.integer("frozen_epochs", copy.transfer.frozen_epochs, 0, kMany);
     visitor.real("backbone_rate", copy.transfer.backbone_rate, 0.0, 1.0);
     visitor.text("weights", sha256_file(file));

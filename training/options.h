@@ -48,6 +48,7 @@ struct ModelOptions {
   std::string name = "proposed_cnn";
   double dropout = 0.5;
   std::int64_t stack_slices = 7;  ///< D of the rows of volumes where slices are prepared
+  double outline_weight = 1.0;    ///< of the readers' outlines in the loss of a row that learns them
 };
 
 struct TrainingOptions {
@@ -159,7 +160,11 @@ std::string to_yaml(const EvaluateOptions& options);
 /// What the network row of a comparison is trained by.
 FitOptions options_of_row(const CompareOptions& options, const std::string& row);
 
-/// The weight file that the network row of these options starts from; empty for a row that starts from nothing.
+/// The key below `transfer` that names the weight file of a network row; empty for a row that has none.
+std::string weights_key(const std::string& row);
+/// In its place: the row starts from nothing.
+inline constexpr const char* kNoWeights = "none";
+/// The weight file that the network row of these options starts from, or kNoWeights; empty where none is named.
 std::string weights_file(const FitOptions& options);
 
 /// SHA-256 over the settings that decide the result (model, training but for `accumulate`, schedule, optimizer,

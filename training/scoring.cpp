@@ -7,11 +7,8 @@
 #include <optional>
 
 #include "core/model/inference_module.h"
-#include "training/sampler.h"
 
 namespace pulmo::training {
-namespace {
-
 ImageBatch read_batch(const Dataset& dataset, const Range& range) {
   const SampleShape& shape = dataset.shape();
   const auto elements = static_cast<std::size_t>(shape.elements());
@@ -23,6 +20,8 @@ ImageBatch read_batch(const Dataset& dataset, const Range& range) {
   }
   return batch;
 }
+
+namespace {
 
 std::vector<double> score_range(const Predictor& predictor, const Dataset& dataset, const Range& mine,
                                 std::int64_t batch_size) {

@@ -8,8 +8,12 @@
 #include "training/communicator.h"
 #include "training/dataset.h"
 #include "training/evaluation/prediction.h"
+#include "training/sampler.h"
 
 namespace pulmo::training {
+
+/// The samples [range.begin, range.end). Throws InvalidInput("shard") for a damaged one.
+ImageBatch read_batch(const Dataset& dataset, const Range& range);
 
 /// Scores every sample of a data set exactly once, spread over the ranks: on rank 0 the predictions in data set order,
 /// elsewhere nothing. Collective.

@@ -22,6 +22,9 @@ std::optional<PreparedData> stacked_for(const FitOptions& options, const Prepare
 }
 
 std::string identity_for(const FitOptions& options, const PreparedData& data) {
+  if (learns_outlines(options.model.name)) {
+    return sha256_hex(data.identity() + " outlines of weight " + std::to_string(options.model.outline_weight));
+  }
   if (!needs_stacks(options, data)) return data.identity();
   return sha256_hex(data.identity() + " stacks of " + std::to_string(options.model.stack_slices));
 }

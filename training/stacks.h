@@ -13,7 +13,7 @@ namespace pulmo::training {
 /// as Dataset::stacked().
 std::optional<PreparedData> stacked_for(const FitOptions& options, const PreparedData& data);
 
-/// PreparedData::identity(), of stacks where the row takes them.
+/// PreparedData::identity(), of stacks or with outlines where the row takes them.
 std::string identity_for(const FitOptions& options, const PreparedData& data);
 
 }  // namespace pulmo::training

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "training/outline_loss.h"
 #include "training/sampler.h"
 
 namespace pulmo::training {
@@ -57,6 +58,14 @@ torch::Tensor images_tensor(const Batch& batch, const SampleShape& shape, const 
   if (shape.depth > 0) sizes.insert(sizes.begin() + 2, shape.depth);
   const torch::Tensor view = torch::from_blob(pixels, sizes);
   return view.to(weights.device(), weights.type());
+}
+
+torch::Tensor outlines_tensor(const Batch& batch, const SampleShape& shape, const Weights& weights) {
+  if (batch.outlines.empty()) return {};
+  auto* shares = const_cast<float*>(batch.outlines.data());  // likewise
+  const auto count = static_cast<std::int64_t>(batch.indices.size());
+  const torch::Tensor view = torch::from_blob(shares, {count, 1, shape.height, shape.width});
+  return view.to(weights.device(), weights.type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32);
 }
 
 torch::Tensor labels_tensor(const Batch& batch, const Weights& weights) {
@@ -120,6 +129,7 @@ Meter TrainingStep::backward(const Batch& batch, std::int64_t global_size) {
   if (count == 0) return {};
   const torch::Tensor images = images_tensor(batch, parts_.shape, parts_.weights);
   const torch::Tensor labels = labels_tensor(batch, parts_.weights);
+  const torch::Tensor outlines = outlines_tensor(batch, parts_.shape, parts_.weights);
   const auto pieces = static_cast<int>(std::min(parts_.accumulate, count));
   Meter meter;
   for (int i = 0; i < pieces; ++i) {
@@ -127,6 +137,7 @@ Meter TrainingStep::backward(const Batch& batch, std::int64_t global_size) {
     last_piece_ = i + 1 == pieces;
     meter +=
         backward_piece({images.narrow(0, range.begin, range.size()), labels.narrow(0, range.begin, range.size()),
+                        outlines.defined() ? outlines.narrow(0, range.begin, range.size()) : torch::Tensor(),
                         SampleSeeds(batch.dropout_seeds)
                             .subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.size()))},
                        global_size);
@@ -136,14 +147,18 @@ Meter TrainingStep::backward(const Batch& batch, std::int64_t global_size) {
 
 Meter TrainingStep::backward_piece(const Piece& piece, std::int64_t global_size) {
   const torch::Tensor& labels = piece.labels;
-  const torch::Tensor logits =
-      parts_.weights.network().forward(piece.images, piece.dropout_seeds).to(class_weights_.scalar_type());
+  const NetworkOutput output = parts_.weights.network().forward_outlined(piece.images, piece.dropout_seeds);
+  const torch::Tensor logits = output.logits.to(class_weights_.scalar_type());
   const torch::Tensor log_probabilities = torch::log_softmax(logits, 1);
   const torch::Tensor of_label = log_probabilities.gather(1, labels.unsqueeze(1)).squeeze(1);
   torch::Tensor losses = -of_label * class_weights_.index_select(0, labels);
   if (parts_.focal_gamma > 0.0) losses = losses * (1.0 - of_label.exp()).clamp_min(0.0).pow(parts_.focal_gamma);
   const torch::Tensor loss = losses.sum();
-  (loss / static_cast<double>(global_size)).backward();
+  torch::Tensor whole = loss;
+  if (piece.outlines.defined()) {
+    whole = whole + parts_.outline_weight * outline_losses(output.outline_logits, piece.outlines).sum();
+  }
+  (whole / static_cast<double>(global_size)).backward();
   return meter_of(loss, logits, labels);
 }
 

@@ -15,7 +15,7 @@ namespace pulmo::training {
 
 /// Sums over samples, so that batches and ranks merge by addition and are divided once.
 struct Meter {
-  double loss = 0.0;     ///< sum of the samples' (weighted) cross-entropies
+  double loss = 0.0;     ///< sum of the samples' (weighted) cross-entropies of the classes
   double correct = 0.0;  ///< samples whose likeliest class is the label
   double samples = 0.0;
 
@@ -29,6 +29,8 @@ Meter meter_of(const torch::Tensor& loss, const torch::Tensor& logits, const tor
 
 /// The images of a batch as a tensor (N,C,H,W), volumes (N,C,D,H,W), of the weights' type, where the weights are.
 torch::Tensor images_tensor(const Batch& batch, const SampleShape& shape, const Weights& weights);
+/// The outlines of a batch (N,1,H,W) likewise, but float32 at least; undefined where it has none.
+torch::Tensor outlines_tensor(const Batch& batch, const SampleShape& shape, const Weights& weights);
 /// The labels of a batch (N), int64, where the weights are.
 torch::Tensor labels_tensor(const Batch& batch, const Weights& weights);
 
@@ -43,6 +45,7 @@ class TrainingStep {
     std::vector<double> class_weights;                  ///< K
     std::vector<std::shared_ptr<DenseLayer>> factored;  ///< layers whose factors travel instead of their gradients
     double focal_gamma = 0.0;                           ///< of the focal loss; 0: cross-entropy
+    double outline_weight = 1.0;                        ///< of the outlines' loss, where a batch has them
     std::int64_t accumulate = 1;                        ///< pieces of a share; fewer where it has fewer samples
   };
   explicit TrainingStep(const Parts& parts);
@@ -64,8 +67,9 @@ class TrainingStep {
 
  private:
   struct Piece {
-    torch::Tensor images;  ///< (N,C,H,W) or (N,C,D,H,W)
-    torch::Tensor labels;  ///< (N)
+    torch::Tensor images;    ///< (N,C,H,W) or (N,C,D,H,W)
+    torch::Tensor labels;    ///< (N)
+    torch::Tensor outlines;  ///< (N,1,H,W); undefined without
     SampleSeeds dropout_seeds;
   };
 

@@ -8,6 +8,7 @@
 #include "core/support/digest.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
+#include "training/norm_calibration.h"
 
 namespace pulmo::training {
 namespace {
@@ -53,21 +54,16 @@ std::uint64_t fingerprint(const std::vector<torch::Tensor>& tensors) {
   return std::stoull(digest.hex().substr(0, 16), nullptr, 16);
 }
 
-// The key of its weight file.
-std::string backbone_name(const TrainerInput& input) {
-  return input.network.name == "slice_attention" ? "squeezenet" : input.network.name;
-}
-
 std::shared_ptr<Network> first_network(const TrainerInput& input) {
   auto network = make_network(input.network);
   if (!has_backbone(*network)) return network;
   const std::string file = weights_file(input.options);
   if (file.empty()) {
-    throw InvalidInput("configuration", "the row " + input.network.name +
-                                            " starts from pretrained weights: set transfer." + backbone_name(input) +
-                                            " to a .safetensors or .pth file of them");
+    throw InvalidInput("configuration",
+                       "the row " + input.network.name + " starts from pretrained weights: set transfer." +
+                           weights_key(input.network.name) + " to a .safetensors or .pth file of them, or to none");
   }
-  load_backbone(*network, file);
+  if (file != kNoWeights) load_backbone(*network, file);
   return network;
 }
 
@@ -75,9 +71,10 @@ std::shared_ptr<Network> first_network(const TrainerInput& input) {
 std::vector<LearningPace> paces(const TrainerInput& input, const Weights& weights) {
   const TransferOptions& transfer = input.options.transfer;
   const LearningPace late{transfer.backbone_rate, transfer.frozen_epochs * steps_per_epoch(input)};
+  const bool pretrained = weights_file(input.options) != kNoWeights;
   std::vector<LearningPace> result;
   for (const std::string& name : weights.names()) {
-    result.push_back(weights.network().is_backbone(name) ? late : LearningPace{});
+    result.push_back(pretrained && weights.network().is_backbone(name) ? late : LearningPace{});
   }
   return result;
 }
@@ -102,10 +99,12 @@ Trainer::Trainer(const TrainerInput& input)
       step_({weights_, adam_, *sync_, input.data.manifest.shape, class_weights(input),
              factored_layers(weights_.network(), input.options.exchange.factors, input.options.training.batch_size,
                              input.communicator.size()),
-             input.options.training.focal_gamma, input.options.training.accumulate}),
+             input.options.training.focal_gamma, input.options.model.outline_weight,
+             input.options.training.accumulate}),
       train_cache_(input.data.train, input.options.compute.cache_mib * kMebibyte),
       validation_cache_(input.data.validation, left_for_validation(input)),
       store_(input.folder / "checkpoints", input.options.checkpoint.keep) {
+  if (learns_outlines(input.network.name)) outlines_.emplace(input.data.train);
   if (input.communicator.is_root()) line_.emplace(input.progress);
 }
 
@@ -124,6 +123,7 @@ void Trainer::run() {
     if (input_.communicator.is_root()) log_.emplace(input_.folder / "log.jsonl", progress_.epoch + 1);
   });
   begin_watch();
+  if (progress_.global_step == 0) calibrate();
   while (!progress_.finished) {
     train_epoch();
     const auto start = Clock::now();
@@ -132,12 +132,19 @@ void Trainer::run() {
   }
 }
 
+void Trainer::calibrate() {
+  const bool pretrained = weights_file(input_.options) != kNoWeights;
+  calibrate_first_weights(weights_, input_.network, input_.data.train, pretrained, input_.communicator);
+  if (average_.exists()) average_.restore(weights_.snapshot());
+}
+
 void Trainer::train_epoch() {
   const TrainingOptions& training = input_.options.training;
   const EpochPlan plan(epoch_order(training.seed, progress_.epoch, input_.data.train.size()), training.batch_size);
   const auto ahead = static_cast<std::size_t>(input_.options.compute.prefetch_batches);
-  BatchLoader loader(train_cache_, input_.data.train, coming_shares(plan),
-                     {input_.options.augmentation, training.seed, progress_.epoch, ahead});
+  BatchLoader loader(
+      train_cache_, input_.data.train, coming_shares(plan),
+      {input_.options.augmentation, training.seed, progress_.epoch, ahead, outlines_ ? &*outlines_ : nullptr});
   const double waited_before = progress_.epoch_wait;
   while (progress_.step < plan.steps()) {
     const auto start = Clock::now();

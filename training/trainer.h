@@ -61,6 +61,7 @@ class Trainer {
  private:
   using Clock = std::chrono::steady_clock;
 
+  void calibrate();
   void train_epoch();
   /// Returns the mean loss of the global batch.
   double train_step(const EpochPlan& plan, BatchLoader& loader);
@@ -85,6 +86,7 @@ class Trainer {
   WeightAverage average_;
   std::unique_ptr<GradientSync> sync_;
   TrainingStep step_;
+  std::optional<ReaderOutlines> outlines_;  ///< of the training part, for a row that learns them
   ImageCache train_cache_;
   ImageCache validation_cache_;
   CheckpointStore store_;

@@ -14,6 +14,7 @@ std::shared_ptr<Network> make_conventional_cnn(const NetworkOptions& options);
 std::shared_ptr<Network> make_squeezenet(const NetworkOptions& options);
 std::shared_ptr<Network> make_resnet18(const NetworkOptions& options);
 std::shared_ptr<Network> make_densenet121(const NetworkOptions& options);
+std::shared_ptr<Network> make_unet_densenet(const NetworkOptions& options);
 std::shared_ptr<Network> make_cnn3d(const NetworkOptions& options);
 std::shared_ptr<Network> make_slice_attention(const NetworkOptions& options);
 std::shared_ptr<Network> make_resnet3d(const NetworkOptions& options);

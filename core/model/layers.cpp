@@ -37,6 +37,12 @@ FrozenNorm::FrozenNorm(std::int64_t channels)
       variance_(register_parameter("running_var", at::ones({channels}, at::kFloat), false)) {}
 
 torch::Tensor FrozenNorm::forward(const torch::Tensor& maps) const {
+  if (measuring_) {
+    const c10::AutoGradMode no_gradient(false);
+    const torch::Tensor values = maps.transpose(0, 1).flatten(1);
+    mean_.copy_(values.mean(1));
+    variance_.copy_(values.var(1, false));
+  }
   return at::batch_norm(maps, weight_, bias_, mean_, variance_, false, 0.0, kEpsilon, false);
 }
 

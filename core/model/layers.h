@@ -39,11 +39,14 @@ class FrozenNorm : public torch::nn::Module {
   static std::string script(const std::string& name, const std::string& input);
   /// Weight 1, bias 0.
   void set_to_identity();
+  /// While measuring, forward() first takes over the mean and variance of each channel of its maps.
+  void measure(bool measuring) { measuring_ = measuring; }
 
   static constexpr double kEpsilon = 1e-5;  // torchvision's
 
  private:
   torch::Tensor weight_, bias_, mean_, variance_;
+  bool measuring_ = false;
 };
 
 /// A dense layer: weight (out, in), bias (out).

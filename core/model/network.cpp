@@ -1,5 +1,7 @@
 #include "core/model/network.h"
 
+#include <c10/core/GradMode.h>
+
 #include <algorithm>
 
 #include "core/model/architectures.h"
@@ -12,7 +14,8 @@ namespace {
 struct Architecture {
   const char* name;
   std::shared_ptr<Network> (*make)(const NetworkOptions&);
-  bool volumes = false;  ///< takes (N,C,D,H,W)
+  bool volumes = false;   ///< takes (N,C,D,H,W)
+  bool outlines = false;  ///< learns them
 };
 
 /// Every architecture of the comparison table: a new one is its own file and one line here.
@@ -23,6 +26,7 @@ constexpr Architecture kArchitectures[] = {
     {"squeezenet", make_squeezenet},
     {"resnet18", make_resnet18},
     {"densenet121", make_densenet121},
+    {"unet_densenet", make_unet_densenet, false, true},
     {"cnn3d", make_cnn3d, true},
     {"slice_attention", make_slice_attention, true},
     {"resnet3d", make_resnet3d, true},
@@ -70,6 +74,12 @@ bool takes_volumes(const std::string& name) {
   });
 }
 
+bool learns_outlines(const std::string& name) {
+  return std::any_of(std::begin(kArchitectures), std::end(kArchitectures), [&](const Architecture& architecture) {
+    return architecture.outlines && name == architecture.name;
+  });
+}
+
 std::shared_ptr<Network> make_network(const NetworkOptions& options) {
   for (const Architecture& architecture : kArchitectures) {
     if (options.name != architecture.name) continue;
@@ -79,6 +89,20 @@ std::shared_ptr<Network> make_network(const NetworkOptions& options) {
     return network;
   }
   refuse(options, "unknown name; known are " + joined(network_names()));
+}
+
+bool calibrate_norms(Network& network, const torch::Tensor& images, bool pretrained) {
+  const c10::AutoGradMode no_gradient(false);
+  std::vector<FrozenNorm*> norms;
+  for (const auto& part : network.named_modules("", false)) {
+    auto* norm = part.value()->as<FrozenNorm>();
+    if (norm != nullptr && !(pretrained && network.is_backbone(part.key() + ".weight"))) norms.push_back(norm);
+  }
+  if (norms.empty()) return false;
+  for (FrozenNorm* norm : norms) norm->measure(true);
+  network.forward(images, {});
+  for (FrozenNorm* norm : norms) norm->measure(false);
+  return true;
 }
 
 }  // namespace pulmo

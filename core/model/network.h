@@ -14,12 +14,23 @@ namespace pulmo {
 /// on how the batch is cut among ranks. Empty: no dropout (evaluation).
 using SampleSeeds = std::span<const std::uint64_t>;
 
+/// What a network gives of N images.
+struct NetworkOutput {
+  torch::Tensor logits;          ///< (N,K), before any softmax
+  torch::Tensor outline_logits;  ///< (N,1,H,W) of each pixel's belonging to a nodule; undefined where it outlines none
+};
+
 /// An architecture of the comparison table. Parameters are named as its TorchScript twin names them.
 class Network : public torch::nn::Module {
  public:
   /// `images` (N,C,H,W), for a network that takes volumes (N,C,D,H,W), floating in [0, 1]; returns logits (N,K) in the
   /// same type, before any softmax.
   virtual torch::Tensor forward(const torch::Tensor& images, SampleSeeds dropout_seeds) = 0;
+
+  /// forward() and, of a network that learns_outlines(), these, in one pass.
+  virtual NetworkOutput forward_outlined(const torch::Tensor& images, SampleSeeds dropout_seeds) {
+    return {forward(images, dropout_seeds), {}};
+  }
 
   /// TorchScript source of `def forward(self, images: Tensor) -> Tensor` giving the same logits without dropout, using
   /// the parameters by the names they have here ("self.conv1.weight").
@@ -50,8 +61,18 @@ std::vector<std::string> network_names();
 /// slice of a stack that is 0 throughout is one that is not there.
 bool takes_volumes(const std::string& name);
 
+/// Whether the network of this name outlines nodules, and so learns from the readers' outlines beside the classes. Its
+/// script() then also defines `def outlines(self, images: Tensor) -> Tensor`, p(nodule) (N,1,H,W).
+bool learns_outlines(const std::string& name);
+
 /// Throws InvalidInput("configuration") for an unknown name (listing the known ones), an input too small for it, or
 /// volumes for one that takes slices and the reverse.
 std::shared_ptr<Network> make_network(const NetworkOptions& options);
+
+/// Gives the fixed normalisations of a network that starts from nothing the statistics of what they see at the start,
+/// so that no layer's values vanish or grow (data-dependent initialisation: Mishkin, Matas 2016; Kraehenbuehl et al.
+/// 2016): one pass of `images`, as forward() takes them, in which each layer sees what those before it now give. A
+/// pretrained part keeps its own where `pretrained`. Returns whether there was any such normalisation.
+bool calibrate_norms(Network& network, const torch::Tensor& images, bool pretrained);
 
 }  // namespace pulmo

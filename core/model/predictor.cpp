@@ -101,6 +101,26 @@ class BundlePredictor final : public Predictor {
     return {weights.data_ptr<double>(), weights.data_ptr<double>() + weights.numel()};
   }
 
+  std::vector<cv::Mat> outlines(const ImageBatch& batch) const override {
+    if (!plain_.find_method("outlines") || bundle_.metadata.depth != 0) return {};
+    check(batch);
+    set_threads();
+    const c10::InferenceMode inference;
+    const torch::Tensor p = plain_.get_method("outlines")({images_of(batch).to(torch_device(device_))})
+                                .toTensor()
+                                .to(at::kCPU, at::kFloat)
+                                .contiguous();
+    const cv::Size size(static_cast<int>(batch.width), static_cast<int>(batch.height));
+    if (p.numel() != batch.count * batch.height * batch.width) {
+      throw InvalidInput("bundle", "its outlines are not of the size of the images");
+    }
+    std::vector<cv::Mat> maps;
+    for (std::int64_t i = 0; i < batch.count; ++i) {
+      maps.push_back(cv::Mat(size, CV_32FC1, p.data_ptr<float>() + i * size.area()).clone());
+    }
+    return maps;
+  }
+
   const BundleMetadata& metadata() const override { return bundle_.metadata; }
   const std::string& sha256() const override { return bundle_.sha256; }
 

@@ -47,6 +47,9 @@ class Predictor {
   /// 1; a slice that is not there has 0. Empty for other models. Throws InvalidInput("shape") when the batch does not
   /// fit.
   virtual std::vector<double> slice_weights(const ImageBatch& /*batch*/) const { return {}; }
+  /// Of a model that outlines nodules: p(nodule) of each pixel, one (H,W) CV_32FC1 an image. Empty for other models.
+  /// Throws InvalidInput("shape") when the batch does not fit.
+  virtual std::vector<cv::Mat> outlines(const ImageBatch& /*batch*/) const { return {}; }
   virtual const BundleMetadata& metadata() const = 0;
   /// SHA-256 of the bundle file; empty for a model that was never saved.
   virtual const std::string& sha256() const = 0;

@@ -51,6 +51,17 @@ Interval percentile_interval(std::vector<double> values, const BootstrapOptions&
   return {quantile(values, tail), quantile(values, 1.0 - tail)};
 }
 
+double weighted_mean(const std::vector<double>& values, std::span<const double> weights) {
+  double sum = 0.0, total = 0.0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (std::isnan(values[i])) continue;
+    const double weight = weights.empty() ? 1.0 : weights[i];
+    sum += weight * values[i];
+    total += weight;
+  }
+  return total > 0.0 ? sum / total : std::numeric_limits<double>::quiet_NaN();
+}
+
 }  // namespace
 
 std::vector<Interval> cluster_bootstrap(const std::vector<std::string>& clusters, const BootstrapOptions& options,
@@ -66,6 +77,15 @@ std::vector<Interval> cluster_bootstrap(const std::vector<std::string>& clusters
   std::vector<Interval> intervals;
   for (std::vector<double>& values : drawn) intervals.push_back(percentile_interval(std::move(values), options));
   return intervals;
+}
+
+MeanWithInterval mean_of(const std::vector<double>& values, const std::vector<std::string>& clusters,
+                         const BootstrapOptions& options) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  const auto intervals = cluster_bootstrap(clusters, options, [&](std::span<const double> weights) {
+    return std::vector<double>{weighted_mean(values, weights)};
+  });
+  return {weighted_mean(values, {}), intervals.empty() ? Interval{kNone, kNone} : intervals.front()};
 }
 
 }  // namespace pulmo::training

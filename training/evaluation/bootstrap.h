@@ -30,4 +30,13 @@ using WeightedStatistic = std::function<std::vector<double>(std::span<const doub
 std::vector<Interval> cluster_bootstrap(const std::vector<std::string>& clusters, const BootstrapOptions& options,
                                         const WeightedStatistic& statistic);
 
+struct MeanWithInterval {
+  double mean;
+  Interval interval;
+};
+/// The mean of the values with its interval by cluster_bootstrap(). NaN stands for a value that is not there; NaN where
+/// none is.
+MeanWithInterval mean_of(const std::vector<double>& values, const std::vector<std::string>& clusters,
+                         const BootstrapOptions& options);
+
 }  // namespace pulmo::training

@@ -39,26 +39,6 @@ double area_between(const Predictor& predictor, const cv::Mat& from, const cv::M
   return area / kCurveSteps;
 }
 
-/// NaN stands for what is not there; without anything the mean is NaN.
-double weighted_mean(const std::vector<double>& values, std::span<const double> weights) {
-  double sum = 0.0, total = 0.0;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (std::isnan(values[i])) continue;
-    const double weight = weights.empty() ? 1.0 : weights[i];
-    sum += weight * values[i];
-    total += weight;
-  }
-  return total > 0.0 ? sum / total : kNone;
-}
-
-MeanWithInterval mean_of(const std::vector<double>& values, const std::vector<std::string>& patients,
-                         const BootstrapOptions& options) {
-  const auto intervals = cluster_bootstrap(patients, options, [&](std::span<const double> weights) {
-    return std::vector<double>{weighted_mean(values, weights)};
-  });
-  return {weighted_mean(values, {}), intervals.empty() ? Interval{kNone, kNone} : intervals.front()};
-}
-
 std::vector<double> minus(std::vector<double> values, const std::vector<double>& others) {
   for (std::size_t i = 0; i < values.size(); ++i) values[i] -= others.at(i);
   return values;

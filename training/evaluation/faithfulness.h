@@ -45,11 +45,6 @@ struct MethodScores {
   std::vector<double> inside;  ///< NaN where there is no outline, nothing in the map, or no map (the centre)
 };
 
-struct MeanWithInterval {
-  double mean;
-  Interval interval;
-};
-
 /// Means over the samples, with intervals by bootstrap over patients.
 struct MethodSummary {
   std::string name;
