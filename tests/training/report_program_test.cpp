@@ -96,6 +96,37 @@ TEST_F(ReportProgramTest, EveryFigureOfAFitAgreesWithScikitLearn) {
   expect_agreement("metrics", root_ / "judged");
 }
 
+TEST_F(ReportProgramTest, OutlinesAreMeasuredAsNumpyDoes) {
+  const auto data = root_ / "data";
+  pulmo::testing::make_prepared_folder(data, {.size_px = 32, .patients = 20, .masks = true});
+  const ProcessResult fit = run_process(on_two_ranks(command(
+      "fit", data, root_ / "run",
+      {"model.name=unet_densenet", "transfer.densenet121=none", "training.epochs=3", "training.precision=fp32"})));
+  ASSERT_EQ(fit.exit_code, 0) << fit.err;
+  const auto measure = [&](const fs::path& bundle) {
+    return run_process(
+        {program(), "outlines", "--bundle", bundle, "--data", data, "--output", root_ / "outlines.json"});
+  };
+  const ProcessResult measured = measure(root_ / "run/bundle.pt");
+  ASSERT_EQ(measured.exit_code, 0) << measured.err;
+  EXPECT_THAT(measured.out, HasSubstr("at least 3 readers"));
+  const ProcessResult twin =
+      run_process({pulmo::testing::python(), pulmo::testing::source_dir() / "tests/golden/outline_twin.py",
+                   root_ / "run/bundle.pt", data, root_ / "outlines.json"});
+  EXPECT_EQ(twin.exit_code, 0) << twin.out << twin.err;
+
+  ASSERT_EQ(run_process(command("fit", data, root_ / "other", {"training.epochs=1"})).exit_code, 0);
+  const ProcessResult refused = measure(root_ / "other/bundle.pt");
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("outlines no nodules"));
+
+  pulmo::testing::make_prepared_folder(root_ / "bare", {.size_px = 32, .patients = 20});
+  const ProcessResult bare = run_process(
+      command("fit", root_ / "bare", root_ / "never", {"model.name=unet_densenet", "transfer.densenet121=none"}));
+  EXPECT_EQ(bare.exit_code, 1);
+  EXPECT_THAT(bare.err, HasSubstr("store.masks"));
+}
+
 TEST_F(ReportProgramTest, ExplanationsAreMeasured) {
   pulmo::testing::make_prepared_folder(root_ / "data", {.size_px = 32, .patients = 20, .masks = true});
   const ProcessResult trained =
