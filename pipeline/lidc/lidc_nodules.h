@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <map>
 #include <opencv2/core/mat.hpp>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,6 +47,9 @@ struct Nodule {
   /// Mean of the marks' mean contour points, mm (see ReaderMark::points_mm).
   cv::Point3d centre_mm() const;
 };
+
+/// The different readers of a nodule: values of ReaderMark::reader.
+std::set<std::size_t> readers_of(const Nodule& nodule);
 
 /// All that the readers left on one series.
 struct SeriesMarks {
