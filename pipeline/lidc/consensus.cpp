@@ -39,6 +39,34 @@ cv::Mat reader_mask(const Nodule& nodule, std::size_t reader, std::size_t slice,
   return mask;
 }
 
+/// 1 where at least half of so many readers are counted.
+cv::Mat at_least_half(const cv::Mat& counts, std::size_t readers) {
+  cv::Mat mask;
+  const double half = 0.5 * static_cast<double>(readers);
+  cv::threshold(counts, mask, std::ceil(half) - 0.5, 1.0, cv::THRESH_BINARY);
+  return mask;
+}
+
+std::set<std::size_t> slices_of(const Nodule& nodule) {
+  std::set<std::size_t> slices;
+  for (const ReaderMark& mark : nodule.marks) {
+    for (const PlacedRoi& roi : mark.rois) slices.insert(roi.slice);
+  }
+  return slices;
+}
+
+/// Pixels of two masks on all slices so far: in both, and of one plus those of the other.
+struct Overlap {
+  std::int64_t shared = 0;
+  std::int64_t sum = 0;
+
+  void add(const cv::Mat& a, const cv::Mat& b) {
+    shared += cv::countNonZero(a & b);
+    sum += cv::countNonZero(a) + cv::countNonZero(b);
+  }
+  double dice() const { return 2.0 * static_cast<double>(shared) / static_cast<double>(sum); }
+};
+
 }  // namespace
 
 BoxMask reader_counts(const Nodule& nodule, std::size_t slice, cv::Size image) {
@@ -52,22 +80,39 @@ BoxMask reader_counts(const Nodule& nodule, std::size_t slice, cv::Size image) {
 BoxMask consensus_mask(const Nodule& nodule, std::size_t slice, cv::Size image) {
   BoxMask result = reader_counts(nodule, slice, image);
   if (result.box.empty()) return result;
-  const double half = 0.5 * static_cast<double>(nodule.readers());
-  cv::threshold(result.mask, result.mask, std::ceil(half) - 0.5, 1.0, cv::THRESH_BINARY);
+  result.mask = at_least_half(result.mask, nodule.readers());
   return result;
 }
 
 std::map<std::size_t, int> consensus_area(const Nodule& nodule, cv::Size image) {
-  std::set<std::size_t> slices;
-  for (const ReaderMark& mark : nodule.marks) {
-    for (const PlacedRoi& roi : mark.rois) slices.insert(roi.slice);
-  }
   std::map<std::size_t, int> area;
-  for (const std::size_t slice : slices) {
+  for (const std::size_t slice : slices_of(nodule)) {
     const int pixels = cv::countNonZero(consensus_mask(nodule, slice, image).mask);
     if (pixels > 0) area[slice] = pixels;
   }
   return area;
+}
+
+std::optional<double> reader_dice(const Nodule& nodule, cv::Size image) {
+  const std::set<std::size_t> readers = readers_of(nodule);
+  if (readers.size() < 2) return std::nullopt;
+  std::map<std::size_t, Overlap> overlaps;
+  for (const std::size_t slice : slices_of(nodule)) {
+    const BoxMask counts = reader_counts(nodule, slice, image);
+    if (counts.box.empty()) continue;
+    for (const std::size_t reader : readers) {
+      const cv::Mat own = reader_mask(nodule, reader, slice, counts.box);
+      overlaps[reader].add(own, at_least_half(counts.mask - own, readers.size() - 1));
+    }
+  }
+  double total = 0.0;
+  int compared = 0;
+  for (const auto& [reader, overlap] : overlaps) {
+    if (overlap.sum == 0) continue;
+    total += overlap.dice();
+    ++compared;
+  }
+  return compared > 0 ? std::optional(total / compared) : std::nullopt;
 }
 
 }  // namespace pulmo::pipeline
