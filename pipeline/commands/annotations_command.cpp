@@ -1,3 +1,4 @@
+#include <iomanip>
 #include <iostream>
 #include <memory>
 #include <vector>
@@ -27,6 +28,12 @@ void print_counts(const char* title, const Tally& tally) {
   }
 }
 
+void print_agreement(const AnnotationTable& table) {
+  if (table.compared == 0) return;
+  std::cout << "mean reader_dice of the " << table.compared << " nodules of at least " << kReadersOfAgreement
+            << " readers: " << std::fixed << std::setprecision(3) << table.mean_reader_dice << "\n";
+}
+
 void run(const Arguments& arguments) {
   SeriesFacts facts;
   if (!arguments.patients.empty()) {
@@ -39,13 +46,15 @@ void run(const Arguments& arguments) {
   const ByteSource source(arguments.annotations);
   const auto readings = read_readings(source, thread_count(arguments.threads), ledger);
   if (readings.empty()) throw InvalidInput("no_annotations", "the input holds no LIDC reading of a CT series");
-  write_file_atomically(arguments.output, annotation_table(readings, facts, ledger));
+  const AnnotationTable table = annotation_table(readings, facts, ledger);
+  write_file_atomically(arguments.output, table.csv);
   const auto total = [&](const char* name) {
     const auto at = ledger.totals().find(name);
     return at == ledger.totals().end() ? 0 : at->second;
   };
   std::cout << total("xml_files") << " XML files, " << readings.size() << " readings, " << total("nodules")
             << " nodules of " << total("reader_outlines") << " outlines: " << arguments.output.string() << "\n";
+  print_agreement(table);
   print_counts("left out", ledger.left_out(Scope::kReadings));
   print_counts("problem", ledger.problems());
   print_counts("note", ledger.notes());

@@ -50,6 +50,13 @@ int mode_of(const std::vector<int>& ratings) {
   return *std::max_element(ratings.begin(), ratings.end(), [&](int a, int b) { return votes(a) < votes(b); });
 }
 
+std::string dice_field(const std::optional<double>& dice) {
+  if (!dice) return "";
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.4f", *dice);
+  return text.data();
+}
+
 std::string row_of(const Nodule& nodule, const CtSeries& series) {
   std::string ratings;
   double diameter = 0.0;
@@ -128,11 +135,13 @@ CtSeries series_of_reading(const LidcReading& reading, const SeriesSpacing* spac
   return series;
 }
 
-std::string annotation_table(const std::map<std::string, LidcReading>& readings, const SeriesFacts& facts,
-                             Ledger& ledger) {
-  std::string table =
+AnnotationTable annotation_table(const std::map<std::string, LidcReading>& readings, const SeriesFacts& facts,
+                                 Ledger& ledger) {
+  AnnotationTable table;
+  table.csv =
       "series_uid,patient,nodule,readers,malignancies,malignancy_median,malignancy_median_high,malignancy_mean,"
-      "malignancy_mode,x_px,y_px,z_mm,diameter_mm,slices,consensus_voxels,consensus_volume_mm3,spacing\n";
+      "malignancy_mode,x_px,y_px,z_mm,diameter_mm,slices,consensus_voxels,consensus_volume_mm3,spacing,reader_dice\n";
+  double sum = 0.0;
   for (const auto& [uid, reading] : readings) {
     const auto known = facts.patient_of_series.find(uid);
     const std::string patient = known == facts.patient_of_series.end() ? "" : known->second;
@@ -140,12 +149,18 @@ std::string annotation_table(const std::map<std::string, LidcReading>& readings,
     const CtSeries series = series_of_reading(reading, spacing);
     const SeriesMarks marks = place_reading(reading, series, "a reading without images", ledger);
     for (std::size_t i = 0; i < marks.nodules.size(); ++i) {
+      const Nodule& nodule = marks.nodules[i];
+      const auto dice = reader_dice(nodule, {kImageSide, kImageSide});
       std::ostringstream row;
-      row << uid << ',' << csv_field(patient) << ',' << i + 1 << ',' << row_of(marks.nodules[i], series) << ','
-          << (spacing != nullptr ? "table" : "assumed") << '\n';
-      table += row.str();
+      row << uid << ',' << csv_field(patient) << ',' << i + 1 << ',' << row_of(nodule, series) << ','
+          << (spacing != nullptr ? "table" : "assumed") << ',' << dice_field(dice) << '\n';
+      table.csv += row.str();
+      if (!dice || nodule.readers() < kReadersOfAgreement) continue;
+      ++table.compared;
+      sum += *dice;
     }
   }
+  if (table.compared > 0) table.mean_reader_dice = sum / static_cast<double>(table.compared);
   return table;
 }
 

@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <map>
 #include <opencv2/core/mat.hpp>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,6 +49,9 @@ struct Nodule {
   cv::Point3d centre_mm() const;
 };
 
+/// The different readers of a nodule: values of ReaderMark::reader.
+std::set<std::size_t> readers_of(const Nodule& nodule);
+
 /// All that the readers left on one series.
 struct SeriesMarks {
   std::vector<Nodule> nodules;            ///< of fully rated outlines, ascending by height
@@ -67,6 +72,12 @@ BoxMask reader_counts(const Nodule& nodule, std::size_t slice, cv::Size image);
 BoxMask consensus_mask(const Nodule& nodule, std::size_t slice, cv::Size image);
 /// Pixels of the consensus on each slice, slices without any left out.
 std::map<std::size_t, int> consensus_area(const Nodule& nodule, cv::Size image);
+
+/// How well the readers of a nodule agree, 0 to 1: the mean over them of Dice's coefficient 2|A and B| / (|A| + |B|),
+/// in pixels of all slices together, of what a reader outlined (A) and what at least half of the other readers did (B).
+/// A slice that a reader did not outline adds nothing to A. Clipped to the image (H,W). A reader for whom A and B are
+/// empty takes no part; nullopt where none does, and for a nodule of a single reader.
+std::optional<double> reader_dice(const Nodule& nodule, cv::Size image);
 
 struct Clusters {
   std::vector<std::vector<std::size_t>> members;  ///< indices of the marks, each cluster and the list ascending

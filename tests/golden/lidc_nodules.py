@@ -3,7 +3,8 @@
     lidc_nodules.py ANNOTATIONS.zip NAME.xml... : one JSON document on standard output
 
 For each file the nodules: which reader's marks they are made of, their ratings, and for each slice the pixels that at
-least half of the readers outlined (count and sums of x, y, x*y: equal sums mean equal masks for all practical purposes).
+least half of the readers outlined (count and sums of x, y, x*y: equal sums mean equal masks for all practical purposes);
+and how well the readers agree: the mean of Dice's coefficients of each with what at least half of the others outlined.
 Geometry as `pulmo-prepare annotations` assumes it without a table: 0.7 mm pixels, the smallest distance of two contour
 positions as slice thickness.
 """
@@ -109,6 +110,30 @@ def consensus(nodule, z):
     return [int(chosen.sum()), int(xs[chosen].sum()), int(ys[chosen].sum()), int((xs * ys)[chosen].sum())]
 
 
+def volume_of(nodule, reader):
+    """What a reader outlined, (D,H,W): all heights of the nodule, the box around all of its contours."""
+    heights = sorted({z for mark in nodule for z, _, _ in mark["contours"]})
+    points = np.vstack([points for mark in nodule for _, _, points in mark["contours"]])
+    (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
+    ys, xs = np.mgrid[y0:y1 + 1, x0:x1 + 1]
+    return np.stack([np.any([mark_mask(mark, z, xs, ys) for mark in nodule if mark["reader"] == reader], axis=0)
+                     for z in heights])
+
+
+def reader_dice(nodule):
+    """None for a single reader, and where nobody enclosed anything that could be compared."""
+    readers = sorted({mark["reader"] for mark in nodule})
+    if len(readers) == 1:
+        return None
+    volumes = np.stack([volume_of(nodule, reader) for reader in readers])
+    coefficients = []
+    for i, own in enumerate(volumes):
+        others = np.delete(volumes, i, axis=0).mean(axis=0) >= 0.5
+        if own.any() or others.any():
+            coefficients.append(2 * np.logical_and(own, others).sum() / (own.sum() + others.sum()))
+    return float(np.mean(coefficients)) if coefficients else None
+
+
 def describe(nodule):
     slices = {}
     for z in sorted({z for mark in nodule for z, _, _ in mark["contours"]}):
@@ -116,7 +141,7 @@ def describe(nodule):
         if sums[0] > 0:
             slices[repr(z)] = sums
     return {"readers": [mark["reader"] for mark in nodule], "malignancies": [mark["malignancy"] for mark in nodule],
-            "slices": slices}
+            "slices": slices, "reader_dice": reader_dice(nodule)}
 
 
 def height(nodule):

@@ -52,6 +52,11 @@ void expect_equal(const nlohmann::json& expected, const Nodule& nodule, const Ct
     ours[series.slices[slice].z_mm] = sums_of(consensus_mask(nodule, slice, {512, 512}));
   }
   EXPECT_EQ(masks, ours);
+  const auto dice = reader_dice(nodule, {512, 512});
+  ASSERT_EQ(expected["reader_dice"].is_null(), !dice);
+  if (dice) {
+    EXPECT_NEAR(*dice, expected["reader_dice"].get<double>(), 1e-12);
+  }
 }
 
 TEST(RealReadings, AllFilesAreReadOrSkippedByTheirRoot) {
@@ -63,7 +68,7 @@ TEST(RealReadings, AllFilesAreReadOrSkippedByTheirRoot) {
   EXPECT_EQ(ledger.left_out(Scope::kReadings).count("radiograph_reading"), 268);
 }
 
-TEST(RealReadings, NodulesAndConsensusMasksEqualASecondImplementation) {
+TEST(RealReadings, NodulesConsensusMasksAndAgreementEqualASecondImplementation) {
   const ByteSource source({xml_zip()});
   ByteReader reader(source);
   std::vector<std::string> argv{testing::python().string(),

