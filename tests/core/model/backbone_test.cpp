@@ -63,12 +63,12 @@ TEST_P(BackboneTest, IsTorchvisionsNetworkWithTheSameGradients) {
   std::filesystem::create_directory(directory_ / "gradients");
   for (const auto& item : network->named_parameters()) {
     if (item.value().requires_grad()) {
-      write_raw(directory_ / "gradients" / (item.key() + ".f32"), item.value().grad().to(torch::kFloat32));
+      write_raw(directory_ / "gradients" / (item.key() + ".f64"), item.value().grad());
     }
   }
   write_raw(directory_ / "images.f32", images);
   write_raw(directory_ / "labels.i64", labels);
-  write_raw(directory_ / "logits.f32", logits.to(torch::kFloat32));
+  write_raw(directory_ / "logits.f64", logits);
   BundleMetadata metadata = testing::test_bundle_metadata({.network = row(), .size_px = kSize});
   save_bundle(directory_ / "bundle.pt", to_torchscript(*network), metadata);
   const auto checked = twin({"check", row(), weights_, directory_.path()});
