@@ -18,7 +18,8 @@ from sklearn import metrics as sk
 
 TOLERANCE = 1e-9
 MASK = (1 << 64) - 1
-NAMES = ("accuracy", "precision", "recall", "specificity", "f1", "roc_auc", "pr_auc", "brier", "ece")
+NAMES = ("accuracy", "precision", "recall", "specificity", "f1", "roc_auc", "pr_auc", "brier", "ece",
+         "specificity_at_90")
 differences = []
 
 
@@ -131,6 +132,13 @@ def calibration_error(truth, score):
     return gap
 
 
+def specificity_at_90(truth, score):
+    """At the highest score from which nine tenths of the positives are found."""
+    thresholds = np.sort(score[truth])[::-1]
+    needed = math.ceil(0.9 * len(thresholds) - 1e-9)
+    return float(np.mean(score[~truth] < thresholds[needed - 1]))
+
+
 def figures(y, p, positive, threshold):
     truth, score = y == positive, p[:, positive]
     decided = decisions(p, positive, threshold)
@@ -146,6 +154,7 @@ def figures(y, p, positive, threshold):
         "pr_auc": sk.average_precision_score(truth, score) if both else math.nan,
         "brier": np.mean((score - truth) ** 2),
         "ece": calibration_error(truth, score),
+        "specificity_at_90": specificity_at_90(truth, score) if both else math.nan,
     }
 
 
@@ -309,17 +318,19 @@ def check_paired(folder):
             check(name + " delong z", got["delong_z"], z, 1e-8)
             check(name + " delong p", got["delong_p"], p_value, 1e-8)
 
-            def difference(at):
-                if truth[at].all() or not truth[at].any():
-                    return math.nan
-                return sk.roc_auc_score(truth[at], first[at]) - sk.roc_auc_score(truth[at], second[at])
-
-            check(name + " difference", got["auc_difference"], difference(np.arange(len(truth))))
             options = facts["bootstrap"]
-            low, high = interval([difference(resample_indices(patients, options, r))
-                                  for r in range(options["resamples"])], options)
-            check(name + " low", got["auc_difference_interval"][0], low)
-            check(name + " high", got["auc_difference_interval"][1], high)
+            for key, figure in (("auc", sk.roc_auc_score), ("specificity", specificity_at_90)):
+
+                def difference(at):
+                    if truth[at].all() or not truth[at].any():
+                        return math.nan
+                    return figure(truth[at], first[at]) - figure(truth[at], second[at])
+
+                check(f"{name} {key} difference", got[key + "_difference"], difference(np.arange(len(truth))))
+                low, high = interval([difference(resample_indices(patients, options, r))
+                                      for r in range(options["resamples"])], options)
+                check(f"{name} {key} low", got[key + "_difference_interval"][0], low)
+                check(f"{name} {key} high", got[key + "_difference_interval"][1], high)
     check_holm(ours)
 
 

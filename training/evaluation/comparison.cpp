@@ -74,10 +74,14 @@ PairedResult compare_pair(const ComparedRow& row, const ComparedRow& reference, 
   result.mcnemar = mcnemar(a.right, b.right);
   result.delong = delong(a.values, b.values, a.positive);
   result.auc_difference = first_set.roc_auc() - second_set.roc_auc();
+  result.specificity_difference = first_set.specificity_at_equal_recall() - second_set.specificity_at_equal_recall();
   const auto intervals = cluster_bootstrap(a.patients, all.bootstrap, [&](std::span<const double> weights) {
-    return std::vector<double>{first_set.roc_auc(weights) - second_set.roc_auc(weights)};
+    return std::vector<double>{
+        first_set.roc_auc(weights) - second_set.roc_auc(weights),
+        first_set.specificity_at_equal_recall(weights) - second_set.specificity_at_equal_recall(weights)};
   });
-  result.interval = intervals.empty() ? Interval{NAN, NAN} : intervals.front();
+  result.interval = intervals.empty() ? Interval{NAN, NAN} : intervals[0];
+  result.specificity_interval = intervals.empty() ? Interval{NAN, NAN} : intervals[1];
   return result;
 }
 
@@ -110,11 +114,12 @@ std::string corrected_p(double corrected, double raw) {
 
 void append_paired(std::vector<std::string>& cells, const ComparedRow& row, Level level) {
   if (!row.paired) {
-    cells.insert(cells.end(), {"reference", "", ""});
+    cells.insert(cells.end(), {"reference", "", "", ""});
     return;
   }
   const PairedResult& paired = (*row.paired)[static_cast<std::size_t>(level)];
   cells.push_back(with_interval(paired.auc_difference, paired.interval));
+  cells.push_back(with_interval(paired.specificity_difference, paired.specificity_interval));
   cells.push_back(corrected_p(paired.delong_holm, paired.delong.p_value));
   cells.push_back(corrected_p(paired.mcnemar_holm, paired.mcnemar.p_value));
 }
@@ -186,7 +191,8 @@ std::vector<std::string> comparison_notes(const Comparison& comparison) {
   notes.push_back(
       "A group or patient is scored by the mean probability of its slices and is positive when any of them is.");
   notes.push_back(
-      "AUC difference, DeLong and McNemar compare a row with " + row_title(comparison.reference) +
+      "AUC difference, specificity difference (at recall 0.9), DeLong and McNemar compare a row with " +
+      row_title(comparison.reference) +
       ". DeLong and McNemar take rows as independent: slices of one patient are not, so at slice level their "
       "p-values are too small; judge by the group and patient levels and by the interval of the difference.");
   notes.emplace_back(
@@ -201,8 +207,9 @@ std::vector<std::string> comparison_notes(const Comparison& comparison) {
 
 std::vector<std::vector<std::string>> comparison_cells(const Comparison& comparison, Level level) {
   std::vector<std::vector<std::string>> cells = {{"row", "n", "accuracy", "precision", "recall", "specificity", "F1",
-                                                  "ROC-AUC", "PR-AUC", "Brier", "ECE", "AUC difference",
-                                                  "DeLong p (Holm) [raw]", "McNemar p (Holm) [raw]"}};
+                                                  "ROC-AUC", "PR-AUC", "Brier", "ECE", "specificity at recall 0.9",
+                                                  "AUC difference", "specificity difference", "DeLong p (Holm) [raw]",
+                                                  "McNemar p (Holm) [raw]"}};
   if (level == Level::kSample) cells.front().emplace_back("paper");
   for (const ComparedRow& row : comparison.rows) {
     const LevelReport& at = row.test_report().at(level);

@@ -24,10 +24,12 @@ std::string row_title(const std::string& row);
 struct PairedResult {
   McNemarResult mcnemar;  ///< first = the row, second = the reference
   DeLongResult delong;
-  double delong_holm = 1.0;     ///< p of DeLong's test, corrected for all rows of the table at this level
-  double mcnemar_holm = 1.0;    ///< likewise of McNemar's
-  double auc_difference = 0.0;  ///< row minus reference
-  Interval interval{};          ///< of the difference, by bootstrap over patients
+  double delong_holm = 1.0;             ///< p of DeLong's test, corrected for all rows of the table at this level
+  double mcnemar_holm = 1.0;            ///< likewise of McNemar's
+  double auc_difference = 0.0;          ///< row minus reference
+  Interval interval{};                  ///< of the difference, by bootstrap over patients
+  double specificity_difference = 0.0;  ///< likewise of Metric::kSpecificityAt90: false positives at equal recall
+  Interval specificity_interval{};
 };
 
 struct ComparedRow {

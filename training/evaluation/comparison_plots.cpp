@@ -99,7 +99,7 @@ std::pair<Cells, Cells> two_tables(const Cells& cells) {
   for (const std::vector<std::string>& line : cells) {
     tables.first.emplace_back(line.begin(), line.begin() + kFigures);
     tables.second.push_back({line.front()});
-    tables.second.back().insert(tables.second.back().end(), line.begin() + kFigures, line.begin() + kFigures + 3);
+    tables.second.back().insert(tables.second.back().end(), line.begin() + kFigures, line.begin() + kFigures + 4);
   }
   return tables;
 }

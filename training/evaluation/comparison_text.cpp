@@ -18,6 +18,9 @@ Json number(double value) {
 Json paired_json(const PairedResult& paired) {
   return {{"auc_difference", number(paired.auc_difference)},
           {"auc_difference_interval", {number(paired.interval.low), number(paired.interval.high)}},
+          {"specificity_difference", number(paired.specificity_difference)},
+          {"specificity_difference_interval",
+           {number(paired.specificity_interval.low), number(paired.specificity_interval.high)}},
           {"delong_z", number(paired.delong.z)},
           {"delong_p", number(paired.delong.p_value)},
           {"delong_p_holm", number(paired.delong_holm)},
@@ -57,10 +60,12 @@ std::string csv_line(const ComparedRow& row, Level level) {
     line.append(",").append(plain(at.metrics.values[i]));
     line.append(",").append(plain(at.intervals[i].low)).append(",").append(plain(at.intervals[i].high));
   }
-  if (!row.paired) return line + ",,,,,,,\n";
+  if (!row.paired) return line + ",,,,,,,,,,\n";
   const PairedResult& paired = (*row.paired)[static_cast<std::size_t>(level)];
-  for (const double value : {paired.auc_difference, paired.interval.low, paired.interval.high, paired.delong.p_value,
-                             paired.delong_holm, paired.mcnemar.p_value, paired.mcnemar_holm}) {
+  for (const double value :
+       {paired.auc_difference, paired.interval.low, paired.interval.high, paired.specificity_difference,
+        paired.specificity_interval.low, paired.specificity_interval.high, paired.delong.p_value, paired.delong_holm,
+        paired.mcnemar.p_value, paired.mcnemar_holm}) {
     line.append(",").append(plain(value));
   }
   return line + '\n';
@@ -130,7 +135,9 @@ std::string comparison_csv(const Comparison& comparison) {
   for (const std::string_view name : kMetricNames) {
     for (const char* suffix : {"", "_low", "_high"}) text.append(",").append(name).append(suffix);
   }
-  text += ",auc_difference,auc_difference_low,auc_difference_high,delong_p,delong_p_holm,mcnemar_p,mcnemar_p_holm\n";
+  text +=
+      ",auc_difference,auc_difference_low,auc_difference_high,specificity_difference,specificity_difference_low,"
+      "specificity_difference_high,delong_p,delong_p_holm,mcnemar_p,mcnemar_p_holm\n";
   for (const ComparedRow& row : comparison.rows) {
     for (const Level level : kLevels) text += csv_line(row, level);
   }

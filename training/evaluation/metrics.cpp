@@ -78,12 +78,26 @@ Metrics ScoredSet::evaluate(std::span<const double> weights) const {
   const Ranking ranking = rank(weights);
   set(metrics, Metric::kRocAuc, ranking.roc_auc);
   set(metrics, Metric::kPrAuc, ranking.pr_auc);
+  set(metrics, Metric::kSpecificityAt90, specificity_at_equal_recall(weights));
   calibrate(weights, metrics);
   return metrics;
 }
 
 double ScoredSet::roc_auc(std::span<const double> weights) const {
   return rank(weights).roc_auc;
+}
+
+double ScoredSet::specificity_at_equal_recall(std::span<const double> weights) const {
+  double positives = 0.0, negatives = 0.0;
+  for (const Row& row : rows_) (row.positive ? positives : negatives) += weight_of(weights, row.index);
+  if (positives <= 0.0 || negatives <= 0.0) return kUndefined;
+  double found = 0.0, mistaken = 0.0;
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    (rows_[i].positive ? found : mistaken) += weight_of(weights, rows_[i].index);
+    const bool tied = i + 1 < rows_.size() && rows_[i + 1].score == rows_[i].score;
+    if (!tied && found >= (kEqualRecall - 1e-9) * positives) break;  // 0.9 itself is rounded
+  }
+  return 1.0 - mistaken / negatives;
 }
 
 // Area under the ROC curve = share of (positive, negative) pairs in the right order, ties counting half (Mann-Whitney).

@@ -11,11 +11,24 @@
 namespace pulmo::training {
 
 /// Definitions in docs/train.md, "Metrics". A value that the data cannot define is NaN: JSON null.
-enum class Metric { kAccuracy, kPrecision, kRecall, kSpecificity, kF1, kRocAuc, kPrAuc, kBrier, kEce };
-inline constexpr std::size_t kMetricCount = 9;
+enum class Metric {
+  kAccuracy,
+  kPrecision,
+  kRecall,
+  kSpecificity,
+  kF1,
+  kRocAuc,
+  kPrAuc,
+  kBrier,
+  kEce,
+  kSpecificityAt90
+};
+inline constexpr std::size_t kMetricCount = 10;
 /// The names in metrics.json, in the order of Metric.
 inline constexpr std::array<std::string_view, kMetricCount> kMetricNames = {
-    "accuracy", "precision", "recall", "specificity", "f1", "roc_auc", "pr_auc", "brier", "ece"};
+    "accuracy", "precision", "recall", "specificity", "f1", "roc_auc", "pr_auc", "brier", "ece", "specificity_at_90"};
+/// Of kSpecificityAt90: rows are compared where they find as many of the positives.
+inline constexpr double kEqualRecall = 0.9;
 /// Equal-width bins of p(positive) in the expected calibration error.
 inline constexpr int kCalibrationBins = 10;
 
@@ -42,6 +55,8 @@ class ScoredSet {
   Metrics evaluate(std::span<const double> weights = {}) const;
   /// Only the area under the ROC curve; NaN when a class has no weight.
   double roc_auc(std::span<const double> weights = {}) const;
+  /// Specificity at the highest threshold that reaches a recall of kEqualRecall; NaN when a class has no weight.
+  double specificity_at_equal_recall(std::span<const double> weights = {}) const;
   std::size_t size() const { return rows_.size(); }
 
  private:

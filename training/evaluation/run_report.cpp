@@ -127,8 +127,8 @@ std::string to_json(const RunReport& report) {
 }
 
 std::string to_markdown(const SplitReport& report) {
-  MarkdownTable table(
-      {report.split, "n", "accuracy", "precision", "recall", "specificity", "F1", "ROC-AUC", "PR-AUC", "Brier", "ECE"});
+  MarkdownTable table({report.split, "n", "accuracy", "precision", "recall", "specificity", "F1", "ROC-AUC", "PR-AUC",
+                       "Brier", "ECE", "specificity at recall 0.9"});
   for (const Level level : kLevels) {
     const LevelReport& at = report.at(level);
     std::vector<std::string> cells = {std::string(to_string(level)), std::to_string(at.n)};
