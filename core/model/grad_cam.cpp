@@ -1,5 +1,6 @@
 #include "core/model/grad_cam.h"
 
+#include <ATen/ops/linspace.h>
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <ATen/ops/upsample_trilinear3d.h>
 #include <c10/core/GradMode.h>
@@ -22,6 +23,7 @@ using torch::jit::Graph;
 using torch::jit::Node;
 using torch::jit::Value;
 
+constexpr double kEven = 1e-4;      // of the largest gradient: what rounding may part two places by
 constexpr std::int64_t kProbe = 2;  // images: tells maps of images from weights
 
 bool is_convolution(const Node& node) {
@@ -83,8 +85,10 @@ std::shared_ptr<const GradCam> GradCam::of(const torch::jit::Module& module, con
     torch::jit::Module frozen = torch::jit::freeze(module, {}, false);
     const std::shared_ptr<Graph> graph = frozen.get_method("forward").graph()->copy();
     if (graph->outputs().size() != 1 || !add_maps(*graph, frozen, metadata)) return nullptr;
-    std::shared_ptr<const GradCam> made(new GradCam(std::move(frozen), torch::jit::Code(graph, "grad_cam")));
-    made->map(blank_images(metadata, 1), 0);
+    std::shared_ptr<GradCam> made(new GradCam(std::move(frozen), torch::jit::Code(graph, "grad_cam")));
+    const torch::Tensor image = blank_images(metadata, 1);
+    made->map(image, 0);
+    made->averages_maps_ = made->has_even_gradient(at::linspace(0.0, 1.0, image.numel()).view(image.sizes()));
     return made;
   } catch (const std::exception& error) {  // c10::Error, and what the interpreter throws of its own
     log_warning("the model has no gradients to explain it by", {{"row", metadata.row}, {"error", error.what()}});
@@ -92,12 +96,23 @@ std::shared_ptr<const GradCam> GradCam::of(const torch::jit::Module& module, con
   }
 }
 
-cv::Mat GradCam::map(const torch::Tensor& image, std::int64_t k) const {
+GradCam::Slopes GradCam::slopes(const torch::Tensor& image, std::int64_t k) const {
   const c10::AutoGradMode gradients(true);
   const std::vector<c10::IValue> values = run_operators(code_, module_, image.detach().clone().set_requires_grad(true));
   const torch::Tensor logits = values.at(0).toTensor();
   const torch::Tensor maps = values.at(1).toTensor();
-  torch::Tensor heat = weighted_sum(maps, torch::autograd::grad({logits[0][k]}, {maps}).at(0));
+  return {maps, torch::autograd::grad({logits[0][k]}, {maps}).at(0)};
+}
+
+bool GradCam::has_even_gradient(const torch::Tensor& image) const {
+  const torch::Tensor gradient = slopes(image, 0).gradient.flatten(2);
+  const double largest = gradient.abs().max().item<double>();
+  return largest > 0.0 && (gradient.amax(2) - gradient.amin(2)).max().item<double>() <= kEven * largest;
+}
+
+cv::Mat GradCam::map(const torch::Tensor& image, std::int64_t k) const {
+  const auto [maps, gradient] = slopes(image, k);
+  torch::Tensor heat = weighted_sum(maps, gradient);
   const std::int64_t depth = image.dim() == 5 ? image.size(2) : 1;
   if (maps.dim() == 5) {
     heat = at::upsample_trilinear3d(heat, {depth, image.size(3), image.size(4)}, false);

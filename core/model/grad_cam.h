@@ -27,12 +27,24 @@ class GradCam {
   /// that of middle_slice().
   cv::Mat map(const torch::Tensor& image, std::int64_t k) const;
 
+  /// Whether the network averages its last maps, so that the gradient is the same at all places of one: then the map is
+  /// the class activation map (Zhou et al. 2016), which says what each place adds to the logit. Of maps that are
+  /// flattened the mean gradient says little of a place.
+  bool averages_maps() const { return averages_maps_; }
+
  private:
   GradCam(torch::jit::Module module, torch::jit::Code code) : module_(std::move(module)), code_(std::move(code)) {}
+
+  struct Slopes {
+    torch::Tensor maps, gradient;  ///< of the logit with respect to the maps
+  };
+  Slopes slopes(const torch::Tensor& image, std::int64_t k) const;
+  bool has_even_gradient(const torch::Tensor& image) const;
 
   torch::jit::Module module_;
   torch::jit::Code
       code_;  ///< (module, image) to (logits, maps), run operator by operator, so that gradients reach both
+  bool averages_maps_ = false;
 };
 
 }  // namespace pulmo

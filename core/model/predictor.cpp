@@ -74,10 +74,15 @@ class BundlePredictor final : public Predictor {
   std::optional<cv::Mat> grad_cam(const ImageBatch& image, std::size_t k) const override {
     if (bundle_.metadata.input != BundleInput::kImage) return std::nullopt;
     check(image);
-    set_threads();
-    std::call_once(grad_cam_made_, [this] { grad_cam_ = GradCam::of(plain_, bundle_.metadata); });
-    if (!grad_cam_) return std::nullopt;
-    return grad_cam_->map(images_of(image), static_cast<std::int64_t>(k));
+    const GradCam* made = grad_cam_of_model();
+    if (made == nullptr) return std::nullopt;
+    return made->map(images_of(image), static_cast<std::int64_t>(k));
+  }
+
+  bool averages_maps() const override {
+    if (bundle_.metadata.input != BundleInput::kImage) return false;
+    const GradCam* made = grad_cam_of_model();
+    return made != nullptr && made->averages_maps();
   }
 
   std::optional<cv::Mat> integrated_gradients(const ImageBatch& image, std::size_t k) const override {
@@ -128,6 +133,13 @@ class BundlePredictor final : public Predictor {
   /// OpenMP keeps the count per calling thread.
   void set_threads() const {
     if (threads_ > 0 && at::get_num_threads() != threads_) at::set_num_threads(threads_);
+  }
+
+  /// Null where the model has none.
+  const GradCam* grad_cam_of_model() const {
+    set_threads();
+    std::call_once(grad_cam_made_, [this] { grad_cam_ = GradCam::of(plain_, bundle_.metadata); });
+    return grad_cam_.get();
   }
 
   void check(const ImageBatch& batch) const {

@@ -121,6 +121,16 @@ TEST_F(ExplainTest, EveryNetworkHasAHeatMap) {
   }
 }
 
+TEST_F(ExplainTest, TellsNetworksThatAverageTheirMapsFromThoseThatFlattenThem) {
+  const std::map<std::string, bool> averaging = {
+      {"proposed_cnn", false}, {"conventional_cnn", false}, {"attention_cnn", false},  {"squeezenet", true},
+      {"resnet18", true},      {"densenet121", true},       {"slice_attention", true}, {"cnn3d", false}};
+  for (const auto& [name, expected] : averaging) {
+    testing::write_test_bundle(file_, {.network = name, .depth = takes_volumes(name) ? kDepth : 0, .size_px = 64});
+    EXPECT_EQ(load_predictor(file_)->averages_maps(), expected) << name;
+  }
+}
+
 /// The midpoint rule is exact where the gradient does not change on the way, as in our untrained networks, whose biases
 /// are 0. The pretrained ones scale and shift the picture first, and attention bends: what 32 steps leave is a small
 /// part of all attributions.
