@@ -14,8 +14,9 @@ struct ExplainContext {
   UploadLimits limits;
 };
 
-/// POST /v1/explain[?method=auto|grad_cam|integrated_gradients|occlusion]: one slice, with the prediction and a heat
-/// map. Refused before the body is read as predictions are, and with 503 while the explainer is busy.
+/// POST /v1/explain[?method=auto|grad_cam|integrated_gradients|occlusion]: one slice, with the prediction, a heat
+/// map and, where the model outlines nodules, the nodule's outline. Refused before the body is read as predictions are,
+/// and with 503 while the explainer is busy.
 void add_explain_route(Router& router, const ExplainContext& context);
 
 }  // namespace pulmo::serving

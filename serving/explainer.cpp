@@ -1,6 +1,7 @@
 #include "serving/explainer.h"
 
 #include <exception>
+#include <opencv2/core.hpp>
 #include <utility>
 
 #include "core/support/error.h"
@@ -16,6 +17,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr double kInsideNodule = 0.5;  // p(nodule) of a pixel within the outline
+
 ServiceFailure shutting_down() {
   return {"shutting_down", "the server is shutting down"};
 }
@@ -30,12 +33,21 @@ Explanation explanation_of(const PreprocessedSlice& ready, const cv::Mat& heat, 
   made.rows = heat.rows;
   made.columns = heat.cols;
   made.picture_png = grey_png(ready.image, 0.0, 65535.0);
-  made.lungs_png = outline_png(ready.lungs);
+  made.lungs_png = outline_png(ready.lungs, kLungColour);
   made.heat_png = heat_png(heat);
   if (const auto summary = summarise_heat(heat, ready.lungs)) {
     made.peak = summary->peak;
     made.inside_lungs = summary->inside_lungs;
   }
+  return made;
+}
+
+NoduleOutline nodule_of(const cv::Mat& probabilities) {
+  const cv::Mat inside = probabilities >= kInsideNodule;
+  NoduleOutline made;
+  made.png = outline_png(inside, kNoduleColour);
+  made.area_px = cv::countNonZero(inside);
+  cv::minMaxLoc(probabilities, nullptr, &made.largest_probability);
   return made;
 }
 
@@ -186,6 +198,9 @@ Explainer::Outcome Explainer::make(Task& task, SlicePlace& place) {
   if (!heat) return closed_ ? shutting_down() : too_late();
   prediction.explanation = explanation_of(slice.ready, heat->map, heat->method);
   prediction.explanation->class_name = prediction.class_name;
+  if (const auto outlines = predictor.outlines(image); !outlines.empty()) {
+    prediction.explanation->nodule = nodule_of(outlines.front());
+  }
   prediction.times.explain_s = seconds_since(begin);
   metrics_.observe_stage(Stage::kExplain, *prediction.times.explain_s);
   return prediction;

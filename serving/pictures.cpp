@@ -24,12 +24,12 @@ Bytes grey_png(const cv::Mat& image, double low, double high) {
   return encode_png_picture(grey);
 }
 
-Bytes outline_png(const cv::Mat& mask) {
+Bytes outline_png(const cv::Mat& mask, const cv::Scalar& colour) {
   cv::Mat inner;
   cv::erode(mask, inner, cv::getStructuringElement(cv::MORPH_CROSS, {3, 3}), {-1, -1}, 1, cv::BORDER_CONSTANT,
             cv::Scalar(0));
   cv::Mat picture(mask.size(), CV_8UC4, cv::Scalar(0, 0, 0, 0));
-  picture.setTo(cv::Scalar(255, 200, 0, 255), mask - inner);  // BGRA
+  picture.setTo(colour, mask - inner);
   return encode_png_picture(picture);
 }
 

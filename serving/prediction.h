@@ -45,6 +45,13 @@ struct SliceTimes {
   std::optional<double> explain_s{};  ///< of a prediction that was explained
 };
 
+/// The nodule, as a model that outlines nodules sees it: where p(nodule) is at least a half.
+struct NoduleOutline {
+  Bytes png;                         ///< RGBA: the outline
+  int area_px = 0;                   ///< pixels of the model's view within it; 0: there is none
+  double largest_probability = 0.0;  ///< p(nodule) of the surest pixel
+};
+
 /// What in a picture speaks for a class.
 struct Explanation {
   std::string method;      ///< "grad_cam", "integrated_gradients" or "occlusion"
@@ -57,6 +64,8 @@ struct Explanation {
   /// The highest place; nullopt when the map is 0 everywhere.
   std::optional<cv::Point> peak;
   double inside_lungs = 0.0;  ///< share of the map
+  /// nullopt when the model outlines no nodules.
+  std::optional<NoduleOutline> nodule;
 };
 
 struct Prediction {

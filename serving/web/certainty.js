@@ -44,6 +44,15 @@ function attention(explanation) {
   return [explanation.inside_lungs < kMostlyInside ? caution("Looks elsewhere", text) : good("Looks at the lungs", text)];
 }
 
+function outlined(explanation) {
+  if (!explanation?.nodule) return [];
+  const { area_px: area, largest_probability: surest } = explanation.nodule;
+  const share = area / (explanation.rows * explanation.columns);
+  const figures = `the surest pixel has a probability of ${percent(surest)}.`;
+  if (area === 0) return [note("Outlines no nodule", `No pixel reaches 50 %: ${figures}`)];
+  return [note("Outlines a nodule", `Its outline holds ${percent(share)} of what the model sees; ${figures}`)];
+}
+
 /**
  * Remarks on a result, cautions first: [{tone: "caution" | "note" | "good", text, why}].
  * `subject` is the class whose probability is compared with the threshold; `model` (an entry of /v1/models) and
@@ -55,6 +64,7 @@ export function remarks({ result, subject, model, explanation }) {
     ...unusual(result),
     ...(result.warnings ?? []).map((text) => caution(full(text))),
     ...attention(explanation),
+    ...outlined(explanation),
     ...(result.kind === "hounsfield" ? [] : [note("Grey values, not Hounsfield units",
       "The picture's own brightness stands in for the CT numbers; DICOM is better.")]),
     ...calibration(model),

@@ -9,8 +9,9 @@ import { count, percent, position } from "./words.js";
 // Pictures are left out: they are the sender's own, and large.
 function withoutPictures({ preview, picture, explanation, ...result }) {
   if (!explanation) return result;
-  const { picture: seen, lungs, heat, ...figures } = explanation;
-  return { ...result, explanation: figures };
+  const { picture: seen, lungs, heat, nodule, ...figures } = explanation;
+  const { outline, ...sizes } = nodule ?? {};
+  return { ...result, explanation: nodule ? { ...figures, nodule: sizes } : figures };
 }
 
 /** The answers of all studies, without pictures. */

@@ -67,14 +67,14 @@ const bitmapOf = async (url) => {
 /** Whether an entry can have an explanation. */
 export const canExplain = (entry) => explains() && Boolean(entry?.slice && entry.result && !entry.result.error);
 
-/** {explanation, lungs, heat} of an entry, the layers as bitmaps; null when the server explains nothing. */
+/** {explanation, lungs, heat, nodule} of an entry, the layers as bitmaps, nodule only of a model that outlines it; null when the server explains nothing. */
 export function explanationFor(entry, model, method) {
   return explanations.get(`${model} ${method} ${keyOf(entry.slice)}`, async () => {
     const result = await explain(await uploadOf(entry.slice), { model, method });
     if (!result?.explanation) return null;
-    const { lungs, heat } = result.explanation;
-    const [lungsMap, heatMap] = await Promise.all([lungs, heat].map((url) => url && bitmapOf(url)));
-    return { explanation: result.explanation, lungs: lungsMap, heat: heatMap };
+    const { lungs, heat, nodule } = result.explanation;
+    const maps = await Promise.all([lungs, heat, nodule?.outline].map((url) => url && bitmapOf(url)));
+    return { explanation: result.explanation, lungs: maps[0], heat: maps[1], nodule: maps[2] };
   });
 }
 

@@ -50,7 +50,7 @@ export class Stage {
     }
     byId("preset").addEventListener("change", (event) =>
       this.viewer.setWindow(this.windows[Number(event.target.value)]));
-    for (const layer of ["lungs", "heat"]) {
+    for (const layer of ["lungs", "heat", "nodule"]) {
       byId(layer).addEventListener("input", (event) => this.viewer.setOpacity(layer, Number(event.target.value) / 100));
       this.viewer.setOpacity(layer, Number(byId(layer).value) / 100);
     }
@@ -93,7 +93,7 @@ export class Stage {
   clear() {
     this.stack = null;
     this.windows = null;
-    for (const id of ["profile-box", "slice-row", "overlays", "views", "unseen"]) byId(id).hidden = true;
+    for (const id of ["profile-box", "slice-row", "overlays", "nodule-row", "views", "unseen"]) byId(id).hidden = true;
     for (const id of ["where", "windowed", "zoomed", "value"]) byId(id).textContent = "";
     this.viewer.view = kWholeView;
     this.viewer.show(null);
@@ -136,7 +136,8 @@ export class Stage {
       byId("unseen").hidden = true;
       this.fitWindow(picture);
       const cropPx = this.modelOf()?.preprocess?.crop_px ?? 0;
-      this.viewer.show(picture, explained && { lungs: explained.lungs, heat: explained.heat, cropPx, whole });
+      this.viewer.show(picture, explained && { ...explained, cropPx, whole });
+      if (explained) byId("nodule-row").hidden = !explained.nodule; // until then as of the slice before
       this.viewport.dataset.shown = entry.slice?.name ?? "";
     } catch {
       if (this.entry !== entry) return;

@@ -11,7 +11,7 @@ export class Viewer {
     this.context = canvas.getContext("2d");
     this.onchange = onchange;
     this.view = kWholeView;
-    this.opacity = { lungs: 0.9, heat: 0.5 };
+    this.opacity = { lungs: 0.9, heat: 0.5, nodule: 0.9 };
     this.inverted = false;
     this.overlays = null;
     new ResizeObserver(() => this.fit()).observe(canvas);
@@ -31,7 +31,7 @@ export class Viewer {
   }
 
   /**
-   * Shows {rows, columns, values, unit}, or nothing. `overlays`: {lungs, heat: ImageBitmap, cropPx, whole} of an
+   * Shows {rows, columns, values, unit}, or nothing. `overlays`: {lungs, heat, nodule: ImageBitmap, cropPx, whole} of an
    * explanation; `whole` when the picture is the model's view itself.
    */
   show(picture, overlays = null) {
@@ -131,7 +131,7 @@ export class Viewer {
     context.beginPath();
     context.rect(0, 0, columns, rows);
     context.clip();
-    for (const layer of ["heat", "lungs"]) {
+    for (const layer of ["heat", "lungs", "nodule"]) {
       if (!this.overlays[layer] || !(this.opacity[layer] > 0)) continue;
       context.globalAlpha = this.opacity[layer];
       context.drawImage(this.overlays[layer], left, top, side, side);

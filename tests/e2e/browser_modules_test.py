@@ -195,6 +195,28 @@ class ModulesTest(PageTest):
         self.assertEqual([one.split(":")[0] for one in remarks], ["good"] * 3)
         self.assertEqual(short, "Nothing unusual seen")
 
+    def test_remarks_tell_what_the_model_outlines(self):
+        result = {"kind": "hounsfield", "probabilities": {"malignant": 0.9}, "threshold": 0.4}
+        body = ("const [result, nodules] = inputs; return nodules.map((nodule) => m.remarks({ result, subject: 'malignant',"
+                "explanation: { inside_lungs: 0.9, rows: 64, columns: 32, nodule } }).find(({ tone }) => tone === 'note'));")
+        one, none, nothing = self.run_in("certainty", body, result, [
+            {"area_px": 512, "largest_probability": 0.875}, {"area_px": 0, "largest_probability": 0.25}, None])
+        self.assertEqual((one["text"], one["why"]), ("Outlines a nodule",
+                         "Its outline holds 25.0 % of what the model sees; the surest pixel has a probability of 87.5 %."))
+        self.assertEqual((none["text"], none["why"]), ("Outlines no nodule",
+                         "No pixel reaches 50 %: the surest pixel has a probability of 25.0 %."))
+        self.assertIsNone(nothing)
+
+    def test_saved_answers_hold_figures_but_no_pictures(self):
+        picture = "data:image/png;base64,AA=="
+        nodule = {"outline": picture, "area_px": 3, "largest_probability": 0.75}
+        explanation = {"method": "occlusion", "picture": picture, "lungs": picture, "heat": picture, "inside_lungs": 0.5}
+        body = ("return m.answersOf(inputs.map((explanation) => ({ title: 't', answer: { results: [{ explanation }] } })))"
+                ".map(({ answer }) => answer.results[0].explanation);")
+        plain, outlined = self.run_in("report", body, explanation, {**explanation, "nodule": nodule})
+        self.assertEqual(plain, {"method": "occlusion", "inside_lungs": 0.5})
+        self.assertEqual(outlined, {**plain, "nodule": {"area_px": 3, "largest_probability": 0.75}})
+
     def test_waits_grow_and_follow_the_server(self):
         got = self.run_in("api", "return inputs.map(([told, tries]) => m.backoff(told, tries));",
                           ["1", 1], ["3", 2], [None, 3], ["Wed, 21 Oct", 1], ["500", 1], ["0", 1])

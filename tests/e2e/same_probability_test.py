@@ -25,7 +25,7 @@ from server_process import BIN, SOURCE, Server, multipart, request  # noqa: E402
 
 SIZE = 64
 ROWS = ("majority", "svm", "forest", "conventional_cnn", "proposed_cnn", "attention_cnn", "squeezenet", "resnet18",
-        "densenet121")
+        "densenet121", "unet_densenet")
 SAME = 1e-6
 
 

@@ -11,8 +11,10 @@ import unittest
 import numpy as np
 import torch
 from PIL import Image
+from scipy import ndimage
 
 import sample_images
+from outlining_bundle import write_outlining_bundle
 from server_process import Server, multipart, request
 
 
@@ -36,6 +38,16 @@ def picture_of(url):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,")))))
 
 
+def outlines_of(bundle, grey, levels=0.5):
+    """p(nodule) by the bundle's own module, and how far half a grey level of the picture moves it at most: (S,S) each."""
+    module = torch.jit.load(str(bundle))
+    random = np.random.default_rng(1)
+    shown = [grey + random.uniform(-levels, levels, grey.shape) * (grey > 0) for _ in range(8)]
+    with torch.no_grad():
+        p, *moved = module.outlines(torch.from_numpy(np.stack([grey, *shown]).astype(np.float32) / 255)[:, None])[:, 0].numpy()
+    return p, np.abs(moved - p).max()
+
+
 class ExplainTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -55,9 +67,9 @@ class ExplainTest(unittest.TestCase):
         (result,) = reply.json()["results"]
         return result
 
-    def check(self, result, size=96):
+    def check(self, result, size=96, further=()):
         explanation = result["explanation"]
-        self.assertEqual(set(explanation), {"method", "class", "rows", "columns", "picture", "lungs", "heat", "peak", "inside_lungs"})
+        self.assertEqual(set(explanation), {"method", "class", "rows", "columns", "picture", "lungs", "heat", "peak", "inside_lungs", *further})
         self.assertEqual(explanation["class"], result["class"])
         self.assertEqual((explanation["rows"], explanation["columns"]), (size, size))
         grey, lungs, heat = (picture_of(explanation[key]) for key in ("picture", "lungs", "heat"))
@@ -125,6 +137,41 @@ class ExplainTest(unittest.TestCase):
                     self.assertEqual((reply.status, reply.code()), (422, "no_gradients"))
             finally:
                 server.stop()
+
+    def check_outline(self, bundle, explanation):
+        """Against p(nodule) by PyTorch of the picture shown, which has 8 bits of the 16 that the model saw."""
+        nodule = explanation["nodule"]
+        self.assertEqual(set(nodule), {"outline", "area_px", "largest_probability"})
+        p, moved = outlines_of(bundle, picture_of(explanation["picture"]).astype(float))
+        doubtful = np.abs(p - 0.5) < 4 * moved
+        self.assertLess(doubtful.mean(), 0.02)
+        inside = p >= 0.5
+        self.assertTrue(0 < inside.sum() < 0.5 * inside.size)
+        self.assertAlmostEqual(nodule["largest_probability"], p.max(), delta=4 * moved)
+        self.assertLessEqual(abs(nodule["area_px"] - inside.sum()), doubtful.sum())
+        outline = picture_of(nodule["outline"])
+        self.assertEqual(outline.shape, (*p.shape, 4))
+        self.assertEqual(set(map(tuple, outline[outline[..., 3] > 0])), {(255, 90, 240, 255)})
+        cross = ndimage.generate_binary_structure(2, 1)
+        sure = ~ndimage.binary_dilation(doubtful, cross)
+        edge = inside & ~ndimage.binary_erosion(inside, cross)
+        self.assertTrue((edge & sure).any())
+        np.testing.assert_array_equal((outline[..., 3] > 0)[sure], edge[sure])
+
+    def test_the_nodule_is_outlined_as_the_module_does_whatever_the_method(self):
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = pathlib.Path(folder) / "unet_densenet.pt"
+            write_outlining_bundle(bundle, 96)
+            server = Server("limits.files=8", bundle=bundle)
+            try:
+                for method in ("grad_cam", "integrated_gradients", "occlusion"):
+                    for body, kind in ((self.png, "image/png"), (self.dicom, "application/dicom")):
+                        result = self.explain(body, kind, f"/v1/explain?method={method}", server)
+                        self.assertEqual(result["explanation"]["method"], method)
+                        self.check(result, further=("nodule",))
+                        self.check_outline(bundle, result["explanation"])
+            finally:
+                self.assertEqual(server.stop(), 0)
 
     def test_what_cannot_be_explained_is_refused_with_the_reason(self):
         constant = sample_images.encode(np.full((64, 64), 9, np.uint8), "png")

@@ -3,12 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <future>
+#include <opencv2/imgcodecs.hpp>
 #include <thread>
 
+#include "core/image/preprocess.h"
 #include "core/image/slice_decoder.h"
 #include "tests/serving/fake_predictor.h"
 #include "tests/serving/sample_slices.h"
+#include "tests/support/bundle_fixture.h"
+#include "tests/support/temp_dir.h"
 
 namespace pulmo::serving {
 namespace {
@@ -107,6 +112,75 @@ TEST_F(ExplainerTest, ClosingStopsWhatRunsAndFailsWhatWaits) {
   closer.join();
   EXPECT_EQ(std::get<ServiceFailure>(running.get()).code, "shutting_down");
   EXPECT_EQ(std::get<ServiceFailure>(ask(encoded(chest_picture())).get()).code, "shutting_down");
+}
+
+/// The outline's picture of a nodule that the model gives these probabilities, from its definition: what is inside,
+/// beside what is not.
+void expect_outline_of(const cv::Mat& p, const NoduleOutline& nodule) {
+  const auto* bytes = reinterpret_cast<const unsigned char*>(nodule.png.data());
+  const cv::Mat picture =
+      cv::imdecode(std::vector<unsigned char>(bytes, bytes + nodule.png.size()), cv::IMREAD_UNCHANGED);
+  ASSERT_EQ(picture.size(), p.size());
+  ASSERT_EQ(picture.type(), CV_8UC4);
+  const auto inside = [&](int row, int column) {
+    return row >= 0 && column >= 0 && row < p.rows && column < p.cols && p.at<float>(row, column) >= 0.5F;
+  };
+  int area_px = 0;
+  for (int row = 0; row < p.rows; ++row) {
+    for (int column = 0; column < p.cols; ++column) {
+      area_px += inside(row, column) ? 1 : 0;
+      const bool within =
+          inside(row - 1, column) && inside(row + 1, column) && inside(row, column - 1) && inside(row, column + 1);
+      const int opacity = inside(row, column) && !within ? 255 : 0;
+      ASSERT_EQ(picture.at<cv::Vec4b>(row, column)[3], opacity) << row << ' ' << column;
+    }
+  }
+  EXPECT_EQ(nodule.area_px, area_px);
+  EXPECT_EQ(nodule.largest_probability, *std::max_element(p.begin<float>(), p.end<float>()));
+}
+
+TEST_F(ExplainerTest, OutlinesNothingWhereTheModelDoesNot) {
+  start();
+  EXPECT_FALSE(std::get<Prediction>(ask(encoded(chest_picture())).get()).explanation.value().nodule.has_value());
+}
+
+TEST_F(ExplainerTest, OutlinesTheNoduleWhereTheModelDoes) {
+  cv::Mat p(64, 64, CV_32FC1, cv::Scalar(0.25));
+  p(cv::Rect(20, 30, 5, 4)) = 0.5;
+  p.at<float>(31, 22) = 0.875F;
+  p(cv::Rect(60, 60, 4, 4)) = 0.75;  // up to the edge of the picture
+  predictor_->outline(p);
+  start();
+  const auto prediction = std::get<Prediction>(ask(encoded(chest_picture())).get());
+  const NoduleOutline nodule = prediction.explanation.value().nodule.value();
+  EXPECT_EQ(nodule.area_px, 36);
+  EXPECT_EQ(nodule.largest_probability, 0.875);
+  expect_outline_of(p, nodule);
+}
+
+TEST_F(ExplainerTest, SaysWhenThereIsNoNoduleToOutline) {
+  const cv::Mat p(64, 64, CV_32FC1, cv::Scalar(0.125));
+  predictor_->outline(p);
+  start();
+  const auto prediction = std::get<Prediction>(ask(encoded(chest_picture())).get());
+  const NoduleOutline nodule = prediction.explanation.value().nodule.value();
+  EXPECT_EQ(nodule.area_px, 0);
+  expect_outline_of(p, nodule);
+}
+
+TEST_F(ExplainerTest, EveryMethodBringsTheOutlineOfTheBundle) {
+  const pulmo::testing::TempDir folder;
+  pulmo::testing::write_test_bundle(folder / "bundle.pt", {.network = "unet_densenet", .size_px = 64});
+  const auto predictor = load_predictor(folder / "bundle.pt");
+  model_ = std::make_shared<ServedModel>("outlines", "1", predictor, BatcherOptions{});
+  const Bytes png = encoded(chest_picture(true));
+  const auto ready = preprocess(decode_slice(png, "x"), predictor->metadata().spec);
+  const cv::Mat p = predictor->outlines(batch_of(ready.image, 1)).at(0);
+  start();
+  for (const auto method : {ExplainMethod::kGradCam, ExplainMethod::kIntegratedGradients, ExplainMethod::kOcclusion}) {
+    const auto prediction = std::get<Prediction>(ask(png, method).get());
+    expect_outline_of(p, prediction.explanation.value().nodule.value());
+  }
 }
 
 }  // namespace

@@ -43,11 +43,16 @@ class FakePredictor : public Predictor {
     if (short_answer_) probabilities.pop_back();
     return probabilities;
   }
+  std::vector<cv::Mat> outlines(const ImageBatch& batch) const override {
+    return std::vector<cv::Mat>(outline_.empty() ? 0 : static_cast<std::size_t>(batch.count), outline_);
+  }
   const BundleMetadata& metadata() const override { return metadata_; }
   const std::string& sha256() const override { return sha256_; }
   void change_sha256(std::string sha256) { sha256_ = std::move(sha256); }
 
   BundleMetadata& change_metadata() { return metadata_; }
+  /// p(nodule) of each pixel, for every picture.
+  void outline(cv::Mat probabilities) { outline_ = std::move(probabilities); }
   void hold() { set_held(true); }
   void release() { set_held(false); }
   void fail() { failing_ = true; }
@@ -68,6 +73,7 @@ class FakePredictor : public Predictor {
 
   BundleMetadata metadata_;
   std::string sha256_ = "0123abcd";
+  cv::Mat outline_;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   mutable std::vector<std::int64_t> batch_sizes_;

@@ -78,6 +78,19 @@ TEST(PredictionJson, CarriesThePreviewAsDataUrl) {
             "data:image/png;base64,aGVsbG8=");
 }
 
+TEST(PredictionJson, CarriesTheOutlineOfTheNoduleWhereTheModelHasOne) {
+  const ServedModel model = fake_model();
+  Prediction prediction = sample_prediction();
+  prediction.explanation.emplace();
+  EXPECT_FALSE(json::parse(document_of(model, {prediction}, "id"))["results"][0]["explanation"].contains("nodule"));
+  NoduleOutline& nodule = prediction.explanation->nodule.emplace();
+  for (const char c : std::string("hello")) nodule.png.push_back(static_cast<std::byte>(c));
+  nodule.area_px = 36;
+  nodule.largest_probability = 0.875;
+  EXPECT_EQ(json::parse(document_of(model, {prediction}, "id"))["results"][0]["explanation"]["nodule"],
+            (json{{"outline", "data:image/png;base64,aGVsbG8="}, {"area_px", 36}, {"largest_probability", 0.875}}));
+}
+
 /// Slices of one series at z = 0, 2, 4, ...
 std::vector<SliceOutcome> sample_series(const std::vector<double>& probabilities) {
   std::vector<SliceOutcome> outcomes;
