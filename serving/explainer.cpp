@@ -163,7 +163,8 @@ bool Explainer::keeps_on(const Task& task) const {
 std::optional<Explainer::Heat> Explainer::heat_of(const Task& task, const PreprocessedSlice& ready,
                                                   const ImageBatch& image, std::size_t k) const {
   const Predictor& predictor = task.model->predictor();
-  if (task.method == ExplainMethod::kIntegratedGradients) {
+  const bool flattens = task.method == ExplainMethod::kAuto && !predictor.averages_maps();
+  if (task.method == ExplainMethod::kIntegratedGradients || flattens) {
     if (auto map = predictor.integrated_gradients(image, k)) return Heat{std::move(*map), "integrated_gradients"};
   } else if (task.method != ExplainMethod::kOcclusion) {
     if (auto map = predictor.grad_cam(image, k)) return Heat{std::move(*map), "grad_cam"};

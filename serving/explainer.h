@@ -30,7 +30,7 @@ struct ExplainOptions {
 };
 
 enum class ExplainMethod {
-  kAuto,  ///< Grad-CAM where the model has gradients, else occlusion
+  kAuto,  ///< Grad-CAM where the model averages its maps, else integrated gradients; without gradients occlusion
   kGradCam,
   kIntegratedGradients,
   kOcclusion,

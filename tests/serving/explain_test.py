@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import pathlib
+import subprocess
 import tempfile
 import threading
 import unittest
@@ -15,7 +16,7 @@ from scipy import ndimage
 
 import sample_images
 from outlining_bundle import write_outlining_bundle
-from server_process import Server, multipart, request
+from server_process import BIN, Server, multipart, request
 
 
 class SumOfFeatures(torch.nn.Module):
@@ -87,12 +88,29 @@ class ExplainTest(unittest.TestCase):
         self.assertAlmostEqual(explanation["inside_lungs"], share, delta=0.1)
         return explanation
 
-    def test_networks_are_explained_by_grad_cam(self):
+    def test_a_network_that_flattens_its_maps_is_explained_by_integrated_gradients(self):
         for body, kind in ((self.png, "image/png"), (self.dicom, "application/dicom")):
             result = self.explain(body, kind)
             self.check(result)
-            self.assertEqual(result["explanation"]["method"], "grad_cam")
+            self.assertEqual(result["explanation"]["method"], "integrated_gradients")
             self.assertIn("explain", result["timings_ms"])
+
+    def test_a_network_that_averages_its_maps_is_explained_by_grad_cam(self):
+        with tempfile.TemporaryDirectory() as folder:
+            bundle = pathlib.Path(folder) / "resnet18.pt"
+            subprocess.run([BIN / "pulmo-test-bundle", bundle, "96", "lungs", "--network", "resnet18"], check=True)
+            server = Server(bundle=bundle)
+            try:
+                result = self.explain(self.png, server=server)
+                self.assertEqual(result["explanation"]["method"], "grad_cam")
+                self.check(result)
+            finally:
+                server.stop()
+
+    def test_grad_cam_can_be_asked_for(self):
+        result = self.explain(self.png, path="/v1/explain?method=grad_cam")
+        self.assertEqual(result["explanation"]["method"], "grad_cam")
+        self.check(result)
 
     def test_the_prediction_is_that_of_predict(self):
         explained = self.explain(self.dicom, "application/dicom")
