@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "core/support/atomic_file.h"
 #include "core/support/digest.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
@@ -69,6 +70,7 @@ std::optional<RunSummary> run_prepare(const PrepareOptions& options, const std::
   OutputFolder folder(options.output, lock_name(options));
   if (folder.claim(fingerprint, options.force)) {
     log_info("already prepared from the same input with the same configuration", {{"folder", options.output.string()}});
+    remove_abandoned(options.output, {"report.html"});  // which a run writes last, after the manifest
     if (!std::filesystem::exists(options.output / "report.html")) write_report_page(options.output);
     if (options.parts == 1) folder.clear_state();  // a run that was killed at its very end leaves it
     return summary_of(options.output);

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/store/manifest.h"
+#include "core/support/atomic_file.h"
 #include "core/support/bytes.h"
 #include "pipeline/input/csv.h"
 #include "tests/pipeline/support/lidc_files.h"
@@ -97,8 +98,11 @@ TEST_F(PrepareProgram, MakesALostReportOfAFinishedFolderAgain) {
   ASSERT_EQ(testing::run_process(lidc()).exit_code, 0);
   const std::string page = read_text_file(dir_ / "out/report.html");
   fs::remove(dir_ / "out/report.html");
+  const fs::path half_written = dir_ / "out/report.html.tmp-1-1";  // by a process that was killed
+  write_file_atomically(half_written, "<html>");
   ASSERT_EQ(testing::run_process(lidc()).exit_code, 0);
   EXPECT_EQ(read_text_file(dir_ / "out/report.html"), page);
+  EXPECT_FALSE(fs::exists(half_written));
   const std::string other = (dir_ / "other.html").string();
   ASSERT_EQ(testing::run_process({program(), "inspect", (dir_ / "out").string(), "--html", other}).exit_code, 0);
   EXPECT_EQ(read_text_file(other), page);
