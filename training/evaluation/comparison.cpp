@@ -30,6 +30,7 @@ const KnownRow kKnownRows[] = {{"majority", "Majority class", std::nullopt},
                                {"resnet3d", "Transfer, ResNet3D-18", std::nullopt},
                                {"resnet18", "Transfer, ResNet-18", PaperFigures{92.5, 90.7, 89.4, 90.0}},
                                {"densenet121", "Transfer, DenseNet-121", PaperFigures{92.5, 90.7, 89.4, 90.0}},
+                               {"unet_densenet", "U-Net and DenseNet-121", std::nullopt},
                                {"attention_cnn", "CNN with attention (CBAM)", std::nullopt},
                                {"proposed_cnn", "Proposed CNN", PaperFigures{94.7, 92.1, 90.5, 91.3}}};
 
