@@ -2,6 +2,7 @@
 
 #include <exception>
 #include <opencv2/core.hpp>
+#include <opencv2/imgproc.hpp>
 #include <utility>
 
 #include "core/support/error.h"
@@ -17,7 +18,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr double kInsideNodule = 0.5;  // p(nodule) of a pixel within the outline
+constexpr double kInsideNodule = 0.5;      // p(nodule) of a pixel within the outline
+constexpr double kSmoothing = 1.0 / 56.0;  // deviation of the Gaussian, of the side: single pixels are hard to see
 
 ServiceFailure shutting_down() {
   return {"shutting_down", "the server is shutting down"};
@@ -49,6 +51,12 @@ NoduleOutline nodule_of(const cv::Mat& probabilities) {
   made.area_px = cv::countNonZero(inside);
   cv::minMaxLoc(probabilities, nullptr, &made.largest_probability);
   return made;
+}
+
+cv::Mat smoothed(const cv::Mat& map) {
+  cv::Mat result;
+  cv::GaussianBlur(map, result, {}, kSmoothing * map.cols);
+  return result;
 }
 
 double seconds_since(Clock::time_point begin) {
@@ -165,7 +173,7 @@ std::optional<Explainer::Heat> Explainer::heat_of(const Task& task, const Prepro
   const Predictor& predictor = task.model->predictor();
   const bool flattens = task.method == ExplainMethod::kAuto && !predictor.averages_maps();
   if (task.method == ExplainMethod::kIntegratedGradients || flattens) {
-    if (auto map = predictor.integrated_gradients(image, k)) return Heat{std::move(*map), "integrated_gradients"};
+    if (const auto map = predictor.integrated_gradients(image, k)) return Heat{smoothed(*map), "integrated_gradients"};
   } else if (task.method != ExplainMethod::kOcclusion) {
     if (auto map = predictor.grad_cam(image, k)) return Heat{std::move(*map), "grad_cam"};
   }

@@ -3,9 +3,10 @@
     page_screenshots.py --bundle runs/demo/run/proposed_cnn/bundle.pt --slice runs/demo/archive/images/PULMO-0001/1/021.dcm
                         [--series runs/demo/archive/images/PULMO-0001] [--bin build/release/bin] [--output docs]
                         [--stack nodule.zip --stack-bundle runs/nodules/slice_attention/bundle.pt]
+                        [--nodule nodule.png --nodule-bundle runs/unet/unet_densenet/bundle.pt]
 
 The bundle and the archive are those that scripts/demo.sh leaves. Without a series its picture is not made. The stack is a zip of
-the pictures of one nodule, for a bundle that weighs slices."""
+the pictures of one nodule, for a bundle that weighs slices; the nodule one picture, for a bundle that outlines."""
 
 import argparse
 import base64
@@ -30,6 +31,8 @@ def parse_arguments():
     parser.add_argument("--series", type=pathlib.Path, help="folder with the DICOM files of one series")
     parser.add_argument("--stack", type=pathlib.Path, help="zip with the pictures of one nodule")
     parser.add_argument("--stack-bundle", type=pathlib.Path, help="bundle of slice_attention")
+    parser.add_argument("--nodule", type=pathlib.Path, help="picture of one nodule")
+    parser.add_argument("--nodule-bundle", type=pathlib.Path, help="bundle of unet_densenet")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "docs")
     return parser.parse_args()
 
@@ -112,6 +115,15 @@ class StackPicture(Pictures):
         self.take("page-attention.png")
 
 
+class NodulePicture(Pictures):
+    server_options = {"bundle": ARGUMENTS.nodule_bundle and ARGUMENTS.nodule_bundle.resolve()}
+
+    def runTest(self):
+        self.screen(1360, 900)
+        self.show(ARGUMENTS.nodule)
+        self.take("page-outline.png")
+
+
 def make(pictures):
     pictures.setUpClass()
     try:
@@ -126,3 +138,5 @@ if __name__ == "__main__":
     make(Pictures)
     if ARGUMENTS.stack:
         make(StackPicture)
+    if ARGUMENTS.nodule:
+        make(NodulePicture)

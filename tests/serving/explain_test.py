@@ -138,6 +138,7 @@ class ExplainTest(unittest.TestCase):
         places = (((torch.arange(32) + 0.5) / 32)[:, None, None, None] * grey).requires_grad_(True)
         module(places)[:, k].sum().backward()
         map_ = torch.relu(grey * places.grad.mean(0, keepdim=True))[0, 0].numpy()
+        map_ = ndimage.gaussian_filter(map_, len(map_) / 56)
         shown = picture_of(explanation["heat"])[..., 3].astype(float)
         self.assertGreater(np.corrcoef(map_.ravel(), shown.ravel())[0, 1], 0.95)
 
