@@ -132,6 +132,8 @@ def measure(server, listing, clients, seconds):
                            HERE / "post_slices.lua", f"{server.address}/v1/predict"], env=environment, check=True,
                           capture_output=True, text=True)
     result = json.loads(done.stdout.strip().splitlines()[-1])
+    if not any(result[key] for key in ("good", "bad", "broken")) and seconds < 60:
+        return measure(server, listing, clients, 4 * seconds)  # too short for one answer, on a busy machine
     if result["bad"] or result["broken"] or not result["good"]:
         raise SystemExit(f"{server.name} failed under {clients} clients: {result}\n{server.log.read_text()[-2000:]}")
     return {"rate": result["good"] / result["seconds"], "p50": result["p50_ms"], "p99": result["p99_ms"]}
