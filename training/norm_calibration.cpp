@@ -43,6 +43,8 @@ std::vector<std::byte> fixed_values(const Network& network) {
 
 void calibrate_first_weights(Weights& weights, const NetworkOptions& options, const Dataset& train, bool pretrained,
                              const Communicator& communicator) {
+  const std::vector<bool>& learnable = weights.learnable();
+  if (std::find(learnable.begin(), learnable.end(), false) == learnable.end()) return;  // nothing is fixed
   std::vector<std::byte> bytes;
   communicator.together([&] {
     if (!communicator.is_root()) return;
@@ -54,7 +56,7 @@ void calibrate_first_weights(Weights& weights, const NetworkOptions& options, co
   NamedTensors values = weights.snapshot();
   const std::byte* next = bytes.data();
   for (std::size_t i = 0; i < values.size(); ++i) {
-    if (weights.learnable()[i]) continue;
+    if (learnable[i]) continue;
     const torch::Tensor fixed = torch::empty(values[i].second.sizes(), torch::kFloat32);
     std::memcpy(fixed.data_ptr(), next, fixed.nbytes());
     next += fixed.nbytes();

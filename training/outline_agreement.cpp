@@ -1,7 +1,6 @@
 #include "training/outline_agreement.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -13,6 +12,7 @@
 #include "core/support/error.h"
 #include "core/support/version.h"
 #include "training/evaluate.h"
+#include "training/evaluation/json_number.h"
 #include "training/evaluation/table.h"
 #include "training/fit.h"
 #include "training/outlines.h"
@@ -127,10 +127,6 @@ std::string to_markdown(const std::vector<Line>& lines, std::size_t without, con
   return text;
 }
 
-Json number(double value) {
-  return std::isnan(value) ? Json(nullptr) : Json(value);
-}
-
 std::string to_json(const std::vector<Line>& lines, std::size_t without, const OutlineJob& job,
                     const PreparedData& data, const Predictor& predictor) {
   Json json = {
@@ -145,12 +141,13 @@ std::string to_json(const std::vector<Line>& lines, std::size_t without, const O
        {{"resamples", job.bootstrap.resamples}, {"level", job.bootstrap.level}, {"seed", job.bootstrap.seed}}}};
   Json list = Json::array();
   for (const Line& line : lines) {
-    list.push_back({{"least_readers", line.least_readers},
-                    {"nodules", line.nodules},
-                    {"patients", line.patients},
-                    {"dice", number(line.dice.mean)},
-                    {"interval", Json::array({number(line.dice.interval.low), number(line.dice.interval.high)})},
-                    {"median", number(line.median)}});
+    list.push_back(
+        {{"least_readers", line.least_readers},
+         {"nodules", line.nodules},
+         {"patients", line.patients},
+         {"dice", json_number(line.dice.mean)},
+         {"interval", Json::array({json_number(line.dice.interval.low), json_number(line.dice.interval.high)})},
+         {"median", json_number(line.median)}});
   }
   json["nodules"] = list;
   return json.dump(2) + "\n";

@@ -32,6 +32,13 @@ constexpr Architecture kArchitectures[] = {
     {"resnet3d", make_resnet3d, true},
 };
 
+/// Null for an unknown name.
+const Architecture* find(const std::string& name) {
+  const auto* found = std::find_if(std::begin(kArchitectures), std::end(kArchitectures),
+                                   [&](const Architecture& architecture) { return name == architecture.name; });
+  return found == std::end(kArchitectures) ? nullptr : found;
+}
+
 [[noreturn]] void refuse(const NetworkOptions& options, const std::string& why) {
   throw InvalidInput("configuration", "network " + options.name + ": " + why);
 }
@@ -69,26 +76,22 @@ std::vector<std::string> network_names() {
 }
 
 bool takes_volumes(const std::string& name) {
-  return std::any_of(std::begin(kArchitectures), std::end(kArchitectures), [&](const Architecture& architecture) {
-    return architecture.volumes && name == architecture.name;
-  });
+  const Architecture* architecture = find(name);
+  return architecture != nullptr && architecture->volumes;
 }
 
 bool learns_outlines(const std::string& name) {
-  return std::any_of(std::begin(kArchitectures), std::end(kArchitectures), [&](const Architecture& architecture) {
-    return architecture.outlines && name == architecture.name;
-  });
+  const Architecture* architecture = find(name);
+  return architecture != nullptr && architecture->outlines;
 }
 
 std::shared_ptr<Network> make_network(const NetworkOptions& options) {
-  for (const Architecture& architecture : kArchitectures) {
-    if (options.name != architecture.name) continue;
-    check(options, architecture.volumes);
-    auto network = architecture.make(options);
-    initialise(*network, options.seed);
-    return network;
-  }
-  refuse(options, "unknown name; known are " + joined(network_names()));
+  const Architecture* architecture = find(options.name);
+  if (architecture == nullptr) refuse(options, "unknown name; known are " + joined(network_names()));
+  check(options, architecture->volumes);
+  auto network = architecture->make(options);
+  initialise(*network, options.seed);
+  return network;
 }
 
 bool calibrate_norms(Network& network, const torch::Tensor& images, bool pretrained) {

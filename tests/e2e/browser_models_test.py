@@ -26,10 +26,6 @@ class ModelsTest(PageTest):
         super().tearDownClass()
         cls.folder.cleanup()
 
-    def choose(self, name):
-        self.script("const select = document.getElementById('model'); select.value = arguments[0];"
-                    "select.dispatchEvent(new Event('change'))", name)
-
     def test_the_model_that_answers_can_be_chosen_and_another_one_asked_then(self):
         names = self.script("return [...document.getElementById('model').options].map((one) => one.value)")
         self.assertEqual(sorted(names), ["first", "second"])

@@ -46,10 +46,6 @@ class OutlinesTest(PageTest):
         super().tearDownClass()
         cls.folder.cleanup()
 
-    def choose(self, name):
-        self.script("const select = document.getElementById('model'); select.value = arguments[0];"
-                    "select.dispatchEvent(new Event('change'))", name)
-
     def show(self):
         self.drop(("slice.dcm", "", self.dicom))
         self.wait_for_studies(1)

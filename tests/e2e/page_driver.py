@@ -153,6 +153,11 @@ class PageTest(unittest.TestCase):
     def script(self, code, *arguments):
         return self.browser.execute_script(code, *arguments)
 
+    def choose(self, name):
+        """The model that answers."""
+        self.script("const select = document.getElementById('model'); select.value = arguments[0];"
+                    "select.dispatchEvent(new Event('change'))", name)
+
     def drop(self, *files):
         """(name, type, bytes) of each."""
         self.script(DROP, [(name, kind, base64.b64encode(data).decode()) for name, kind, data in files])

@@ -4,6 +4,7 @@
 #include "core/support/version.h"
 #include "training/evaluation/comparison.h"
 #include "training/evaluation/fold_pool.h"
+#include "training/evaluation/json_number.h"
 #include "training/evaluation/table.h"
 
 namespace pulmo::training {
@@ -11,23 +12,19 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json number(double value) {
-  return std::isnan(value) ? Json(nullptr) : Json(value);
-}
-
 Json paired_json(const PairedResult& paired) {
-  return {{"auc_difference", number(paired.auc_difference)},
-          {"auc_difference_interval", {number(paired.interval.low), number(paired.interval.high)}},
-          {"specificity_difference", number(paired.specificity_difference)},
+  return {{"auc_difference", json_number(paired.auc_difference)},
+          {"auc_difference_interval", {json_number(paired.interval.low), json_number(paired.interval.high)}},
+          {"specificity_difference", json_number(paired.specificity_difference)},
           {"specificity_difference_interval",
-           {number(paired.specificity_interval.low), number(paired.specificity_interval.high)}},
-          {"delong_z", number(paired.delong.z)},
-          {"delong_p", number(paired.delong.p_value)},
-          {"delong_p_holm", number(paired.delong_holm)},
+           {json_number(paired.specificity_interval.low), json_number(paired.specificity_interval.high)}},
+          {"delong_z", json_number(paired.delong.z)},
+          {"delong_p", json_number(paired.delong.p_value)},
+          {"delong_p_holm", json_number(paired.delong_holm)},
           {"mcnemar_only_this_right", paired.mcnemar.only_first},
           {"mcnemar_only_reference_right", paired.mcnemar.only_second},
-          {"mcnemar_p", number(paired.mcnemar.p_value)},
-          {"mcnemar_p_holm", number(paired.mcnemar_holm)}};
+          {"mcnemar_p", json_number(paired.mcnemar.p_value)},
+          {"mcnemar_p_holm", json_number(paired.mcnemar_holm)}};
 }
 
 Json row_json(const ComparedRow& row) {
@@ -105,8 +102,8 @@ Json folds_json(const ComparedRow& row) {
   for (const Level level : kLevels) {
     for (std::size_t i = 0; i < kMetricCount; ++i) {
       const Spread spread = fold_spread(row.folds, level, static_cast<Metric>(i));
-      json[std::string(to_string(level))][std::string(kMetricNames[i])] = {{"mean", number(spread.mean)},
-                                                                           {"deviation", number(spread.deviation)}};
+      json[std::string(to_string(level))][std::string(kMetricNames[i])] = {
+          {"mean", json_number(spread.mean)}, {"deviation", json_number(spread.deviation)}};
     }
   }
   return json;

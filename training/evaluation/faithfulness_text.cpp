@@ -1,8 +1,8 @@
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "core/support/version.h"
 #include "training/evaluation/faithfulness.h"
+#include "training/evaluation/json_number.h"
 #include "training/evaluation/table.h"
 
 namespace pulmo::training {
@@ -10,12 +10,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json number(double value) {
-  return std::isnan(value) ? Json(nullptr) : Json(value);
-}
-
 Json json_of(const MeanWithInterval& one) {
-  return {{"mean", number(one.mean)}, {"interval", Json::array({number(one.interval.low), number(one.interval.high)})}};
+  return {{"mean", json_number(one.mean)},
+          {"interval", Json::array({json_number(one.interval.low), json_number(one.interval.high)})}};
 }
 
 std::string cell(const MeanWithInterval& one) {

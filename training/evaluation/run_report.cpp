@@ -4,16 +4,13 @@
 #include <nlohmann/json.hpp>
 
 #include "core/support/version.h"
+#include "training/evaluation/json_number.h"
 #include "training/evaluation/table.h"
 
 namespace pulmo::training {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-Json number(double value) {
-  return std::isnan(value) ? Json(nullptr) : Json(value);
-}
 
 LevelReport report_level(const std::vector<Prediction>& samples, Level level, const RunFacts& facts) {
   const std::vector<Prediction> rows = aggregate(samples, level, facts.classes.positive);
@@ -35,8 +32,8 @@ Json level_json(const LevelReport& level) {
   Json intervals = Json::object();
   for (std::size_t i = 0; i < kMetricCount; ++i) {
     const std::string name(kMetricNames[i]);
-    json[name] = number(level.metrics.values[i]);
-    intervals[name] = Json::array({number(level.intervals[i].low), number(level.intervals[i].high)});
+    json[name] = json_number(level.metrics.values[i]);
+    intervals[name] = Json::array({json_number(level.intervals[i].low), json_number(level.intervals[i].high)});
   }
   Json confusion = Json::array();
   for (const std::vector<double>& row : level.metrics.confusion) {
@@ -52,7 +49,7 @@ Json folds_json(const RunFacts& facts) {
   for (const FoldFacts& one : facts.folds) {
     folds.push_back({{"threshold", one.threshold},
                      {"temperature", one.temperature},
-                     {"validation_roc_auc", number(one.validation_roc_auc)},
+                     {"validation_roc_auc", json_number(one.validation_roc_auc)},
                      {"best_epoch", one.best_epoch},
                      {"epochs", one.epochs},
                      {"seconds", one.seconds}});
