@@ -11,7 +11,7 @@ build_packages=(
   libhdf5-dev                                          # shards (serial flavour)
   libdcmtk-dev libopenjp2-7-dev zlib1g-dev             # DICOM, its JPEG 2000 frames and deflated data sets
   libopencv-dev libjpeg-dev libpng-dev                 # filters, resize, morphology, SVM, HOG; JPEG, PNG
-  libpugixml-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libzip-dev libyaml-cpp-dev libssl-dev
+  libpugixml-dev nlohmann-json3-dev libcli11-dev libspdlog-dev libzip-dev libdeflate-dev libyaml-cpp-dev libssl-dev
   libpistache-dev prometheus-cpp-dev libcurl4-openssl-dev   # HTTP, metrics, metrics to a push gateway
   libseccomp-dev                                       # confines the processes that decode strangers' pictures
 )

@@ -7,6 +7,8 @@
 #include <opencv2/imgproc.hpp>
 #include <vector>
 
+#include "core/image/row_kernels.h"
+
 namespace pulmo {
 namespace {
 
@@ -96,26 +98,24 @@ void shrink_row(const float* in, const Axis& axis, float* out) {
 
 }  // namespace
 
-cv::Mat shrink_by_area(const cv::Mat& square, int size_px) {
+cv::Mat shrink_by_area(const cv::Mat& square, int size_px, const cv::Range& rows) {
   const Axis axis(square.cols, size_px);
   if (square.cols % size_px == 0 || static_cast<std::size_t>(square.cols) < axis.taps) {
     cv::Mat result;
     cv::resize(square, result, {size_px, size_px}, 0.0, 0.0, cv::INTER_AREA);
-    return result;
+    return result.rowRange(rows);
   }
-  cv::Mat result = cv::Mat::zeros(size_px, size_px, CV_32FC1);
-  std::vector<float> row(static_cast<std::size_t>(size_px));
-  int in_row = -1;  // what `row` holds the means of: neighbouring result rows share one
-  for (int y = 0; y < size_px; ++y) {
-    auto* out = result.ptr<float>(y);
+  cv::Mat result(rows.size(), size_px, CV_32FC1);
+  std::vector<float> mean(static_cast<std::size_t>(square.cols));  // of the rows that a result row covers
+  for (int y = rows.start; y < rows.end; ++y) {
+    std::fill(mean.begin(), mean.end(), 0.0F);
     for (std::size_t k = 0; k < axis.taps; ++k) {
       const float share = axis.shares[static_cast<std::size_t>(y) * axis.taps + k];
       if (share == 0.0F) continue;
       const int source = axis.first[static_cast<std::size_t>(y)] + static_cast<int>(k);
-      if (source != in_row) shrink_row(square.ptr<float>(source), axis, row.data());
-      in_row = source;
-      for (int x = 0; x < size_px; ++x) out[x] += share * row[static_cast<std::size_t>(x)];
+      row_kernels().add_share(square.ptr<float>(source), share, mean.size(), mean.data());
     }
+    shrink_row(mean.data(), axis, result.ptr<float>(y - rows.start));
   }
   return result;
 }

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/image/dicom_object.h"
 #include "core/image/dicom_pixels.h"
+#include "core/image/row_kernels.h"
 #include "core/support/error.h"
 
 namespace pulmo {
@@ -61,13 +61,6 @@ Rescale rescale_of(const DicomHeader& header, const PixelLayout& layout) {
   return {-header.rescale_slope, header.rescale_slope * mirror + header.rescale_intercept};
 }
 
-// Shifts the stored bits to the top and back down, which extends the sign and drops what lies above the high bit.
-template <bool kSigned>
-std::int32_t stored_value(std::uint32_t raw, unsigned up, unsigned down) {
-  const std::uint32_t top = raw << up;
-  return kSigned ? static_cast<std::int32_t>(top) >> down : static_cast<std::int32_t>(top >> down);
-}
-
 // Whether all of slope * value + intercept are whole numbers that a float holds: then floats give what doubles give.
 bool exact_in_float(const PixelLayout& layout, const Rescale& rescale) {
   constexpr double kLargestWhole = 16777216.0;  // 2^24
@@ -76,57 +69,24 @@ bool exact_in_float(const PixelLayout& layout, const Rescale& rescale) {
   return whole && largest + std::abs(rescale.intercept) <= kLargestWhole;
 }
 
-template <typename Raw, bool kSigned, typename Real>
-void to_hounsfield(const std::vector<std::uint8_t>& bytes, const PixelLayout& layout, const Rescale& rescale,
-                   float* out) {
-  const auto up = static_cast<unsigned>(31 - layout.high_bit);
-  const auto down = static_cast<unsigned>(32 - layout.bits_stored);
-  const auto padding_low = static_cast<std::int32_t>(layout.padding_low);
-  const auto padding_high = static_cast<std::int32_t>(layout.padding_high);
-  const auto slope = static_cast<Real>(rescale.slope);
-  const auto intercept = static_cast<Real>(rescale.intercept);
-  const std::size_t count = layout.pixels();
-  for (std::size_t i = 0; i < count; ++i) {
-    Raw raw = 0;
-    std::memcpy(&raw, bytes.data() + i * sizeof(Raw), sizeof(Raw));
-    const std::int32_t value = stored_value<kSigned>(raw, up, down);
-    const auto hu = static_cast<float>(static_cast<Real>(value) * slope + intercept);
-    const bool padding = value >= padding_low && value <= padding_high;
-    out[i] = padding ? std::min(hu, kAirHu) : hu;
-  }
-}
-
-template <typename Raw, bool kSigned>
-void to_hounsfield(const std::vector<std::uint8_t>& bytes, const PixelLayout& layout, const Rescale& rescale,
-                   float* out) {
-  if (exact_in_float(layout, rescale)) {
-    to_hounsfield<Raw, kSigned, float>(bytes, layout, rescale, out);
-  } else {
-    to_hounsfield<Raw, kSigned, double>(bytes, layout, rescale, out);
-  }
-}
-
-template <typename Raw>
-void to_hounsfield(const std::vector<std::uint8_t>& bytes, const PixelLayout& layout, const Rescale& rescale,
-                   float* out) {
-  if (layout.is_signed) {
-    to_hounsfield<Raw, true>(bytes, layout, rescale, out);
-  } else {
-    to_hounsfield<Raw, false>(bytes, layout, rescale, out);
-  }
-}
-
 cv::Mat hounsfield_frame(DicomObject& object, std::string_view name, const DecodeLimits& limits,
                          const DicomHeader& header, std::int64_t frame) {
   PixelLayout layout = read_pixel_layout(object.dataset, name, limits);
-  const std::vector<std::uint8_t> bytes = read_frame(object, name, layout, frame);
+  const FrameBytes stored = read_frame(object, name, layout, frame);
   const Rescale rescale = rescale_of(header, layout);
+  StoredValues format;
+  format.bytes = layout.bits_allocated / 8;
+  format.is_signed = layout.is_signed;
+  format.up = static_cast<unsigned>(31 - layout.high_bit);
+  format.down = static_cast<unsigned>(32 - layout.bits_stored);
+  format.padding_low = static_cast<std::int32_t>(layout.padding_low);
+  format.padding_high = static_cast<std::int32_t>(layout.padding_high);
+  format.slope = rescale.slope;
+  format.intercept = rescale.intercept;
+  format.exact_in_float = exact_in_float(layout, rescale);
+  format.padding_hu = kAirHu;
   cv::Mat hu(static_cast<int>(layout.rows), static_cast<int>(layout.columns), CV_32FC1);
-  switch (layout.bits_allocated) {
-    case 8: to_hounsfield<std::uint8_t>(bytes, layout, rescale, hu.ptr<float>()); break;
-    case 16: to_hounsfield<std::uint16_t>(bytes, layout, rescale, hu.ptr<float>()); break;
-    default: to_hounsfield<std::uint32_t>(bytes, layout, rescale, hu.ptr<float>()); break;
-  }
+  row_kernels().to_hounsfield(stored.values.data(), format, layout.pixels(), hu.ptr<float>());
   return hu;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "core/image/dicom_pixels.h"
 #include "core/image/jpeg2000.h"
@@ -164,8 +165,14 @@ void check_native(DcmPixelData& data, std::string_view name, const PixelLayout& 
   }
 }
 
-std::vector<std::uint8_t> unpack(DicomObject& object, DcmPixelData& data, std::string_view name,
-                                 const PixelLayout& layout, std::int64_t frame, std::size_t first_fragment) {
+FrameBytes whole(std::vector<std::uint8_t> unpacked) {
+  FrameBytes frame{std::move(unpacked), {}};
+  frame.values = frame.unpacked;
+  return frame;
+}
+
+FrameBytes unpack(DicomObject& object, DcmPixelData& data, std::string_view name, const PixelLayout& layout,
+                  std::int64_t frame, std::size_t first_fragment) {
   std::vector<std::uint8_t> bytes(layout.frame_bytes() + layout.frame_bytes() % 2);
   auto fragment = static_cast<Uint32>(first_fragment);
   OFString colour_model;
@@ -174,13 +181,23 @@ std::vector<std::uint8_t> unpack(DicomObject& object, DcmPixelData& data, std::s
   if (read.bad()) {
     refuse("truncated_dicom", name, std::string("the pixel data cannot be unpacked (") + read.text() + ")");
   }
-  return bytes;
+  return whole(std::move(bytes));
+}
+
+// Words that are not compressed are taken from the object, without a copy.
+FrameBytes native_frame(DicomObject& object, DcmPixelData& data, std::string_view name, const PixelLayout& layout,
+                        std::int64_t frame) {
+  Uint16* words = nullptr;
+  if (layout.bits_allocated != 16 || data.getUint16Array(words).bad() || words == nullptr) {
+    return unpack(object, data, name, layout, frame, 0);
+  }
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(words);
+  return {{}, {bytes + static_cast<std::size_t>(frame) * layout.frame_bytes(), layout.frame_bytes()}};
 }
 
 }  // namespace
 
-std::vector<std::uint8_t> read_frame(DicomObject& object, std::string_view name, PixelLayout& layout,
-                                     std::int64_t frame) {
+FrameBytes read_frame(DicomObject& object, std::string_view name, PixelLayout& layout, std::int64_t frame) {
   if (frame < 0 || frame >= layout.frames) {
     refuse("no_such_frame", name,
            "frame " + std::to_string(frame) + " asked for, there are " + std::to_string(layout.frames));
@@ -189,7 +206,7 @@ std::vector<std::uint8_t> read_frame(DicomObject& object, std::string_view name,
   const E_TransferSyntax syntax = object.dataset.getOriginalXfer();
   if (!encapsulated(DcmXfer(syntax))) {
     check_native(data, name, layout);
-    return unpack(object, data, name, layout, frame, 0);
+    return native_frame(object, data, name, layout, frame);
   }
   DcmPixelSequence* sequence = nullptr;
   if (data.getEncapsulatedRepresentation(syntax, nullptr, sequence).bad() || sequence == nullptr) {
@@ -201,7 +218,7 @@ std::vector<std::uint8_t> read_frame(DicomObject& object, std::string_view name,
   }
   const FragmentRange range = fragments_of_frame(fragments, name, frame, layout.frames);
   if (is_jpeg_2000(syntax)) {
-    return decode_jpeg2000(joined(fragments, range), name, layout);
+    return whole(decode_jpeg2000(joined(fragments, range), name, layout));
   }
   if (is_jpeg(syntax)) {
     check_jpeg(joined(fragments, range), name, layout);

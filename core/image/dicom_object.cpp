@@ -5,11 +5,14 @@
 #include <dcmtk/dcmjpls/djdecode.h>
 #include <dcmtk/oflog/oflog.h>
 
+#include <array>
+#include <cstdint>
 #include <mutex>
 
 #include "core/image/deep_stack.h"
 #include "core/image/dicom_stream.h"
 #include "core/image/inflate.h"
+#include "core/image/row_kernels.h"
 #include "core/support/error.h"
 
 namespace pulmo {
@@ -72,17 +75,12 @@ Layout find_dataset(ByteView bytes, std::string_view name, const DecodeLimits& l
 }
 
 // No sequence can be nested deeper than there are item tags, (FFFE,E000) in either byte order.
+// Pixels are full of bytes that a tag might begin with, so every place is looked at.
 std::size_t count_item_tags(ByteView bytes) {
-  constexpr std::string_view kLittle("\xFE\xFF\x00\xE0", 4);
-  constexpr std::string_view kBig("\xFF\xFE\xE0\x00", 4);
-  const std::string_view text = as_text(bytes);
-  std::size_t count = 0;
-  for (const std::string_view tag : {kLittle, kBig}) {
-    for (std::size_t at = text.find(tag); at != std::string_view::npos; at = text.find(tag, at + tag.size())) {
-      ++count;
-    }
-  }
-  return count;
+  constexpr std::array<std::uint8_t, 4> kLittle = {0xFE, 0xFF, 0x00, 0xE0};
+  constexpr std::array<std::uint8_t, 4> kBig = {0xFF, 0xFE, 0xE0, 0x00};
+  return row_kernels().count_words(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), kLittle.data(),
+                                   kBig.data());
 }
 
 void parse(const Layout& layout, std::string_view name, DicomPart part, DicomObject& object) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -29,10 +30,15 @@ struct PixelLayout {
 /// Throws InvalidInput: bad_pixel_format, too_large.
 PixelLayout read_pixel_layout(DcmDataset& dataset, std::string_view name, const DecodeLimits& limits);
 
-/// Unpacked pixels of one frame: `layout.frame_bytes()` bytes in this machine's byte order. Unpacking may change
-/// bits_allocated, bits_stored and high_bit of `layout`.
+/// The bytes of one frame, at least `layout.frame_bytes()` of them.
+struct FrameBytes {
+  std::vector<std::uint8_t> unpacked;    ///< empty where the object holds them as they are
+  std::span<const std::uint8_t> values;  ///< of `unpacked`, or of the object, which must outlive them
+};
+
+/// Unpacked pixels of one frame, in this machine's byte order. Unpacking may change bits_allocated, bits_stored and
+/// high_bit of `layout`.
 /// Throws InvalidInput: no_pixel_data, truncated_dicom, bad_pixel_format, unsupported_transfer_syntax, too_large.
-std::vector<std::uint8_t> read_frame(DicomObject& object, std::string_view name, PixelLayout& layout,
-                                     std::int64_t frame);
+FrameBytes read_frame(DicomObject& object, std::string_view name, PixelLayout& layout, std::int64_t frame);
 
 }  // namespace pulmo

@@ -2,16 +2,17 @@
 
 #include <algorithm>
 #include <opencv2/core.hpp>
-#include <opencv2/core/hal/intrin.hpp>
 #include <opencv2/imgproc.hpp>
 #include <vector>
+
+#include "core/image/row_kernels.h"
 
 namespace pulmo {
 namespace {
 
 constexpr double kSlack = 1e-3;     // distances are square roots of whole numbers, in float
 constexpr int kLargestExact = 254;  // column distances are bytes
-constexpr int kLanes = 16;          // of a vector of bytes
+constexpr int kLanes = kByteLanes;
 
 cv::Mat cross() {
   return cv::getStructuringElement(cv::MORPH_CROSS, {3, 3});
@@ -32,20 +33,19 @@ cv::Mat widened(const cv::Mat& mask, int reach) {
 
 /// In place: masks become the distance down or up each column to the nearest set pixel, at most `limit`.
 void to_column_distance(cv::Mat& wide, std::uint8_t limit) {
-  const cv::v_uint8x16 one = cv::v_setall_u8(1);
-  const cv::v_uint8x16 most = cv::v_setall_u8(limit);
-  for (int x = 0; x < wide.cols; x += kLanes) {
-    cv::v_uint8x16 last = most;
-    for (int y = 0; y < wide.rows; ++y) {
-      auto* here = wide.ptr<std::uint8_t>(y) + x;
-      last = cv::v_min(last + one, most) & (cv::v_load(here) == cv::v_setzero_u8());
-      cv::v_store(here, last);
-    }
-    for (int y = wide.rows - 2; y >= 0; --y) {
-      auto* here = wide.ptr<std::uint8_t>(y) + x;
-      last = cv::v_min(last + one, cv::v_load(here));
-      cv::v_store(here, last);
-    }
+  const auto width = static_cast<std::size_t>(wide.cols);
+  const std::vector<std::uint8_t> beyond(width, limit);
+  const RowKernels& kernels = row_kernels();
+  const std::uint8_t* last = beyond.data();
+  for (int y = 0; y < wide.rows; ++y) {
+    auto* here = wide.ptr<std::uint8_t>(y);
+    kernels.distance_down(last, limit, width, here);
+    last = here;
+  }
+  for (int y = wide.rows - 2; y >= 0; --y) {
+    auto* here = wide.ptr<std::uint8_t>(y);
+    kernels.distance_up(last, width, here);
+    last = here;
   }
 }
 
@@ -61,24 +61,16 @@ std::vector<std::uint8_t> disk_heights(int radius_px) {
 }
 
 /// Dilation by a disk, exactly: a pixel is set when some column within the radius has a set pixel within the disk's
-/// height there. Saturating differences of bytes are 0 just then.
+/// height there.
 cv::Mat dilate_by_disk(const cv::Mat& mask, int radius_px) {
   const std::vector<std::uint8_t> heights = disk_heights(radius_px);
   cv::Mat distance = widened(mask, radius_px);
   to_column_distance(distance, static_cast<std::uint8_t>(radius_px + 1));
-  cv::Mat result(mask.rows, distance.cols, CV_8UC1);
+  cv::Mat result(mask.rows, whole_vectors(mask.cols), CV_8UC1);
   for (int y = 0; y < mask.rows; ++y) {
-    const auto* middle = distance.ptr<std::uint8_t>(y) + radius_px;
-    auto* out = result.ptr<std::uint8_t>(y);
-    for (int x = 0; x < mask.cols; x += kLanes) {
-      cv::v_uint8x16 beyond = cv::v_load(middle + x) - cv::v_setall_u8(heights[0]);
-      for (int away = 1; away <= radius_px; ++away) {
-        const cv::v_uint8x16 height = cv::v_setall_u8(heights[static_cast<std::size_t>(away)]);
-        const cv::v_uint8x16 nearest = cv::v_min(cv::v_load(middle + x - away), cv::v_load(middle + x + away));
-        beyond = cv::v_min(beyond, nearest - height);
-      }
-      cv::v_store(out + x, beyond == cv::v_setzero_u8());
-    }
+    row_kernels().within_disk(distance.ptr<std::uint8_t>(y) + radius_px, heights.data(),
+                              static_cast<std::size_t>(radius_px), static_cast<std::size_t>(result.cols),
+                              result.ptr<std::uint8_t>(y));
   }
   return result.colRange(0, mask.cols).clone();
 }

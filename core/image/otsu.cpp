@@ -2,23 +2,30 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <functional>
 #include <opencv2/core.hpp>
+#include <vector>
+
+#include "core/image/row_kernels.h"
 
 namespace pulmo {
 namespace {
 
 constexpr std::size_t kBins = 256;
+constexpr std::size_t kLanes = 4;  // histograms side by side: neighbours share a bin, and each would wait for the last
 using Histogram = std::array<double, kBins>;
 
 Histogram histogram_of(const cv::Mat& image) {
-  Histogram counts{};
+  std::array<std::array<std::uint32_t, kBins>, kLanes> lanes{};
+  std::vector<std::uint8_t> bins(static_cast<std::size_t>(image.cols));
   for (int y = 0; y < image.rows; ++y) {
-    const float* row = image.ptr<float>(y);
-    for (int x = 0; x < image.cols; ++x) {
-      const int bin = static_cast<int>(row[x] * static_cast<float>(kBins));
-      counts[static_cast<std::size_t>(std::clamp(bin, 0, static_cast<int>(kBins) - 1))] += 1.0;
-    }
+    row_kernels().to_bins(image.ptr<float>(y), bins.size(), bins.data());
+    for (std::size_t x = 0; x < bins.size(); ++x) ++lanes[x % kLanes][bins[x]];
   }
+  Histogram counts{};
+  for (const auto& lane : lanes)
+    std::transform(lane.begin(), lane.end(), counts.begin(), counts.begin(), std::plus<>());
   return counts;
 }
 

@@ -2,22 +2,21 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <opencv2/core.hpp>
-#include <opencv2/core/hal/intrin.hpp>
 #include <opencv2/imgproc.hpp>
 #include <string>
 #include <utility>
 
 #include "core/image/area_resize.h"
+#include "core/image/gaussian.h"
 #include "core/image/lung_segmentation.h"
+#include "core/image/row_kernels.h"
 #include "core/support/error.h"
 
 namespace pulmo {
 namespace {
 
 constexpr int kMinSide = 16;
-constexpr double kKernelReach = 4.0;  // standard deviations on each side, as in SciPy's gaussian_filter
 constexpr double kGrid = 65535.0;
 constexpr double kSmallestContrast = 1e-6;  // of the window; below it only the filter's rounding differs
 constexpr double kHalf = 0.5 - 1e-6;        // half of an area, in sums of floats
@@ -43,40 +42,20 @@ void check_size(int rows, int columns) {
   }
 }
 
-// One row through the window, cut to [0, 1]. False when a value is not finite.
-bool window_row(const float* in, float* out, int count, float scale, float shift) {
-  int strange = 0;
-  for (int x = 0; x < count; ++x) {
-    strange |= std::abs(in[x]) <= std::numeric_limits<float>::max() ? 0 : 1;
-    out[x] = std::min(1.0F, std::max(0.0F, in[x] * scale + shift));
-  }
-  return strange == 0;
-}
-
-cv::Mat windowed(const Slice& slice, const PreprocessSpec& spec) {
+// Steps 1 and 2.
+cv::Mat windowed_and_smoothed(const Slice& slice, const PreprocessSpec& spec) {
   const bool hounsfield = slice.kind == PixelKind::kHounsfield;
   const double low = hounsfield ? spec.window_low_hu : 0.0;
   const double high = hounsfield ? spec.window_high_hu : 1.0;
   const auto scale = static_cast<float>(1.0 / (high - low));
   const auto shift = static_cast<float>(-low / (high - low));
-  cv::Mat image(slice.pixels.size(), CV_32FC1);
-  for (int y = 0; y < image.rows; ++y) {
-    if (!window_row(slice.pixels.ptr<float>(y), image.ptr<float>(y), image.cols, scale, shift)) {
+  return gaussian_filtered(slice.pixels.size(), spec.gaussian_sigma_px, [&](int y, float* out) {
+    const auto width = static_cast<std::size_t>(slice.pixels.cols);
+    if (!row_kernels().window(slice.pixels.ptr<float>(y), scale, shift, width, out)) {
       throw InvalidInput("not_finite", "row " + std::to_string(y) +
                                            " of the picture holds a value that is not a number: export it again");
     }
-  }
-  return image;
-}
-
-// In place: the filter reads rows ahead of those it writes.
-void smooth(cv::Mat& image, double sigma_px) {
-  if (sigma_px <= 0.0) {
-    return;
-  }
-  const int reach = static_cast<int>(kKernelReach * sigma_px + 0.5);
-  const cv::Mat kernel = cv::getGaussianKernel(2 * reach + 1, sigma_px, CV_32F);
-  cv::sepFilter2D(image, image, CV_32F, kernel, kernel, cv::Point(-1, -1), 0.0, cv::BORDER_REFLECT);
+  });
 }
 
 // The picture under the square, with `beyond` where the square reaches over its edge.
@@ -91,35 +70,32 @@ cv::Mat cut(const cv::Mat& image, const cv::Rect& square, double beyond) {
   return result;
 }
 
-cv::Mat resized(const cv::Mat& square, int size_px) {
+// The given rows of the square resized.
+cv::Mat resized(const cv::Mat& square, int size_px, const cv::Range& rows) {
   if (size_px < square.cols) {
-    return shrink_by_area(square, size_px);
+    return shrink_by_area(square, size_px, rows);
   }
   cv::Mat result;
   cv::resize(square, result, cv::Size(size_px, size_px), 0.0, 0.0, cv::INTER_LINEAR);
-  return result;
+  return result.rowRange(rows);
+}
+
+// The rows of a square of `side` pixels, resized, that a box of its pixels can reach.
+cv::Range rows_reached(const cv::Rect& box, int side, int size_px) {
+  const double scale = static_cast<double>(size_px) / side;
+  const double reach = std::max(1.0, scale) + 1.0;  // interpolation looks at the neighbour
+  return {std::max(0, static_cast<int>(std::floor(box.y * scale - reach))),
+          std::min(size_px, static_cast<int>(std::ceil(box.br().y * scale + reach)))};
 }
 
 // Lowest and highest value, which are numbers. cv::minMaxLoc() takes several times as long: it also says where.
 std::pair<float, float> extremes(const cv::Mat& image) {
-  constexpr int kLanes = 4;
   float low = image.at<float>(0, 0);
   float high = low;
-  cv::v_float32x4 lows = cv::v_setall_f32(low);
-  cv::v_float32x4 highs = lows;
   for (int y = 0; y < image.rows; ++y) {
-    const auto* row = image.ptr<float>(y);
-    int x = 0;
-    for (; x + kLanes <= image.cols; x += kLanes) {
-      lows = cv::v_min(lows, cv::v_load(row + x));
-      highs = cv::v_max(highs, cv::v_load(row + x));
-    }
-    for (; x < image.cols; ++x) {
-      low = std::min(low, row[x]);
-      high = std::max(high, row[x]);
-    }
+    row_kernels().extremes(image.ptr<float>(y), static_cast<std::size_t>(image.cols), &low, &high);
   }
-  return {std::min(low, cv::v_reduce_min(lows)), std::max(high, cv::v_reduce_max(highs))};
+  return {low, high};
 }
 
 // Crop, min-max normalisation and resize. The normalisation is linear, so it is done last, on fewer pixels.
@@ -130,7 +106,7 @@ cv::Mat normalised_square(const cv::Mat& image, const cv::Rect& square, int size
   if (high - low < kSmallestContrast) {
     throw InvalidInput("constant_image", "the picture has one value everywhere: it shows nothing");
   }
-  cv::Mat result = resized(cut(image, square, low), size_px);
+  cv::Mat result = resized(cut(image, square, low), size_px, {0, size_px});
   result.convertTo(result, CV_32F, 1.0 / (high - low), -low / (high - low));
   cv::min(result, 1.0, result);
   cv::max(result, 0.0, result);
@@ -142,9 +118,7 @@ cv::Mat normalised_square(const cv::Mat& image, const cv::Rect& square, int size
 PreprocessedSlice preprocess(const Slice& slice, const PreprocessSpec& spec) {
   check_size(slice.pixels.rows, slice.pixels.cols);
   const cv::Rect square = source_square(slice.pixels.rows, slice.pixels.cols, spec.crop_px);
-  cv::Mat filtered = windowed(slice, spec);
-  smooth(filtered, spec.gaussian_sigma_px);
-  cv::Mat image = normalised_square(filtered, square, spec.size_px);
+  cv::Mat image = normalised_square(windowed_and_smoothed(slice, spec), square, spec.size_px);
   PreprocessedSlice result;
   result.kind = slice.kind;
   result.lungs = cv::Mat::ones(image.size(), CV_8UC1);
@@ -175,9 +149,14 @@ PixelMapping pixel_mapping(int rows, int columns, const PreprocessSpec& spec) {
 
 cv::Mat preprocess_mask(const cv::Mat& mask, const PreprocessSpec& spec) {
   const cv::Rect square = source_square(mask.rows, mask.cols, spec.crop_px);
-  cv::Mat set;
-  cv::Mat(mask != 0).convertTo(set, CV_32F, 1.0 / 255.0);
-  return (resized(cut(set, square, 0.0), spec.size_px) >= kHalf) / 255;
+  const cv::Rect box = cv::boundingRect(mask) & square;
+  cv::Mat set = cv::Mat::zeros(square.size(), CV_32FC1);
+  cv::Mat result = cv::Mat::zeros(spec.size_px, spec.size_px, CV_8UC1);
+  if (box.empty()) return result;
+  cv::Mat(mask(box) != 0).convertTo(set(box - square.tl()), CV_32F, 1.0 / 255.0);
+  const cv::Range rows = rows_reached(box - square.tl(), square.height, spec.size_px);
+  result.rowRange(rows) = (resized(set, spec.size_px, rows) >= kHalf) / 255;
+  return result;
 }
 
 }  // namespace pulmo

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "core/support/atomic_file.h"
+
 namespace pulmo {
 
 /// The format of a shard, HDF5 (docs/formats.md describes it for readers of other languages):
@@ -55,7 +57,7 @@ struct ShardInfo {
   int deflate_level = 0;  ///< 0: none; written, not read back
 };
 
-/// Writes one shard. The file appears under its name only by finish(). Not thread-safe.
+/// Writes one shard. The file appears under its name only by finish(), or close() and commit(). Not thread-safe.
 class ShardWriter {
  public:
   /// Throws IoError when the folder cannot be written.
@@ -67,7 +69,10 @@ class ShardWriter {
   /// Throws InvalidInput("shard") when the sample does not fit the info, IoError when the disk is full.
   void append(const Sample& sample);
   std::int64_t size() const;
-  /// Flushes, fsyncs and renames. Throws IoError; no file is left then. Must not be called twice.
+  /// Writes all that is left and closes the file; the shard appears under its name when the result is committed, which
+  /// any thread may do. Throws IoError; no file is left then. Nothing may be called after it.
+  std::unique_ptr<AtomicFile> close();
+  /// close(), then commits. Throws as they do.
   void finish();
 
  private:

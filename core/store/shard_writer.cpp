@@ -4,12 +4,13 @@
 #include "core/store/h5.h"
 #include "core/store/shard.h"
 #include "core/store/shard_layout.h"
-#include "core/support/atomic_file.h"
 #include "core/support/error.h"
 #include "core/support/version.h"
 
 namespace pulmo {
 namespace {
+
+constexpr std::size_t kFlushEvery = 64;  // samples; else the disk has nothing to do until the file is closed
 
 void require(bool condition, const std::filesystem::path& path, const std::string& problem) {
   if (!condition) throw InvalidInput("shard", path.string() + ": " + problem);
@@ -43,7 +44,7 @@ bool is_text(const std::string& text) {
 
 struct ShardWriter::State {
   State(std::filesystem::path target, ShardInfo shard_info)
-      : path(std::move(target)), info(std::move(shard_info)), atomic(path) {}
+      : path(std::move(target)), info(std::move(shard_info)), atomic(std::make_unique<AtomicFile>(path)) {}
 
   // Runs `action`; a failure of HDF5 while writing is always the environment's.
   template <typename Action>
@@ -64,7 +65,7 @@ struct ShardWriter::State {
 
   std::filesystem::path path;
   ShardInfo info;
-  AtomicFile atomic;
+  std::unique_ptr<AtomicFile> atomic;
   std::optional<h5::File> file;
   std::optional<h5::Dataset> images, lungs, nodules;  // after `file`: closed before it
   std::vector<std::uint8_t> labels;
@@ -73,7 +74,7 @@ struct ShardWriter::State {
 };
 
 void ShardWriter::State::open() {
-  file = h5::File::create(atomic.temp_path());
+  file = h5::File::create(atomic->temp_path());
   file->set_attribute(layout::kFormatVersion, kShardFormatVersion);
   file->set_attribute(layout::kClassNames, info.class_names);
   file->set_attribute(layout::kSpec, info.spec_json);
@@ -143,9 +144,10 @@ void ShardWriter::append(const Sample& sample) {
   state.groups.push_back(sample.group);
   state.instances.push_back(sample.instance);
   state.positions.push_back(sample.position_mm);
+  if (state.labels.size() % kFlushEvery == 0) state.atomic->begin_flush();
 }
 
-void ShardWriter::finish() {
+std::unique_ptr<AtomicFile> ShardWriter::close() {
   State& state = *state_;
   state.guarded([&state] {
     state.write_columns();
@@ -154,7 +156,11 @@ void ShardWriter::finish() {
     state.nodules.reset();
     state.file->close();
   });
-  state.atomic.commit();
+  return std::move(state.atomic);
+}
+
+void ShardWriter::finish() {
+  close()->commit();
 }
 
 }  // namespace pulmo

@@ -58,6 +58,13 @@ AtomicFile::~AtomicFile() {
   fs::remove(temp_, ignored);
 }
 
+void AtomicFile::begin_flush() const noexcept {
+  const int descriptor = ::open(temp_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return;  // commit() will say why
+  ::sync_file_range(descriptor, 0, 0, SYNC_FILE_RANGE_WRITE);
+  ::close(descriptor);
+}
+
 void AtomicFile::commit() {
   sync_path(temp_, O_RDONLY);
   if (::rename(temp_.c_str(), target_.c_str()) != 0) fail("rename a temporary file to", target_);

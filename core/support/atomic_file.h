@@ -8,7 +8,7 @@
 namespace pulmo {
 
 /// A file that appears under its name whole or not at all. Write to temp_path() by any means, then commit(): fsync,
-/// rename, fsync of the folder. Without commit() the destructor removes the temporary file. Not thread-safe.
+/// rename, fsync of the folder. Without commit() the destructor removes the temporary file. One thread at a time.
 class AtomicFile {
  public:
   /// Throws IoError when the target's folder does not exist or cannot be written.
@@ -19,6 +19,8 @@ class AtomicFile {
 
   /// `target.tmp-PID-N`, in the target's folder. It exists and is empty.
   const std::filesystem::path& temp_path() const { return temp_; }
+  /// Has the system begin to write to disk what is in the file, and does not wait: commit() will wait the less.
+  void begin_flush() const noexcept;
   /// Throws IoError; the target is then as it was.
   void commit();
 

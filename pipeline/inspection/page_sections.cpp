@@ -1,6 +1,8 @@
 #include "pipeline/inspection/page_sections.h"
 
 #include <algorithm>
+#include <functional>
+#include <future>
 
 #include "core/support/html.h"
 #include "pipeline/inspection/chart.h"
@@ -175,16 +177,23 @@ std::string pictures_section(const PageContent& content) {
         "least half of its readers</li>";
   }
   body += "</ul>";
-  for (std::size_t k = 0; k < content.manifest().class_names.size(); ++k) {
+  const std::size_t classes = content.manifest().class_names.size();
+  std::vector<std::future<std::string>> montages(classes);  // drawn side by side
+  for (std::size_t k = 0; k < classes; ++k) {
+    if (content.summary.total().classes[k].samples == 0) continue;
+    montages[k] = std::async(std::launch::async, class_montage_png, std::cref(data), static_cast<std::uint8_t>(k),
+                             std::cref(options));
+  }
+  for (std::size_t k = 0; k < classes; ++k) {
+    if (!montages[k].valid()) continue;
     const std::string& name = content.manifest().class_names[k];
     const std::int64_t total = content.summary.total().classes[k].samples;
-    if (total == 0) continue;
     const std::string words = std::to_string(std::min<std::int64_t>(kPageSamples, total)) + " of " + grouped(total) +
                               " " + samples_word(content.manifest()) + " of class " + name;
     body += "<figure class=\"montage\"><figcaption><h3>" + escape_html(name) + "</h3><p>" + escape_html(words) +
             ", of as many patients as possible, as they are stored</p></figcaption><div class=\"scroll\"><img alt=\"" +
-            escape_html(words) + "\" src=\"data:image/png;base64," +
-            base64(as_bytes(class_montage_png(data, static_cast<std::uint8_t>(k), options))) + "\"></div></figure>\n";
+            escape_html(words) + "\" src=\"data:image/png;base64," + base64(as_bytes(montages[k].get())) +
+            "\"></div></figure>\n";
   }
   return section("pictures", "What the samples look like", body);
 }

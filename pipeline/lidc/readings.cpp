@@ -76,8 +76,8 @@ std::map<std::string, LidcReading> read_readings(const ByteSource& source, std::
 }
 
 std::vector<ReadSeries> match_readings(std::vector<CtSeries> catalogue, std::map<std::string, LidcReading> readings,
-                                       const ByteSource& source, Ledger& ledger) {
-  std::vector<ReadSeries> result;
+                                       const MatchOptions& options, Ledger& ledger) {
+  std::vector<std::pair<CtSeries*, const LidcReading*>> read;
   for (CtSeries& series : catalogue) {
     const auto reading = readings.find(series.series_uid);
     if (reading == readings.end()) {
@@ -85,12 +85,27 @@ std::vector<ReadSeries> match_readings(std::vector<CtSeries> catalogue, std::map
       ledger.left_out(Scope::kSlices, "no_reading", static_cast<std::int64_t>(series.slices.size()));
       continue;
     }
-    const std::string& where = source.entries()[series.slices.front().entry].name;
-    SeriesMarks marks = place_reading(reading->second, series, where, ledger);
-    result.push_back({std::move(series), std::move(marks)});
-    readings.erase(reading);
+    read.emplace_back(&series, &reading->second);
   }
-  ledger.left_out(Scope::kReadings, "no_series", static_cast<std::int64_t>(readings.size()));
+  struct Placed {
+    SeriesMarks marks;
+    Ledger ledger;
+  };
+  const auto make_worker = [&] {
+    return [&](std::size_t i) {
+      const auto& [series, reading] = read[i];
+      Placed placed{{}, Ledger(ledger.strict())};
+      const std::string& where = options.source.entries()[series->slices.front().entry].name;
+      placed.marks = place_reading(*reading, *series, where, placed.ledger);
+      return placed;
+    };
+  };
+  std::vector<ReadSeries> result;
+  ordered_for_each<Placed>(read.size(), options.threads, make_worker, [&](std::size_t i, Placed placed) {
+    ledger.merge(placed.ledger);
+    result.push_back({std::move(*read[i].first), std::move(placed.marks)});
+  });
+  ledger.left_out(Scope::kReadings, "no_series", static_cast<std::int64_t>(readings.size() - read.size()));
   return result;
 }
 

@@ -25,9 +25,14 @@ struct ReadSeries {
   SeriesMarks marks;
 };
 
+struct MatchOptions {
+  const ByteSource& source;  ///< names the series in messages
+  std::size_t threads = 1;   ///< the result does not depend on it
+};
+
 /// Brings series and readings together, in the order of the catalogue. Left out: series without a reading and their
-/// slices (no_reading), readings without their series (no_series). `source` names the series in messages.
+/// slices (no_reading), readings without their series (no_series).
 std::vector<ReadSeries> match_readings(std::vector<CtSeries> catalogue, std::map<std::string, LidcReading> readings,
-                                       const ByteSource& source, Ledger& ledger);
+                                       const MatchOptions& options, Ledger& ledger);
 
 }  // namespace pulmo::pipeline

@@ -58,4 +58,11 @@ void Ledger::left_out(Scope scope, const Tally& tally) {
   left_out_[static_cast<std::size_t>(scope)].merge(tally);
 }
 
+void Ledger::merge(const Ledger& other) {
+  problems_.merge(other.problems_);
+  notes_.merge(other.notes_);
+  for (const Scope scope : kScopes) left_out(scope, other.left_out(scope));
+  for (const auto& [name, value] : other.totals_) total(name, value);
+}
+
 }  // namespace pulmo::pipeline

@@ -56,6 +56,7 @@ class Ledger {
   /// As they were counted elsewhere, never strict.
   void merge_problems(const Tally& tally) { problems_.merge(tally); }
   void merge_notes(const Tally& tally) { notes_.merge(tally); }
+  void merge(const Ledger& other);
   /// A number worth reporting: files, series, nodules.
   void total(const std::string& name, std::int64_t value) { totals_[name] += value; }
 

@@ -17,10 +17,13 @@ namespace pulmo::pipeline {
 template <typename Result>
 class OrderedMap {
  public:
+  /// Results that may wait for each thread: the consumer is often kept by a disk for as long as they take.
+  static constexpr std::size_t kWindowPerThread = 32;
+
   /// Each thread calls `make_worker()` once and then worker(index) -> Result for the indices that it draws.
   template <typename MakeWorker>
   OrderedMap(std::size_t count, std::size_t threads, const MakeWorker& make_worker)
-      : count_(count), slots_(4 * std::max<std::size_t>(threads, 1)) {
+      : count_(count), slots_(kWindowPerThread * std::max<std::size_t>(threads, 1)) {
     for (std::size_t i = 0; i < std::min(std::max<std::size_t>(threads, 1), std::max<std::size_t>(count, 1)); ++i) {
       threads_.emplace_back([this, &make_worker] { serve(make_worker); });
     }
@@ -79,6 +82,9 @@ class OrderedMap {
       {
         const std::lock_guard lock(mutex_);
         slots_[index % slots_.size()] = std::move(done);
+        ++finished_;
+        // Waking a thread costs as much as some results do: the consumer sleeps until several are there.
+        if (finished_ < handed_out_ + slots_.size() / 4 && drawn_ < count_) continue;
       }
       filled_.notify_one();
     }
@@ -90,6 +96,7 @@ class OrderedMap {
   std::condition_variable space_;
   std::condition_variable filled_;
   std::size_t drawn_ = 0;
+  std::size_t finished_ = 0;
   std::size_t handed_out_ = 0;
   bool stopped_ = false;
   std::vector<std::thread> threads_;

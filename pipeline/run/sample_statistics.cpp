@@ -47,7 +47,9 @@ void count_pixels(const Slice& slice, const std::string& class_name, Statistics&
     const auto* row = slice.pixels.ptr<float>(y);
     for (int x = 0; x < slice.pixels.cols; x += kPixelStep) {
       const float bin = std::min(row[x] * per_value, most);
-      if (bin >= least) ++counts[static_cast<std::size_t>(std::lround(bin) - low)];  // false for NaN
+      if (!(bin >= least)) continue;                                           // NaN, too
+      const auto nearest = static_cast<long>(bin + std::copysign(0.5F, bin));  // std::lround() is a call
+      ++counts[static_cast<std::size_t>(nearest - low)];
     }
   }
   for (std::size_t i = 0; i < counts.size(); ++i) {

@@ -1,5 +1,6 @@
 #include "pipeline/run/shard_run.h"
 
+#include <future>
 #include <memory>
 #include <utility>
 
@@ -40,17 +41,23 @@ class ShardInProgress {
     result_.patients.insert(outcome.sample->patient);
   }
 
-  ShardResult finish() {
-    const fs::path path = options_.directory / result_.shard.file;
-    if (writer_) {
-      writer_->finish();
-      writer_.reset();
-      result_.shard.sha256 = sha256_file(path);
-    } else {
-      fs::remove(path);  // a file of that name can only be left from a run that was killed
-    }
-    write_shard_state(options_.state, result_);
-    return std::move(result_);
+  /// Call it once, and nothing after it. What takes long, the digest and the disk, is done on a thread of its own, so
+  /// that the workers are not kept waiting.
+  std::future<ShardResult> finish() {
+    std::unique_ptr<AtomicFile> file = writer_ ? writer_->close() : nullptr;
+    writer_.reset();
+    return std::async(std::launch::async, [file = std::move(file), path = options_.directory / result_.shard.file,
+                                           state = options_.state, result = std::move(result_)]() mutable {
+      if (file) {
+        file->begin_flush();
+        result.shard.sha256 = sha256_file(file->temp_path());
+        file->commit();
+      } else {
+        fs::remove(path);  // a file of that name can only be left from a run that was killed
+      }
+      write_shard_state(state, result);
+      return std::move(result);
+    });
   }
 
  private:
@@ -123,6 +130,10 @@ std::vector<ShardResult> run_shards(const std::vector<ShardPlan>& plans, const S
     return [&queue, worker = make_worker()](std::size_t i) { return worker(queue[i].second); };
   };
   std::unique_ptr<ShardInProgress> shard;
+  std::pair<std::size_t, std::future<ShardResult>> closing;  // one at a time: the next one waits for it
+  const auto close_last = [&] {
+    if (closing.second.valid()) results[closing.first] = closing.second.get();
+  };
   ordered_for_each<JobOutcome>(queue.size(), options.threads, make_queue_worker, [&](std::size_t i, JobOutcome done) {
     throw_if_stopped("finished shards are kept, the same command continues there");
     const std::size_t p = queue[i].first;
@@ -130,9 +141,11 @@ std::vector<ShardResult> run_shards(const std::vector<ShardPlan>& plans, const S
     shard->add(std::move(done));
     progress.advance();
     if (i + 1 < queue.size() && queue[i + 1].first == p) return;
-    results[p] = shard->finish();
+    close_last();
+    closing = {p, shard->finish()};
     shard.reset();
   });
+  close_last();
   std::vector<ShardResult> finished;
   for (auto& result : results) finished.push_back(std::move(*result));
   return finished;

@@ -61,8 +61,7 @@ class SliceWorker {
     Sample sample;
     sample.image = image_values(done.image);
     if (task_.stores_lungs()) sample.lungs = mask_values(done.lungs);
-    const cv::Mat nodules =
-        preprocess_counts(nodule_counts(read.marks, slice_index, pixels.pixels.size()), task_.config.preprocess);
+    const cv::Mat nodules = nodules_of(read.marks, slice_index, pixels.pixels.size());
     if (task_.stores_nodules()) sample.nodules = mask_values(nodules);
     if (job.label > 0 && mostly_outside(nodules, done.lungs)) outcome.notes.add("nodule_outside_lungs", entry.name);
     sample.label = job.label;
@@ -78,14 +77,17 @@ class SliceWorker {
     return sample;
   }
 
-  /// How many readers outlined each pixel as part of some nodule.
-  static cv::Mat nodule_counts(const SeriesMarks& marks, std::size_t slice, cv::Size image) {
-    cv::Mat counts = cv::Mat::zeros(image, CV_8UC1);
+  /// How many readers outlined each pixel as part of some nodule, preprocessed.
+  cv::Mat nodules_of(const SeriesMarks& marks, std::size_t slice, cv::Size image) const {
+    cv::Mat counts;
     for (const Nodule& nodule : marks.nodules) {
       const BoxMask part = reader_counts(nodule, slice, image);
-      if (!part.box.empty()) counts(part.box) = cv::max(counts(part.box), part.mask);
+      if (part.box.empty()) continue;
+      if (counts.empty()) counts = cv::Mat::zeros(image, CV_8UC1);
+      counts(part.box) = cv::max(counts(part.box), part.mask);
     }
-    return counts;
+    const PreprocessSpec& spec = task_.config.preprocess;
+    return counts.empty() ? cv::Mat::zeros(spec.size_px, spec.size_px, CV_8UC1) : preprocess_counts(counts, spec);
   }
 
   static bool mostly_outside(const cv::Mat& nodules, const cv::Mat& lungs) {
