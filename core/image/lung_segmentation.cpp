@@ -1,7 +1,9 @@
 #include "core/image/lung_segmentation.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <iterator>
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
 #include <vector>
@@ -56,11 +58,23 @@ std::vector<float> values_in(const cv::Mat& image, const Components& all, const 
   return values;
 }
 
-// The value with the given share of the others below it.
-float rank(std::vector<float>& values, double share) {
-  const auto at = values.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
-  std::nth_element(values.begin(), at, values.end());
-  return *at;
+// The value with the given share of the others below it. Only the values near it are put in order.
+float rank(const std::vector<float>& values, double share) {
+  constexpr int kBins = 1024;  // of [0, 1]
+  const auto bin_of = [](float value) {
+    return static_cast<std::size_t>(std::clamp(static_cast<int>(value * kBins), 0, kBins - 1));
+  };
+  std::array<std::size_t, kBins> counts{};
+  for (const float value : values) ++counts[bin_of(value)];
+  auto at = static_cast<std::size_t>(share * static_cast<double>(values.size() - 1));
+  std::size_t bin = 0;
+  while (at >= counts[bin]) at -= counts[bin++];
+  std::vector<float> near;
+  near.reserve(counts[bin]);
+  std::copy_if(values.begin(), values.end(), std::back_inserter(near), [&](float v) { return bin_of(v) == bin; });
+  const auto place = near.begin() + static_cast<std::ptrdiff_t>(at);
+  std::nth_element(near.begin(), place, near.end());
+  return *place;
 }
 
 double mean_column(const cv::Mat& mask) {
@@ -83,7 +97,7 @@ cv::Mat outside_air(const cv::Mat& dark) {
   return air(cv::Rect(1, 1, dark.cols, dark.rows)) == 128;
 }
 
-bool is_gas(std::vector<float>& values, double share) {
+bool is_gas(const std::vector<float>& values, double share) {
   return (share < kSmallGas && rank(values, 0.1) < static_cast<float>(kSmallGasLevel)) ||
          (share < kLargeGas && rank(values, 0.5) < static_cast<float>(kLargeGasLevel));
 }
@@ -170,7 +184,7 @@ cv::Mat segment_lungs(const cv::Mat& normalised, std::optional<double> threshold
       continue;
     }
     const cv::Rect box = with_margin(part.box, scale.radius(kAirwayWallOuter) + 1, normalised);
-    std::vector<float> values = values_in(normalised, inner, part);
+    const std::vector<float> values = values_in(normalised, inner, part);
     const cv::Mat mask = inner.mask(part)(box).clone();
     cv::Mat gas_here = gas(box);
     if (is_gas(values, share)) {

@@ -17,8 +17,8 @@ namespace pulmo::pipeline {
 namespace {
 
 /// How much of a file is read for its header, one after the other until it suffices; else the whole file is read. A CT
-/// slice's header takes less than the first, the functional groups of a thousand frames less than the second.
-constexpr std::array<std::uint64_t, 2> kHeaderBytes = {64 * 1024, 4 * 1024 * 1024};
+/// slice's header takes less than the first, the functional groups of a thousand frames less than the last.
+constexpr std::array<std::uint64_t, 3> kHeaderBytes = {16 * 1024, 64 * 1024, 4 * 1024 * 1024};
 
 /// What one entry turned out to be: CT slices (several when it has frames), or the reason why not.
 struct Scanned {
@@ -37,7 +37,7 @@ bool is_whole(const DicomHeader& header) {
 }
 
 std::vector<DicomHeader> headers_of(ByteReader& reader, const SourceEntry& entry, Bytes prefix) {
-  for (const std::uint64_t more : {kHeaderBytes[1], entry.size_bytes}) {
+  for (const std::uint64_t more : {kHeaderBytes[1], kHeaderBytes[2], entry.size_bytes}) {
     if (prefix.size() >= entry.size_bytes) break;
     try {
       std::vector<DicomHeader> headers = read_dicom_frames(prefix, entry.name);

@@ -1,6 +1,7 @@
 #include "pipeline/run/sample_masks.h"
 
 #include <opencv2/core.hpp>
+#include <opencv2/imgproc.hpp>
 
 namespace pulmo::pipeline {
 namespace {
@@ -28,10 +29,13 @@ std::vector<std::uint8_t> mask_values(const cv::Mat& mask) {
 
 cv::Mat preprocess_counts(const cv::Mat& counts, const PreprocessSpec& spec) {
   cv::Mat result = cv::Mat::zeros(spec.size_px, spec.size_px, CV_8UC1);
+  const cv::Rect box = cv::boundingRect(counts);
+  if (box.empty()) return result;
   double highest = 0.0;
-  cv::minMaxLoc(counts, nullptr, &highest);
+  cv::minMaxLoc(counts(box), nullptr, &highest);
+  cv::Mat at_least = cv::Mat::zeros(counts.size(), CV_8UC1);
   for (int level = 1; level <= static_cast<int>(highest); ++level) {
-    const cv::Mat at_least = (counts >= level) / 255;
+    cv::compare(counts(box), level, at_least(box), cv::CMP_GE);
     result += preprocess_mask(at_least, spec);
   }
   return result;
