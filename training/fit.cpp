@@ -1,7 +1,6 @@
 #include "training/fit.h"
 
 #include <ATen/Parallel.h>
-#include <malloc.h>
 
 #include "core/model/bundle.h"
 #include "core/support/atomic_file.h"
@@ -98,9 +97,7 @@ int set_up_compute(const ComputeOptions& options, const Communicator& communicat
   const auto hint =
       binding_hint(communicator.processors_of_machine(processors), machine_processors(), process_environment());
   if (hint && communicator.is_root()) log_warning(*hint);
-  // Each step frees and asks for the same large blocks: without this the kernel would map and clear them every time.
-  ::mallopt(M_MMAP_MAX, 0);
-  ::mallopt(M_TRIM_THRESHOLD, -1);
+  keep_freed_memory();
   return threads;
 }
 

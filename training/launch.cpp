@@ -1,5 +1,6 @@
 #include "training/launch.h"
 
+#include <malloc.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -82,6 +83,13 @@ std::optional<std::string> binding_hint(std::size_t used, std::size_t machine, c
 
 std::size_t machine_processors() {
   return static_cast<std::size_t>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
+}
+
+void keep_freed_memory() {
+  constexpr int kGrowBytes = 64 << 20;  // the heap grows by so much at once, in whole huge pages
+  ::mallopt(M_MMAP_MAX, 0);
+  ::mallopt(M_TRIM_THRESHOLD, -1);
+  ::mallopt(M_TOP_PAD, kGrowBytes);
 }
 
 }  // namespace pulmo::training

@@ -37,4 +37,8 @@ std::optional<std::string> binding_hint(std::size_t used, std::size_t machine, c
 /// Processors of this machine that are switched on.
 std::size_t machine_processors();
 
+/// Memory that is freed stays with the process: each step frees and asks for the same large blocks, which the kernel would
+/// otherwise map and clear every time. Call it once, at start.
+void keep_freed_memory();
+
 }  // namespace pulmo::training

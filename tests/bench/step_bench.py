@@ -4,7 +4,8 @@
 
 Contenders, each measured once a round, in turn, so that a busy machine slows all alike:
   - PyTorch as most people write it: fp32, default memory layout, torch.optim.Adam
-  - PyTorch tuned by hand: channels-last, Adam(foreach=True), and bf16 autocast if that is quicker here
+  - PyTorch tuned by hand: channels-last, Adam(foreach=True), and bf16 autocast if that is quicker here; and the same
+    with glibc's malloc told, from outside, to keep memory as pulmo-train does
   - PyTorch DistributedDataParallel: gloo, 2 processes of one thread, channels-last
   - pulmo, 1 rank with all cores; pulmo, 2 ranks of one thread; fp32, and bf16 where the processor has instructions for it
 The model is the proposed CNN on random images, the whole step: forward, backward, exchange, Adam. Prints a Markdown table of
@@ -20,6 +21,9 @@ import sys
 import time
 
 CHILD = "--child"
+WARM_UP_STEPS = 6  # as step_bench has them
+# What pulmo-train asks of glibc's malloc by itself: freed memory stays with the process.
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 36), "MALLOC_TOP_PAD_": str(64 << 20)}
 
 
 def network(size):
@@ -32,7 +36,7 @@ def network(size):
 
 
 def steps_of(options, channels_last, bf16, threads, batch, wrap=lambda net: net):
-    """Seconds of each step after two that are not measured."""
+    """Seconds of each step after WARM_UP_STEPS that are not measured."""
     import torch
     torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -44,14 +48,14 @@ def steps_of(options, channels_last, bf16, threads, batch, wrap=lambda net: net)
     optimizer = torch.optim.Adam(net.parameters(), **({"foreach": True} if channels_last else {}))
     labels = torch.arange(batch) % 2
     seconds = []
-    for step in range(options.steps + 2):
+    for step in range(options.steps + WARM_UP_STEPS):
         start = time.perf_counter()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
             loss = torch.nn.functional.cross_entropy(net(images).float(), labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        if step >= 2:
+        if step >= WARM_UP_STEPS:
             seconds.append(time.perf_counter() - start)
     return seconds
 
@@ -79,11 +83,11 @@ def run(command, environment=None):
     return json.loads(done.stdout.strip().splitlines()[-1])["images_per_second"]
 
 
-def python_child(options, kind):
+def python_child(options, kind, environment=None):
     command = [sys.executable, __file__, CHILD, kind, "--steps", str(options.steps), "--size", str(options.size),
                "--batch", str(options.batch)]
     if kind != "ddp":
-        return run(command)
+        return run(command, environment)
     setting = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(20000 + os.getpid() % 20000)}
     second = subprocess.Popen(command, env={**setting, "RANK": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -112,6 +116,7 @@ def contenders(options):
     table = {"PyTorch, default": lambda: python_child(options, "default"),
              "PyTorch, tuned, fp32": lambda: python_child(options, "tuned-fp32"),
              "PyTorch, tuned, bf16": lambda: python_child(options, "tuned-bf16"),
+             "PyTorch, tuned, bf16, malloc told to keep memory": lambda: python_child(options, "tuned-bf16", KEEP_MEMORY),
              "PyTorch DDP, 2 processes, fp32": lambda: python_child(options, "ddp")}
     for precision in ["fp32"] + (["bf16"] if bf16_instructions() else []):
         table[f"pulmo, 1 rank, {precision}"] = lambda p=precision: pulmo(options, 1, p)
