@@ -16,6 +16,7 @@
 #include "core/model/predictor.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
+#include "core/support/processors.h"
 #include "core/support/run_main.h"
 #include "core/support/version.h"
 #include "serving/explainer.h"
@@ -64,8 +65,7 @@ void log_exchange(Metrics& metrics, const Exchange& exchange) {
 
 /// LibTorch's own default is one thread on some virtual machines, whatever their cores.
 int model_threads(const ServeConfig& config) {
-  return config.model_threads > 0 ? config.model_threads
-                                  : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return config.model_threads > 0 ? config.model_threads : usable_processors();
 }
 
 void reload_or_keep(const char* what, const std::function<void()>& reload) {

@@ -27,8 +27,8 @@ struct ServeConfig {
   RepositoryOptions models;  ///< bundle or folder come from the command line
   DriftOptions drift;
   FrontDoorOptions security;
-  DecoderOptions decoder;                            ///< its limits and number of processes follow from the others
-  int model_threads = 0;                             ///< LibTorch threads in one run of the model; 0: one a core
+  DecoderOptions decoder;  ///< its limits and number of processes follow from the others
+  int model_threads = 0;   ///< LibTorch threads in one run of the model; 0: one a core that it may use
   std::chrono::milliseconds shutdown_grace{30'000};  ///< for requests in flight at SIGTERM
   std::string effective;                             ///< every key with its value as it was read, YAML
 };

@@ -10,6 +10,7 @@
 #include "core/model/explain.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
+#include "core/support/processors.h"
 #include "serving/isolation/priority.h"
 #include "serving/preparation.h"
 #include "serving/reasons.h"
@@ -18,8 +19,7 @@
 namespace pulmo::serving {
 
 int worker_count(int wanted) {
-  if (wanted > 0) return wanted;
-  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return wanted > 0 ? wanted : usable_processors();
 }
 
 /// One call of predict(): its uploads, of which some are under way, and their outcomes.

@@ -23,7 +23,7 @@ namespace pulmo::serving {
 using Clock = std::chrono::steady_clock;
 
 struct ServiceOptions {
-  int workers = 0;                             ///< threads that decode and preprocess; 0: one a core
+  int workers = 0;                             ///< threads that decode and preprocess; 0: one a core that it may use
   std::size_t capacity = 256;                  ///< slices under way at once, at most
   std::size_t per_request = 32;                ///< of one request; its others wait until these are done
   std::chrono::milliseconds deadline{30'000};  ///< from a slice's turn to the model

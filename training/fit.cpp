@@ -6,6 +6,7 @@
 #include "core/support/atomic_file.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
+#include "core/support/processors.h"
 #include "training/launch.h"
 #include "training/run_folder.h"
 #include "training/stacks.h"

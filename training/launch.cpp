@@ -1,7 +1,6 @@
 #include "training/launch.h"
 
 #include <malloc.h>
-#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -51,18 +50,6 @@ void check_launch(int world_size, const Environment& environment) {
     throw InvalidInput("launch", "Slurm started " + std::to_string(*tasks) +
                                      " tasks but MPI sees one rank: start with `srun --mpi=pmix` or `mpirun`");
   }
-}
-
-std::vector<int> allowed_processors() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  std::vector<int> processors;
-  if (::sched_getaffinity(0, sizeof set, &set) == 0) {
-    for (int i = 0; i < CPU_SETSIZE; ++i) {
-      if (CPU_ISSET(i, &set)) processors.push_back(i);
-    }
-  }
-  return processors;
 }
 
 int threads_for_rank(int requested, std::size_t processors, std::size_t sharing_ranks, const Environment& environment) {

@@ -24,9 +24,6 @@ int launched_rank(const Environment& environment);
 /// `srun` without PMIx gives N independent ranks 0 that would overwrite each other's results.
 void check_launch(int world_size, const Environment& environment);
 
-/// Processors that this process may run on, in increasing order.
-std::vector<int> allowed_processors();
-
 /// Compute threads for one rank. In this order: `requested` when positive; OMP_NUM_THREADS; SLURM_CPUS_PER_TASK; else
 /// the allowed processors divided by the number of ranks of this machine that share them (at least 1).
 int threads_for_rank(int requested, std::size_t processors, std::size_t sharing_ranks, const Environment& environment);
@@ -37,8 +34,8 @@ std::optional<std::string> binding_hint(std::size_t used, std::size_t machine, c
 /// Processors of this machine that are switched on.
 std::size_t machine_processors();
 
-/// Memory that is freed stays with the process: each step frees and asks for the same large blocks, which the kernel would
-/// otherwise map and clear every time. Call it once, at start.
+/// Memory that is freed stays with the process: each step frees and asks for the same large blocks, which the kernel
+/// would otherwise map and clear every time. Call it once, at start.
 void keep_freed_memory();
 
 }  // namespace pulmo::training

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/support/error.h"
+#include "core/support/processors.h"
 #include "pipeline/run/stop_signal.h"
 
 namespace pulmo::pipeline {
@@ -35,7 +36,7 @@ void keep_freed_memory() {
 }  // namespace
 
 std::size_t thread_count(int threads) {
-  return threads > 0 ? static_cast<std::size_t>(threads) : std::max(1U, std::thread::hardware_concurrency());
+  return static_cast<std::size_t>(threads > 0 ? threads : usable_processors());
 }
 
 PrepareOptions PrepareArguments::resolved() const {

@@ -11,6 +11,7 @@
 #include "core/support/atomic_file.h"
 #include "core/support/bytes.h"
 #include "core/support/error.h"
+#include "core/support/processors.h"
 #include "core/support/version.h"
 #include "pipeline/phantom/lidc_annotation.h"
 #include "pipeline/phantom/slice_renderer.h"
@@ -93,8 +94,7 @@ class Crew {
       : options_(options), output_(output), truth_(static_cast<std::size_t>(options.patients)) {}
 
   std::string run() {
-    const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-    const int count = std::min(options_.threads > 0 ? options_.threads : cores, options_.patients);
+    const int count = std::min(options_.threads > 0 ? options_.threads : usable_processors(), options_.patients);
     {
       std::vector<std::jthread> threads;
       for (int i = 0; i < count; ++i) threads.emplace_back([this] { work(); });

@@ -42,6 +42,7 @@ def parse_arguments():
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement")
     parser.add_argument("--slices", type=int, default=32)
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--clients-apart", action="store_true", help="the last core is the clients', as if they ran elsewhere")
     parser.add_argument("--reference-threads", type=int, default=4, help="of waitress")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="configuration of pulmo-serve")
     return parser.parse_args()
@@ -125,15 +126,15 @@ def choose_slices(servers, files, count):
     return chosen[:count], f"{len(chosen)} slices answered by both, {refused} refused by both; probabilities differ by {worst:.1e} at most"
 
 
-def measure(server, listing, clients, seconds):
+def measure(options, server, listing, clients, seconds):
     environment = {**os.environ, "PULMO_BENCH_LIST": str(listing), "PULMO_BENCH_TYPE": "application/dicom"}
     threads = min(2, clients)
-    done = subprocess.run(["wrk", "-t", str(threads), "-c", str(clients), "-d", f"{seconds:g}s", "--timeout", "60s", "-s",
+    done = subprocess.run([*options.client_command, "wrk", "-t", str(threads), "-c", str(clients), "-d", f"{seconds:g}s", "--timeout", "60s", "-s",
                            HERE / "post_slices.lua", f"{server.address}/v1/predict"], env=environment, check=True,
                           capture_output=True, text=True)
     result = json.loads(done.stdout.strip().splitlines()[-1])
     if not any(result[key] for key in ("good", "bad", "broken")) and seconds < 60:
-        return measure(server, listing, clients, 4 * seconds)  # too short for one answer, on a busy machine
+        return measure(options, server, listing, clients, 4 * seconds)  # too short for one answer, on a busy machine
     if result["bad"] or result["broken"] or not result["good"]:
         raise SystemExit(f"{server.name} failed under {clients} clients: {result}\n{server.log.read_text()[-2000:]}")
     return {"rate": result["good"] / result["seconds"], "p50": result["p50_ms"], "p99": result["p99_ms"]}
@@ -149,7 +150,7 @@ def compare(options, servers, listing, clients):
     for turn in range(options.rounds):
         for name in NAMES if turn % 2 == 0 else NAMES[::-1]:
             before, begin = servers["pulmo-serve"].model_time(), time.perf_counter()
-            runs[name].append(measure(servers[name], listing, clients, options.seconds))
+            runs[name].append(measure(options, servers[name], listing, clients, options.seconds))
             if name == "pulmo-serve":
                 shares.append((*(servers["pulmo-serve"].model_time() - before), time.perf_counter() - begin))
     pairs = list(zip(runs["pulmo-serve"], runs["reference"]))
@@ -191,7 +192,14 @@ def describe(options):
 
 def main():
     options = parse_arguments()
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:options.cores])
+    cores = sorted(os.sched_getaffinity(0))[:options.cores]
+    options.client_command = []
+    if options.clients_apart:
+        if len(cores) < 2:
+            raise SystemExit("--clients-apart needs two cores or more")
+        options.client_command = ["taskset", "-c", str(cores.pop())]
+        options.cores = len(cores)
+    os.sched_setaffinity(0, cores)
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         bundle = options.bundle or folder / "bundle.pt"
@@ -205,7 +213,7 @@ def main():
                 (folder / f"{i}.dcm").write_bytes(body)
             listing.write_text("".join(f"{folder / f'{i}.dcm'}\n" for i in range(len(slices))), encoding="utf-8")
             for server in servers.values():
-                measure(server, listing, 8, 10.0)  # each thread of the reference compiles the model for itself
+                measure(options, server, listing, 8, 10.0)  # each thread of the reference compiles the model for itself
             print(describe(options), f"\n{alike}; {len(slices)} of them are sent in turn\n")
             print("| clients | requests/s | reference | ratio | p50 ms | reference | ratio | p99 ms | reference | ratio |\n"
                   "|---|---|---|---|---|---|---|---|---|---|", flush=True)

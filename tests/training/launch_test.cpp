@@ -5,6 +5,7 @@
 #include <map>
 
 #include "core/support/error.h"
+#include "core/support/processors.h"
 
 namespace pulmo::training {
 namespace {

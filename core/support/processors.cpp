@@ -1,0 +1,44 @@
+#include "core/support/processors.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <limits>
+
+namespace pulmo {
+namespace {
+
+/// Processors' worth of time in each period; infinite without a limit ("max 100000") or without control groups.
+double quota_of(const std::filesystem::path& file) {
+  std::ifstream stream(file);
+  double time_us = 0.0;
+  double period_us = 0.0;
+  if (!(stream >> time_us >> period_us) || time_us <= 0.0 || period_us <= 0.0) {
+    return std::numeric_limits<double>::infinity();
+  }
+  return time_us / period_us;
+}
+
+}  // namespace
+
+std::vector<int> allowed_processors() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> processors;
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) {
+    for (int i = 0; i < CPU_SETSIZE; ++i) {
+      if (CPU_ISSET(i, &set)) processors.push_back(i);
+    }
+  }
+  return processors;
+}
+
+int usable_processors(const std::filesystem::path& quota_file) {
+  const double quota = std::ceil(quota_of(quota_file));
+  const auto allowed = static_cast<double>(allowed_processors().size());
+  return static_cast<int>(std::max(1.0, std::min(quota, allowed)));
+}
+
+}  // namespace pulmo
