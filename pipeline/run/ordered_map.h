@@ -17,13 +17,13 @@ namespace pulmo::pipeline {
 template <typename Result>
 class OrderedMap {
  public:
-  /// Results that may wait for each thread: the consumer is often kept by a disk for as long as they take.
-  static constexpr std::size_t kWindowPerThread = 32;
+  /// Results that may wait: some more than the threads' own, because the consumer may wait for a disk.
+  static constexpr std::size_t window(std::size_t threads) { return 4 * std::max<std::size_t>(threads, 1) + 64; }
 
   /// Each thread calls `make_worker()` once and then worker(index) -> Result for the indices that it draws.
   template <typename MakeWorker>
   OrderedMap(std::size_t count, std::size_t threads, const MakeWorker& make_worker)
-      : count_(count), slots_(kWindowPerThread * std::max<std::size_t>(threads, 1)) {
+      : count_(count), slots_(window(threads)) {
     for (std::size_t i = 0; i < std::min(std::max<std::size_t>(threads, 1), std::max<std::size_t>(count, 1)); ++i) {
       threads_.emplace_back([this, &make_worker] { serve(make_worker); });
     }
