@@ -73,7 +73,7 @@ std::size_t machine_processors() {
 }
 
 void keep_freed_memory() {
-  constexpr int kGrowBytes = 64 << 20;  // the heap grows by so much at once, in whole huge pages
+  constexpr int kGrowBytes = 64 << 20;  // more than is asked for, whenever the heap grows
   ::mallopt(M_MMAP_MAX, 0);
   ::mallopt(M_TRIM_THRESHOLD, -1);
   ::mallopt(M_TOP_PAD, kGrowBytes);

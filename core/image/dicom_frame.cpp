@@ -165,12 +165,6 @@ void check_native(DcmPixelData& data, std::string_view name, const PixelLayout& 
   }
 }
 
-FrameBytes whole(std::vector<std::uint8_t> unpacked) {
-  FrameBytes frame{std::move(unpacked), {}};
-  frame.values = frame.unpacked;
-  return frame;
-}
-
 FrameBytes unpack(DicomObject& object, DcmPixelData& data, std::string_view name, const PixelLayout& layout,
                   std::int64_t frame, std::size_t first_fragment) {
   std::vector<std::uint8_t> bytes(layout.frame_bytes() + layout.frame_bytes() % 2);
@@ -181,18 +175,25 @@ FrameBytes unpack(DicomObject& object, DcmPixelData& data, std::string_view name
   if (read.bad()) {
     refuse("truncated_dicom", name, std::string("the pixel data cannot be unpacked (") + read.text() + ")");
   }
-  return whole(std::move(bytes));
+  return FrameBytes(std::move(bytes));
+}
+
+// Whether the object says all that DCMTK wants to know of its pixels; it refuses those that do not.
+bool describes_pixels(DcmDataset& dataset) {
+  return dataset.tagExistsWithValue(DCM_PhotometricInterpretation) && dataset.tagExistsWithValue(DCM_SamplesPerPixel) &&
+         dataset.tagExistsWithValue(DCM_BitsAllocated);
 }
 
 // Words that are not compressed are taken from the object, without a copy.
 FrameBytes native_frame(DicomObject& object, DcmPixelData& data, std::string_view name, const PixelLayout& layout,
                         std::int64_t frame) {
   Uint16* words = nullptr;
-  if (layout.bits_allocated != 16 || data.getUint16Array(words).bad() || words == nullptr) {
+  const bool plain = layout.bits_allocated == 16 && describes_pixels(object.dataset);
+  if (!plain || data.getUint16Array(words).bad() || words == nullptr) {
     return unpack(object, data, name, layout, frame, 0);
   }
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(words);
-  return {{}, {bytes + static_cast<std::size_t>(frame) * layout.frame_bytes(), layout.frame_bytes()}};
+  return FrameBytes(std::span(bytes + static_cast<std::size_t>(frame) * layout.frame_bytes(), layout.frame_bytes()));
 }
 
 }  // namespace
@@ -218,7 +219,7 @@ FrameBytes read_frame(DicomObject& object, std::string_view name, PixelLayout& l
   }
   const FragmentRange range = fragments_of_frame(fragments, name, frame, layout.frames);
   if (is_jpeg_2000(syntax)) {
-    return whole(decode_jpeg2000(joined(fragments, range), name, layout));
+    return FrameBytes(decode_jpeg2000(joined(fragments, range), name, layout));
   }
   if (is_jpeg(syntax)) {
     check_jpeg(joined(fragments, range), name, layout);

@@ -2,6 +2,7 @@
 
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/image/dicom_object.h"
@@ -34,6 +35,11 @@ PixelLayout read_pixel_layout(DcmDataset& dataset, std::string_view name, const 
 struct FrameBytes {
   std::vector<std::uint8_t> unpacked;    ///< empty where the object holds them as they are
   std::span<const std::uint8_t> values;  ///< of `unpacked`, or of the object, which must outlive them
+
+  explicit FrameBytes(std::vector<std::uint8_t> own) : unpacked(std::move(own)), values(unpacked) {}
+  explicit FrameBytes(std::span<const std::uint8_t> of_object) : values(of_object) {}
+  FrameBytes(FrameBytes&&) noexcept = default;  // a vector keeps its bytes where they are when it is moved
+  FrameBytes& operator=(FrameBytes&&) noexcept = default;
 };
 
 /// Unpacked pixels of one frame, in this machine's byte order. Unpacking may change bits_allocated, bits_stored and

@@ -16,7 +16,7 @@ enum class LungMasking {
 /// Every number of the preprocessing of a slice: stored in each shard and in the bundle, so that training and serving
 /// cannot differ. Two specs are the same when their digests are.
 struct PreprocessSpec {
-  int version = 1;                 ///< of the algorithm; raised when the same numbers would give other pixels
+  int version = 1;  ///< of the algorithm; raised when the same numbers would give other pixels, but for rounding
   double window_low_hu = -1000.0;  ///< lung window, SPEC section 1 step 1
   double window_high_hu = 400.0;
   double gaussian_sigma_px = 1.0;  ///< of the original pixels; 0 switches the filter off (step 2)

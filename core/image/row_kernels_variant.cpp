@@ -179,8 +179,9 @@ std::size_t count_words(const std::uint8_t* bytes, std::size_t count, const std:
       const Bytes b1 = load(bytes + at + 1);
       const Bytes b2 = load(bytes + at + 2);
       const Bytes b3 = load(bytes + at + 3);
-      found -= reinterpret_cast<Bytes>((b0 == first[0]) & (b1 == first[1]) & (b2 == first[2]) & (b3 == first[3]));
-      found -= reinterpret_cast<Bytes>((b0 == second[0]) & (b1 == second[1]) & (b2 == second[2]) & (b3 == second[3]));
+      const auto is_first = (b0 == first[0]) & (b1 == first[1]) & (b2 == first[2]) & (b3 == first[3]);
+      const auto is_second = (b0 == second[0]) & (b1 == second[1]) & (b2 == second[2]) & (b3 == second[3]);
+      found -= reinterpret_cast<Bytes>(is_first | is_second);
     }
     for (std::size_t lane = 0; lane < kByteLanes; ++lane) total += found[lane];
   }

@@ -19,7 +19,7 @@ class AtomicFile {
 
   /// `target.tmp-PID-N`, in the target's folder. It exists and is empty.
   const std::filesystem::path& temp_path() const { return temp_; }
-  /// Has the system begin to write to disk what is in the file, and does not wait: commit() will wait the less.
+  /// Has the system begin to write to disk what is in the file: commit() will wait the less.
   void begin_flush() const noexcept;
   /// Throws IoError; the target is then as it was.
   void commit();

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
+#include <string>
+#include <thread>
 
 namespace pulmo {
 namespace {
@@ -19,6 +21,16 @@ double quota_of(const std::filesystem::path& file) {
     return std::numeric_limits<double>::infinity();
   }
   return time_us / period_us;
+}
+
+/// `cpu.max` of the control group that this process is in, as it is mounted here (cgroups(7)).
+std::filesystem::path own_quota_file() {
+  std::ifstream groups("/proc/self/cgroup");
+  std::string line;
+  while (std::getline(groups, line)) {
+    if (line.rfind("0::/", 0) == 0) return "/sys/fs/cgroup" + line.substr(3) + "/cpu.max";
+  }
+  return {};
 }
 
 }  // namespace
@@ -37,8 +49,13 @@ std::vector<int> allowed_processors() {
 
 int usable_processors(const std::filesystem::path& quota_file) {
   const double quota = std::ceil(quota_of(quota_file));
-  const auto allowed = static_cast<double>(allowed_processors().size());
+  auto allowed = static_cast<double>(allowed_processors().size());
+  if (allowed == 0.0) allowed = std::thread::hardware_concurrency();  // more processors than a cpu_set_t holds
   return static_cast<int>(std::max(1.0, std::min(quota, allowed)));
+}
+
+int usable_processors() {
+  return usable_processors(own_quota_file());
 }
 
 }  // namespace pulmo

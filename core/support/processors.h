@@ -9,8 +9,10 @@ namespace pulmo {
 std::vector<int> allowed_processors();
 
 /// How many threads of this process can work at once, at least 1: the processors that it may run on, or fewer where its
-/// control group, a container's for instance, has less time than that (cgroup v2, `cpu.max`; the C++ library counts all
-/// processors of the machine). `quota_file` is for tests.
-int usable_processors(const std::filesystem::path& quota_file = "/sys/fs/cgroup/cpu.max");
+/// control group, a container's or a systemd unit's, has less time than that (cgroup v2; the C++ library counts all
+/// processors of the machine).
+int usable_processors();
+/// The same with a `cpu.max` of one's own, for tests.
+int usable_processors(const std::filesystem::path& quota_file);
 
 }  // namespace pulmo

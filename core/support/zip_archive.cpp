@@ -4,6 +4,7 @@
 #include <zip.h>
 
 #include <algorithm>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -89,12 +90,12 @@ struct DecompressorCloser {
 using Decompressor = std::unique_ptr<libdeflate_decompressor, DecompressorCloser>;
 
 /// Whether libdeflate, which wants all of an entry at once and takes half of zlib's time, can unpack it. An entry that
-/// declares to be much longer packed than unpacked gets no memory for that.
-bool is_plain_deflate(const zip_stat_t& stat) {
+/// declares to be longer packed than the whole archive, or much longer than unpacked, gets no memory for that.
+bool is_plain_deflate(const zip_stat_t& stat, std::uint64_t archive_bytes) {
   constexpr zip_uint64_t kNeeded = ZIP_STAT_COMP_METHOD | ZIP_STAT_COMP_SIZE | ZIP_STAT_SIZE | ZIP_STAT_CRC;
   constexpr zip_uint64_t kMostOverhead = 65536;
-  return (stat.valid & kNeeded) == kNeeded && stat.comp_method == ZIP_CM_DEFLATE &&
-         stat.comp_size <= stat.size + stat.size / 8 + kMostOverhead;
+  return (stat.valid & kNeeded) == kNeeded && stat.comp_method == ZIP_CM_DEFLATE && stat.comp_size > 0 &&
+         stat.comp_size <= archive_bytes && stat.comp_size <= stat.size + stat.size / 8 + kMostOverhead;
 }
 
 }  // namespace
@@ -103,7 +104,8 @@ struct ZipArchive::State {
   std::string archive_name;
   ZipLimits limits;
   Archive archive;
-  Decompressor decompressor{libdeflate_alloc_decompressor()};
+  std::uint64_t archive_bytes = 0;
+  Decompressor decompressor = nullptr;  // made for the first entry that wants it
 
   std::string name(const zip_stat_t& stat) const {
     return archive_name + "!" + (stat.name == nullptr ? std::to_string(stat.index) : stat.name);
@@ -132,7 +134,7 @@ struct ZipArchive::State {
   }
 
   void fill(zip_file_t* entry, const zip_stat_t& stat, Bytes& bytes) const;
-  Bytes inflate(const zip_stat_t& stat) const;
+  Bytes inflate(const zip_stat_t& stat);
   Bytes read_stream(const zip_stat_t& stat, std::uint64_t max_bytes) const;
 
   [[noreturn]] void refuse_longer(const zip_stat_t& stat) const {
@@ -141,22 +143,26 @@ struct ZipArchive::State {
   [[noreturn]] void refuse_checksum(const zip_stat_t& stat) const {
     throw InvalidInput("corrupt_zip", name(stat) + " does not match its checksum (damaged archive)");
   }
-  [[noreturn]] void refuse_broken(const zip_stat_t& stat, std::size_t filled) const {
-    throw InvalidInput("corrupt_zip", name(stat) + " breaks off after " + std::to_string(filled) + " of " +
-                                          std::to_string(stat.size) + " bytes (damaged archive)");
+  [[noreturn]] void refuse_broken(const zip_stat_t& stat) const {
+    throw InvalidInput("corrupt_zip", name(stat) + " cannot be unpacked (damaged archive)");
   }
 };
 
 void ZipArchive::State::fill(zip_file_t* entry, const zip_stat_t& stat, Bytes& bytes) const {
   for (std::size_t filled = 0; filled < bytes.size();) {
     const auto got = zip_fread(entry, bytes.data() + filled, bytes.size() - filled);
-    if (got <= 0) refuse_broken(stat, filled);
+    if (got <= 0) {
+      throw InvalidInput("corrupt_zip", name(stat) + " breaks off after " + std::to_string(filled) + " of " +
+                                            std::to_string(bytes.size()) + " bytes (damaged archive)");
+    }
     filled += static_cast<std::size_t>(got);
   }
 }
 
 /// A whole entry, by libdeflate.
-Bytes ZipArchive::State::inflate(const zip_stat_t& stat) const {
+Bytes ZipArchive::State::inflate(const zip_stat_t& stat) {
+  if (!decompressor) decompressor.reset(libdeflate_alloc_decompressor());
+  if (!decompressor) throw std::bad_alloc();
   Bytes packed(static_cast<std::size_t>(stat.comp_size));
   fill(open(stat, ZIP_FL_COMPRESSED).get(), stat, packed);
   Bytes bytes(static_cast<std::size_t>(stat.size));
@@ -165,9 +171,9 @@ Bytes ZipArchive::State::inflate(const zip_stat_t& stat) const {
                                         &filled)) {
     case LIBDEFLATE_SUCCESS: break;
     case LIBDEFLATE_INSUFFICIENT_SPACE: refuse_longer(stat);
-    default: refuse_broken(stat, filled);
+    default: refuse_broken(stat);
   }
-  if (filled < bytes.size()) refuse_broken(stat, filled);
+  if (filled < bytes.size()) refuse_broken(stat);
   if (libdeflate_crc32(0, bytes.data(), bytes.size()) != stat.crc) refuse_checksum(stat);
   return bytes;
 }
@@ -186,14 +192,15 @@ Bytes ZipArchive::State::read_stream(const zip_stat_t& stat, std::uint64_t max_b
 }
 
 ZipArchive::ZipArchive(const std::filesystem::path& path, const ZipLimits& limits)
-    : state_(std::make_unique<State>(State{path.string(), limits, open_archive(path)})) {
+    : state_(
+          std::make_unique<State>(State{path.string(), limits, open_archive(path), std::filesystem::file_size(path)})) {
   check_count(state_->count(), path.string(), limits);
 }
 
 ZipArchive::ZipArchive(ByteView bytes, std::string name, const ZipLimits& limits) {
   check_count(count_records(bytes), name, limits);
   Archive archive = open_archive(bytes, name);
-  state_ = std::make_unique<State>(State{std::move(name), limits, std::move(archive)});
+  state_ = std::make_unique<State>(State{std::move(name), limits, std::move(archive), bytes.size()});
 }
 
 ZipArchive::~ZipArchive() = default;
@@ -222,7 +229,8 @@ Bytes ZipArchive::read(std::uint64_t index, std::uint64_t max_bytes) {
   const zip_stat_t stat = stat_of(state_->archive.get(), index);
   state_->check(stat);
   const bool whole = max_bytes >= stat.size;
-  return whole && is_plain_deflate(stat) ? state_->inflate(stat) : state_->read_stream(stat, max_bytes);
+  return whole && is_plain_deflate(stat, state_->archive_bytes) ? state_->inflate(stat)
+                                                                : state_->read_stream(stat, max_bytes);
 }
 
 bool is_intact_stored_zip(ByteView bytes) {

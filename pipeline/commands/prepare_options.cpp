@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <iostream>
 #include <opencv2/core/utility.hpp>
-#include <thread>
 
 #include "core/support/error.h"
 #include "core/support/processors.h"

@@ -5,6 +5,7 @@
 #include <future>
 
 #include "core/support/html.h"
+#include "core/support/processors.h"
 #include "pipeline/inspection/chart.h"
 #include "pipeline/inspection/grouped.h"
 #include "pipeline/inspection/measures.h"
@@ -178,11 +179,13 @@ std::string pictures_section(const PageContent& content) {
   }
   body += "</ul>";
   const std::size_t classes = content.manifest().class_names.size();
-  std::vector<std::future<std::string>> montages(classes);  // drawn side by side
+  std::vector<std::future<std::string>> montages(classes);  // drawn side by side where there are processors for that
+  const auto policy =
+      classes <= static_cast<std::size_t>(usable_processors()) ? std::launch::async : std::launch::deferred;
   for (std::size_t k = 0; k < classes; ++k) {
     if (content.summary.total().classes[k].samples == 0) continue;
-    montages[k] = std::async(std::launch::async, class_montage_png, std::cref(data), static_cast<std::uint8_t>(k),
-                             std::cref(options));
+    montages[k] =
+        std::async(policy, class_montage_png, std::cref(data), static_cast<std::uint8_t>(k), std::cref(options));
   }
   for (std::size_t k = 0; k < classes; ++k) {
     if (!montages[k].valid()) continue;

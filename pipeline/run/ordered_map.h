@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <exception>
@@ -12,18 +13,21 @@
 
 namespace pulmo::pipeline {
 
-/// Computes results for 0..count-1 on several threads and hands them out in order, at most `window` of them waiting:
-/// the order and the memory do not depend on the number of threads.
+/// Computes results for 0..count-1 on several threads and hands them out in order, with a bounded number of them
+/// waiting: the order does not depend on the number of threads.
 template <typename Result>
 class OrderedMap {
  public:
-  /// Results that may wait: some more than the threads' own, because the consumer may wait for a disk.
-  static constexpr std::size_t window(std::size_t threads) { return 4 * std::max<std::size_t>(threads, 1) + 64; }
+  /// Results that may wait beside a few for each thread, because the consumer may be kept by a disk.
+  static constexpr std::size_t kSpare = 64;
+  static constexpr std::size_t window(std::size_t threads, std::size_t spare) {
+    return 4 * std::max<std::size_t>(threads, 1) + spare;
+  }
 
   /// Each thread calls `make_worker()` once and then worker(index) -> Result for the indices that it draws.
   template <typename MakeWorker>
-  OrderedMap(std::size_t count, std::size_t threads, const MakeWorker& make_worker)
-      : count_(count), slots_(window(threads)) {
+  OrderedMap(std::size_t count, std::size_t threads, const MakeWorker& make_worker, std::size_t spare = kSpare)
+      : count_(count), slots_(window(threads, spare)) {
     for (std::size_t i = 0; i < std::min(std::max<std::size_t>(threads, 1), std::max<std::size_t>(count, 1)); ++i) {
       threads_.emplace_back([this, &make_worker] { serve(make_worker); });
     }
@@ -45,7 +49,8 @@ class OrderedMap {
   Result next() {
     std::unique_lock lock(mutex_);
     Slot& slot = slots_[handed_out_ % slots_.size()];
-    filled_.wait(lock, [&] { return slot.ready; });
+    while (!filled_.wait_for(lock, kLongestSleep, [&] { return slot.ready; })) {
+    }
     ++handed_out_;
     Slot taken = std::exchange(slot, Slot{});
     lock.unlock();
@@ -55,6 +60,9 @@ class OrderedMap {
   }
 
  private:
+  static constexpr std::chrono::milliseconds kLongestSleep{
+      20};  // of the consumer, while results that it waits for come
+
   struct Slot {
     bool ready = false;
     std::optional<Result> result;
@@ -83,7 +91,7 @@ class OrderedMap {
         const std::lock_guard lock(mutex_);
         slots_[index % slots_.size()] = std::move(done);
         ++finished_;
-        // Waking a thread costs as much as some results do: the consumer sleeps until several are there.
+        // Waking a thread costs as much as some results do: the consumer is woken when several are there.
         if (finished_ < handed_out_ + slots_.size() / 4 && drawn_ < count_) continue;
       }
       filled_.notify_one();
@@ -102,10 +110,11 @@ class OrderedMap {
   std::vector<std::thread> threads_;
 };
 
-/// consume(index, result) for every index in order, on the calling thread. `make_worker` as above.
+/// consume(index, result) for every index in order, on the calling thread. `make_worker` and `spare` as above.
 template <typename Result, typename MakeWorker, typename Consume>
-void ordered_for_each(std::size_t count, std::size_t threads, const MakeWorker& make_worker, Consume&& consume) {
-  OrderedMap<Result> results(count, threads, make_worker);
+void ordered_for_each(std::size_t count, std::size_t threads, const MakeWorker& make_worker, Consume&& consume,
+                      std::size_t spare = OrderedMap<Result>::kSpare) {
+  OrderedMap<Result> results(count, threads, make_worker, spare);
   for (std::size_t i = 0; i < count; ++i) consume(i, results.next());
 }
 

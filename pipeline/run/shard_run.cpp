@@ -1,5 +1,7 @@
 #include "pipeline/run/shard_run.h"
 
+#include <algorithm>
+#include <chrono>
 #include <future>
 #include <memory>
 #include <utility>
@@ -80,6 +82,14 @@ void remove_leftovers(const std::vector<ShardPlan>& plans, const ShardRunOptions
   remove_abandoned(options.directory, ours);
 }
 
+/// How many results may wait for the disk: 32 MiB of them, which is a tenth of a second's work of a few cores.
+std::size_t spare_results(const ShardInfo& info) {
+  constexpr std::int64_t kSpareBytes = std::int64_t{32} << 20U;
+  const std::int64_t sample_bytes = info.shape.elements() * 4;  // image and two masks
+  return static_cast<std::size_t>(
+      std::clamp<std::int64_t>(kSpareBytes / sample_bytes, 4, OrderedMap<JobOutcome>::kSpare));
+}
+
 }  // namespace
 
 std::vector<ShardPlan> cut_shards(const std::array<std::vector<std::size_t>, 3>& jobs_of_split,
@@ -134,17 +144,24 @@ std::vector<ShardResult> run_shards(const std::vector<ShardPlan>& plans, const S
   const auto close_last = [&] {
     if (closing.second.valid()) results[closing.first] = closing.second.get();
   };
-  ordered_for_each<JobOutcome>(queue.size(), options.threads, make_queue_worker, [&](std::size_t i, JobOutcome done) {
-    throw_if_stopped("finished shards are kept, the same command continues there");
-    const std::size_t p = queue[i].first;
-    if (!shard) shard = std::make_unique<ShardInProgress>(plans[p], info, options);
-    shard->add(std::move(done));
-    progress.advance();
-    if (i + 1 < queue.size() && queue[i + 1].first == p) return;
-    close_last();
-    closing = {p, shard->finish()};
-    shard.reset();
-  });
+  const auto is_closed = [&] {
+    return closing.second.valid() && closing.second.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  };
+  ordered_for_each<JobOutcome>(
+      queue.size(), options.threads, make_queue_worker,
+      [&](std::size_t i, JobOutcome done) {
+        throw_if_stopped("finished shards are kept, the same command continues there");
+        if (is_closed()) close_last();  // a full disk ends the run here, not a shard later
+        const std::size_t p = queue[i].first;
+        if (!shard) shard = std::make_unique<ShardInProgress>(plans[p], info, options);
+        shard->add(std::move(done));
+        progress.advance();
+        if (i + 1 < queue.size() && queue[i + 1].first == p) return;
+        close_last();
+        closing = {p, shard->finish()};
+        shard.reset();
+      },
+      spare_results(info));
   close_last();
   std::vector<ShardResult> finished;
   for (auto& result : results) finished.push_back(std::move(*result));

@@ -51,6 +51,12 @@ TEST(BadDicom, ShortPixelDataAreRefused) {
   EXPECT_EQ(refusal(DicomBuilder().text(0x00280008, "IS", "2")), "truncated_dicom");
 }
 
+TEST(BadDicom, PixelsThatAreNotDescribedAreRefused) {
+  EXPECT_EQ(refusal(DicomBuilder().erase(0x00280004)), "truncated_dicom");  // photometric interpretation
+  EXPECT_EQ(refusal(DicomBuilder().erase(0x00280002)), "truncated_dicom");  // samples per pixel
+  EXPECT_EQ(refusal(DicomBuilder().erase(0x00280100)), "truncated_dicom");  // bits allocated
+}
+
 TEST(BadDicom, AbsurdSizesAreRefusedBeforeUnpacking) {
   EXPECT_EQ(refusal(DicomBuilder().number(0x00280010, 65535).number(0x00280011, 65535)), "too_large");
   EXPECT_EQ(refusal(DicomBuilder().text(0x00280008, "IS", "100000")), "too_large");

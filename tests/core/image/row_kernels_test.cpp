@@ -39,7 +39,7 @@ class RowKernelVariants : public ::testing::TestWithParam<std::string> {
     if (GetParam() == "best") variant_ = row_kernels();
 #ifdef __x86_64__
     if (GetParam() == "v3") {
-      if (!__builtin_cpu_supports("avx2")) GTEST_SKIP() << "no AVX2 here";
+      if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi2")) GTEST_SKIP() << "no AVX2 here";
       variant_ = row_kernels_v3();
     }
 #endif

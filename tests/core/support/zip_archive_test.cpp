@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string_view>
+
 #include "core/support/error.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
@@ -64,6 +67,31 @@ TEST(ZipArchive, RefusesAnEntryOverTheLimitsUnread) {
   EXPECT_EQ(reason_of([&] { by_size.read(0); }), "zip_bomb");
   ZipArchive by_ratio(bytes, "upload", {.ratio_from_bytes = 1'000'000, .max_ratio = 50});
   EXPECT_EQ(reason_of([&] { by_ratio.read(0); }), "zip_bomb");
+}
+
+TEST(ZipArchive, RefusesDamagedEntries) {
+  const std::string text = "''.join(chr(33 + i * i % 89) for i in range(50000))";
+  const Bytes whole = python_zip(" z.writestr('a', " + text + ")");
+  const std::string_view mark = "PK\1\2";
+  const std::size_t directory = as_text(whole).rfind(mark);
+  ASSERT_NE(directory, std::string_view::npos);
+  EXPECT_EQ(ZipArchive(whole, "upload").read(0).size(), 50000U);
+  const auto reason = [](const Bytes& bytes) { return reason_of([&] { ZipArchive(bytes, "upload").read(0); }); };
+  Bytes damaged = whole;
+  std::fill(damaged.begin() + 200, damaged.begin() + 260, std::byte{0xFF});
+  EXPECT_EQ(reason(damaged), "corrupt_zip");
+  Bytes checksum = whole;  // APPNOTE 4.3.12: CRC-32 at 16, sizes packed and unpacked at 20 and 24
+  checksum[directory + 16] ^= std::byte{1};
+  EXPECT_EQ(reason(checksum), "corrupt_zip");
+  Bytes shorter = whole;
+  shorter[directory + 24] ^= std::byte{0x50};  // 50,000 is 0xC350
+  EXPECT_EQ(reason(shorter), "zip_bomb");
+  Bytes longer = whole;
+  longer[directory + 24] |= std::byte{0x0F};
+  EXPECT_EQ(reason(longer), "corrupt_zip");
+  Bytes packed = whole;
+  packed[directory + 22] = std::byte{1};  // 64 kB more than the archive has
+  EXPECT_EQ(reason(packed), "corrupt_zip");
 }
 
 TEST(StoredZip, IsIntactOnlyWithoutDamageAndExpansion) {

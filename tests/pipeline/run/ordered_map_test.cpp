@@ -48,7 +48,7 @@ TEST(OrderedMap, KeepsABoundedNumberOfResultsWaiting) {
   const auto make_worker = [&] { return [&](std::size_t) { return Counted(alive); }; };
   ordered_for_each<Counted>(500, 3, make_worker,
                             [&](std::size_t, Counted) { most = std::max(most.load(), alive.load()); });
-  EXPECT_LE(most.load(), static_cast<int>(OrderedMap<Counted>::window(3)) + 3 + 1);
+  EXPECT_LE(most.load(), static_cast<int>(OrderedMap<Counted>::window(3, OrderedMap<Counted>::kSpare)) + 3 + 1);
   EXPECT_EQ(alive.load(), 0);
 }
 
