@@ -1,0 +1,57 @@
+#!/usr/bin/python3
+"""Two runs on the same test samples: ROC-AUC by nodule or series of each, and the difference with its 95 % interval.
+
+    scripts/paired_auc.py FIRST/predictions.csv SECOND/predictions.csv [--resamples 1000] [--seed 0]
+
+`pulmo-train compare` does this for the rows of one run; this is for two runs of a row, on the same data and folds. A group's probability is
+the mean of its samples', the positive class the last column's; the bootstrap draws patients. Needs python3-numpy and python3-sklearn.
+"""
+import argparse
+import collections
+import csv
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+
+def groups_of(path):
+    """(patient, group) -> (is positive, mean probability), of the test part."""
+    samples = collections.defaultdict(list)
+    with open(path, newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        positive = [name for name in reader.fieldnames if name.startswith("p_")][-1]
+        for row in reader:
+            if row["split"] == "test":
+                samples[row["patient"], row["group"]].append((f"p_{row['label']}" == positive, float(row[positive])))
+    return {key: (values[0][0], np.mean([value for _, value in values])) for key, values in samples.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("first")
+    parser.add_argument("second")
+    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    first, second = groups_of(options.first), groups_of(options.second)
+    if {key: value[0] for key, value in first.items()} != {key: value[0] for key, value in second.items()}:
+        raise SystemExit(f"{options.first} and {options.second} are not of the same test samples")
+    keys = sorted(first)
+    labels = np.array([first[key][0] for key in keys])
+    scores = np.array([[run[key][1] for key in keys] for run in (first, second)])
+    members = collections.defaultdict(list)
+    for i, (patient, _) in enumerate(keys):
+        members[patient].append(i)
+    patients = [np.array(places) for places in members.values()]
+    random, differences = np.random.default_rng(options.seed), []
+    for _ in range(options.resamples):
+        drawn = np.concatenate([patients[i] for i in random.integers(0, len(patients), len(patients))])
+        if 0 < labels[drawn].sum() < len(drawn):
+            differences.append(np.subtract(*(roc_auc_score(labels[drawn], scores[run][drawn]) for run in (1, 0))))
+    low, high = np.percentile(differences, [2.5, 97.5])
+    a, b = (roc_auc_score(labels, run) for run in scores)
+    print(f"{len(keys)} groups of {len(patients)} patients: ROC-AUC {a:.3f} and {b:.3f}, difference {b - a:.3f} [{low:.3f}, {high:.3f}]")
+
+
+if __name__ == "__main__":
+    main()
