@@ -52,9 +52,9 @@ TEST(BadDicom, ShortPixelDataAreRefused) {
 }
 
 TEST(BadDicom, PixelsThatAreNotDescribedAreRefused) {
-  EXPECT_EQ(refusal(DicomBuilder().erase(0x00280004)), "truncated_dicom");  // photometric interpretation
-  EXPECT_EQ(refusal(DicomBuilder().erase(0x00280002)), "truncated_dicom");  // samples per pixel
-  EXPECT_EQ(refusal(DicomBuilder().erase(0x00280100)), "truncated_dicom");  // bits allocated
+  EXPECT_EQ(refusal(DicomBuilder().erase(0x00280004)), "bad_pixel_format");  // photometric interpretation
+  EXPECT_EQ(refusal(DicomBuilder().erase(0x00280002)), "truncated_dicom");   // samples per pixel
+  EXPECT_EQ(refusal(DicomBuilder().erase(0x00280100)), "truncated_dicom");   // bits allocated
 }
 
 TEST(BadDicom, AbsurdSizesAreRefusedBeforeUnpacking) {
