@@ -14,7 +14,7 @@ constexpr double kReach = 4.0;  // standard deviations on each side, as in SciPy
 
 /// The middle of the kernel and one side of it.
 std::vector<float> half_kernel(double sigma_px) {
-  const int reach = static_cast<int>(kReach * sigma_px + 0.5);
+  const int reach = static_cast<int>(std::floor(kReach * sigma_px + 0.5));
   std::vector<double> weights{1.0};
   double sum = 1.0;
   for (int k = 1; k <= reach; ++k) {
@@ -22,6 +22,7 @@ std::vector<float> half_kernel(double sigma_px) {
     sum += 2.0 * weights.back();
   }
   std::vector<float> kernel;
+  kernel.reserve(weights.size());
   for (const double weight : weights) kernel.push_back(static_cast<float>(weight / sum));
   return kernel;
 }
@@ -55,9 +56,8 @@ cv::Mat gaussian_filtered(cv::Size size, double sigma_px, const std::function<vo
     }
     const int done = y - reach;
     if (done < 0) continue;
-    for (int k = -reach; k <= reach; ++k) {
-      rows[static_cast<std::size_t>(k + reach)] = across.ptr<float>(mirrored(done + k, size.height) % kept);
-    }
+    int at = done - reach;
+    for (const float*& part : rows) part = across.ptr<float>(mirrored(at++, size.height) % kept);
     sum_up(rows.data(), result.ptr<float>(done));
   }
   return result;

@@ -164,6 +164,7 @@ std::vector<ShardResult> run_shards(const std::vector<ShardPlan>& plans, const S
       spare_results(info));
   close_last();
   std::vector<ShardResult> finished;
+  finished.reserve(results.size());
   for (auto& result : results) finished.push_back(std::move(*result));
   return finished;
 }
