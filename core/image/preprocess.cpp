@@ -150,9 +150,9 @@ PixelMapping pixel_mapping(int rows, int columns, const PreprocessSpec& spec) {
 cv::Mat preprocess_mask(const cv::Mat& mask, const PreprocessSpec& spec) {
   const cv::Rect square = source_square(mask.rows, mask.cols, spec.crop_px);
   const cv::Rect box = cv::boundingRect(mask) & square;
-  cv::Mat set = cv::Mat::zeros(square.size(), CV_32FC1);
   cv::Mat result = cv::Mat::zeros(spec.size_px, spec.size_px, CV_8UC1);
   if (box.empty()) return result;
+  cv::Mat set = cv::Mat::zeros(square.size(), CV_32FC1);
   cv::Mat(mask(box) != 0).convertTo(set(box - square.tl()), CV_32F, 1.0 / 255.0);
   const cv::Range rows = rows_reached(box - square.tl(), square.height, spec.size_px);
   result.rowRange(rows) = (resized(set, spec.size_px, rows) >= kHalf) / 255;
