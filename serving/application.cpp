@@ -68,6 +68,12 @@ int model_threads(const ServeConfig& config) {
   return config.model_threads > 0 ? config.model_threads : usable_processors();
 }
 
+RepositoryOptions repository_options(const ServeConfig& config) {
+  RepositoryOptions options = config.models;
+  options.batch.prepare_in_pauses = model_threads(config) >= usable_processors();
+  return options;
+}
+
 void reload_or_keep(const char* what, const std::function<void()>& reload) {
   try {
     reload();
@@ -83,7 +89,7 @@ class Application {
       : config_(config),
         metrics_(config.drift),
         models_(
-            config.models,
+            repository_options(config),
             [threads = model_threads(config)](const auto& path) { return load_predictor(path, threads); }, metrics_),
         decoder_(std::make_shared<Decoder>(config.decoder,
                                            [this](WorkerEnd end) { metrics_.count_decoder_restart(to_string(end)); })),

@@ -56,13 +56,25 @@ void Batcher::close() {
   std::call_once(joined_, [this] { thread_.join(); });
 }
 
+void Batcher::wait_for_pause() {
+  if (!options_.prepare_in_pauses) return;
+  std::unique_lock lock(mutex_);
+  paused_.wait(lock, [this] { return !running_; });
+}
+
 std::size_t Batcher::depth() const {
   const std::lock_guard lock(mutex_);
   return queue_.size();
 }
 
 bool Batcher::ready(TimePoint now) const {
-  return queue_.size() >= options_.max_batch || expected_ == 0 || now - queue_.front().submitted >= options_.max_delay;
+  return queue_.size() >= options_.max_batch || expected_ == 0 || now >= latest_start();
+}
+
+/// When the model stops waiting for samples that are being prepared.
+Batcher::TimePoint Batcher::latest_start() const {
+  return std::max(queue_.front().submitted, free_since_) +
+         std::min<std::chrono::steady_clock::duration>(options_.max_delay, last_run_);
 }
 
 /// Waits until a batch should leave; empty when the batcher is closed.
@@ -71,7 +83,7 @@ std::vector<Batcher::Sample> Batcher::next_batch(std::unique_lock<std::mutex>& l
     changed_.wait(lock, [this] { return closed_ || !queue_.empty(); });
     if (closed_) return {};
     if (ready(std::chrono::steady_clock::now())) break;
-    changed_.wait_until(lock, queue_.front().submitted + options_.max_delay);
+    changed_.wait_until(lock, latest_start());
   }
   const auto count = static_cast<std::ptrdiff_t>(std::min(queue_.size(), options_.max_batch));
   std::vector<Sample> batch(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.begin() + count));
@@ -84,9 +96,16 @@ void Batcher::run() {
   while (true) {
     std::vector<Sample> batch = next_batch(lock);
     if (batch.empty()) return;
+    running_ = true;
     lock.unlock();
+    const TimePoint begin = std::chrono::steady_clock::now();
     predict(std::move(batch));
+    const TimePoint end = std::chrono::steady_clock::now();
     lock.lock();
+    running_ = false;
+    last_run_ = end - begin;
+    free_since_ = end;
+    paused_.notify_all();
   }
 }
 

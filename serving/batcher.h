@@ -19,9 +19,10 @@
 namespace pulmo::serving {
 
 struct BatcherOptions {
-  std::size_t max_batch = 16;                 ///< samples in one run of the model
-  std::chrono::microseconds max_delay{2000};  ///< a sample waits at most so long for company
-  std::size_t capacity = 256;                 ///< samples waiting, at most
+  std::size_t max_batch = 16;                    ///< samples in one run of the model
+  std::chrono::microseconds max_delay{100'000};  ///< a free model waits at most so long
+  std::size_t capacity = 256;                    ///< samples waiting, at most
+  bool prepare_in_pauses = false;                ///< see wait_for_pause(): the model's runs take every processor
 };
 
 /// What became of one sample.
@@ -39,6 +40,10 @@ enum class BatchFailure {
 using BatchOutcome = std::variant<BatchResult, BatchFailure>;
 
 /// Gathers samples of many requests into batches for one model, which it runs on a thread of its own. Thread-safe.
+///
+/// A free model waits for samples that are being prepared, at most as long as its last run took (and max_delay): where
+/// both share the processors, preparing them first is quicker for all than running the model against it, and a fast
+/// model has little to gain from company.
 class Batcher {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
@@ -57,8 +62,12 @@ class Batcher {
   Submitted submit(std::vector<std::uint16_t> pixels, TimePoint deadline, Done done);
 
   /// Announces samples that are being prepared (or, negative, will not come after all; submit() takes one off by
-  /// itself). While none is announced a batch leaves at once instead of waiting for company.
+  /// itself). While none is announced a batch leaves at once instead of waiting.
   void expect(int samples);
+
+  /// Before a sample is prepared: with `prepare_in_pauses` waits until the model does not run. Both would keep each
+  /// other's threads from their processors, and a run's threads wait for its slowest.
+  void wait_for_pause();
 
   /// Refuses new samples, fails the waiting ones with kClosed, waits for the run under way. Idempotent.
   void close();
@@ -76,6 +85,7 @@ class Batcher {
   void run();
   std::vector<Sample> next_batch(std::unique_lock<std::mutex>& lock);
   bool ready(TimePoint now) const;
+  TimePoint latest_start() const;
   void predict(std::vector<Sample> samples);
   std::vector<double> run_model(const std::vector<Sample>& samples) const;
 
@@ -86,6 +96,10 @@ class Batcher {
   std::condition_variable changed_;
   std::deque<Sample> queue_;
   int expected_ = 0;
+  bool running_ = false;
+  std::condition_variable paused_;  ///< running_ has become false
+  TimePoint free_since_{};
+  std::chrono::steady_clock::duration last_run_ = std::chrono::steady_clock::duration::max();  ///< none yet
   bool closed_ = false;
   std::once_flag joined_;
   std::thread thread_;

@@ -185,6 +185,9 @@ void Service::go_on(const std::shared_ptr<Request>& request) {
 
 void Service::prepare(const std::shared_ptr<Slice>& slice) {
   try {
+    const Upload& upload = slice->upload;
+    const bool is_picture = !upload.refused && !upload.compose && upload.sample.empty();
+    if (is_picture && !slice->request->options.prepare_only) slice->request->model->batcher().wait_for_pause();
     if (Clock::now() > slice->deadline) {
       slice->fail("deadline", "the server is busy: the slice waited too long; try again");
       return;

@@ -141,6 +141,50 @@ TEST_F(BatcherTest, WaitsNoLongerThanTheDelay) {
   EXPECT_GE(result.queue_s, 0.019);
 }
 
+TEST_F(BatcherTest, WaitsNoLongerThanTheModelRuns) {
+  BatcherOptions options;
+  options.max_delay = std::chrono::minutes(5);
+  Batcher batcher(predictor_, options);
+  submit(batcher, 1).get();  // in no time
+  batcher.expect(2);
+  EXPECT_EQ(std::get<BatchResult>(submit(batcher, 2).get()).batch_size, 1U);
+}
+
+TEST_F(BatcherTest, CountsTheWaitFromWhenTheModelIsFree) {
+  BatcherOptions options;
+  options.max_delay = std::chrono::minutes(5);
+  Batcher batcher(predictor_, options);
+  auto running = occupy(batcher);
+  batcher.expect(2);
+  auto a = submit(batcher, 1);
+  std::this_thread::sleep_for(milliseconds(700));
+  predictor_->release();  // `a` has waited as long as the run by now
+  running.get();
+  auto b = submit(batcher, 2);
+  EXPECT_EQ(std::get<BatchResult>(a.get()).batch_size, 2U);
+}
+
+TEST_F(BatcherTest, PreparationWaitsForAPause) {
+  BatcherOptions options;
+  options.prepare_in_pauses = true;
+  Batcher batcher(predictor_, options);
+  batcher.wait_for_pause();  // nothing runs
+  auto running = occupy(batcher);
+  auto paused = std::async(std::launch::async, [&] { batcher.wait_for_pause(); });
+  EXPECT_EQ(paused.wait_for(milliseconds(30)), std::future_status::timeout);
+  predictor_->release();
+  paused.get();
+  running.get();
+}
+
+TEST_F(BatcherTest, PreparationGoesOnBesideAModelThatLeavesProcessors) {
+  Batcher batcher(predictor_, {});
+  auto running = occupy(batcher);
+  batcher.wait_for_pause();
+  predictor_->release();
+  running.get();
+}
+
 TEST_F(BatcherTest, ReportsAModelThatThrowsAndGoesOn) {
   predictor_->fail();
   Batcher batcher(predictor_, {});

@@ -125,6 +125,33 @@ TEST_F(ServiceTest, RefusesAtOnceWhatDoesNotFit) {
   EXPECT_TRUE(service_->has_room());
 }
 
+TEST_F(ServiceTest, PreparesBetweenTheRunsOfAModelThatTakesEveryProcessor) {
+  RepositoryOptions repository;
+  repository.batch.prepare_in_pauses = true;
+  ModelRepository models(repository, {}, metrics_);
+  Service service(models, {}, metrics_);
+  models.install("fake", "7", predictor_);
+  const auto send_to = [&](std::promise<Answer>& promise) {
+    service.predict(models.find(""), {{"a", encoded(chest_picture())}}, {},
+                    [&](Answer answer) { promise.set_value(std::move(answer)); });
+    return promise.get_future();
+  };
+  const auto decoded = [&] {
+    return ::testing::Matches(HasSubstr("pulmo_stage_duration_seconds_count{stage=\"decode\"} 2"))(metrics_.text());
+  };
+  std::promise<Answer> promises[2];
+  predictor_->hold();
+  auto first = send_to(promises[0]);
+  predictor_->wait_for_runs(1);
+  auto second = send_to(promises[1]);
+  EXPECT_EQ(second.wait_for(std::chrono::milliseconds(100)), std::future_status::timeout);
+  EXPECT_FALSE(decoded());
+  predictor_->release();
+  first.get();
+  EXPECT_TRUE(std::holds_alternative<std::vector<SliceOutcome>>(second.get()));
+  EXPECT_TRUE(decoded());
+}
+
 TEST_F(ServiceTest, FailsRequestsThatWaitTooLong) {
   ServiceOptions options;
   options.deadline = std::chrono::milliseconds(0);
