@@ -1,25 +1,14 @@
 #include "core/model/pool_kernels.h"
 
 #include "core/model/pool_kernels_variant.h"
+#include "core/support/processors.h"
 
 namespace pulmo {
 namespace {
 
-enum class Level { kNone, kV3, kV4 };
-
-Level level_of_this_processor() {
-#ifdef PULMO_X86_VARIANTS
-  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (v3) return v4 ? Level::kV4 : Level::kV3;
-#endif
-  return Level::kNone;
-}
-
-PoolKernels kernels_of(Level level) {
-#ifdef PULMO_X86_VARIANTS
-  return level == Level::kV4 ? pool_kernels_v4() : pool_kernels_v3();
+PoolKernels kernels_of(ProcessorLevel level) {
+#ifdef __x86_64__
+  return level == ProcessorLevel::kV4 ? pool_kernels_v4() : pool_kernels_v3();
 #else
   (void)level;
   return {};
@@ -27,14 +16,14 @@ PoolKernels kernels_of(Level level) {
 }
 
 const PoolKernels& kernels() {
-  static const PoolKernels best = kernels_of(level_of_this_processor());
+  static const PoolKernels best = kernels_of(processor_level());
   return best;
 }
 
 }  // namespace
 
 bool have_pool_kernels() {
-  static const bool have = level_of_this_processor() != Level::kNone;
+  static const bool have = processor_level() != ProcessorLevel::kAny;
   return have;
 }
 

@@ -54,6 +54,18 @@ int usable_processors(const std::filesystem::path& quota_file) {
   return static_cast<int>(std::max(1.0, std::min(quota, allowed)));
 }
 
+ProcessorLevel processor_level() {
+#ifdef __x86_64__
+  const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+                  __builtin_cpu_supports("bmi2");
+  const bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                  __builtin_cpu_supports("avx512vl");
+  if (v3) return v4 ? ProcessorLevel::kV4 : ProcessorLevel::kV3;
+#endif
+  return ProcessorLevel::kAny;
+}
+
 int usable_processors() {
   return usable_processors(own_quota_file());
 }

@@ -23,7 +23,7 @@ using Archive = std::unique_ptr<zip_t, ZipCloser>;
 using OpenEntry = std::unique_ptr<zip_file_t, EntryCloser>;
 
 std::string text_of(zip_error_t& error) {
-  const std::string text = zip_error_strerror(&error);
+  std::string text = zip_error_strerror(&error);
   zip_error_fini(&error);
   return text;
 }

@@ -3,6 +3,14 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
 #include "core/support/atomic_file.h"
 #include "tests/support/temp_dir.h"
 
@@ -47,6 +55,24 @@ TEST(UsableProcessors, AreNoMoreThanTheControlGroupHasTimeFor) {
   EXPECT_EQ(with("99900000 100000\n"), all);
   EXPECT_EQ(with("nonsense\n"), all);
 }
+
+#ifdef __x86_64__
+TEST(ProcessorLevel, IsWhatTheSystemSaysOfTheProcessor) {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(cpuinfo, line) && line.rfind("flags", 0) != 0) {
+  }
+  std::istringstream words(line);
+  const std::set<std::string> flags{std::istream_iterator<std::string>(words), {}};
+  ASSERT_TRUE(flags.contains("sse2")) << line;
+  const auto all = [&](std::initializer_list<const char*> wanted) {
+    return std::all_of(wanted.begin(), wanted.end(), [&](const char* flag) { return flags.contains(flag); });
+  };
+  const bool v3 = all({"avx2", "fma", "bmi1", "bmi2"});
+  const bool v4 = v3 && all({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"});
+  EXPECT_EQ(processor_level(), v4 ? ProcessorLevel::kV4 : v3 ? ProcessorLevel::kV3 : ProcessorLevel::kAny);
+}
+#endif
 
 }  // namespace
 }  // namespace pulmo
