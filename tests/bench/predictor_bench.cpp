@@ -18,8 +18,10 @@ using Clock = std::chrono::steady_clock;
 
 pulmo::ImageBatch noise(const pulmo::BundleMetadata& metadata, std::int64_t count) {
   pulmo::Random random(7);
-  pulmo::ImageBatch batch{count, metadata.channels, metadata.spec.size_px, metadata.spec.size_px, {}};
-  batch.pixels.resize(static_cast<std::size_t>(count * batch.channels * batch.height * batch.width));
+  const std::int64_t size = metadata.spec.size_px;
+  pulmo::ImageBatch batch{count, metadata.channels, size, size, {}, metadata.depth};
+  const std::int64_t slices = count * batch.channels * std::max<std::int64_t>(1, batch.depth);
+  batch.pixels.resize(static_cast<std::size_t>(slices * size * size));
   std::generate(batch.pixels.begin(), batch.pixels.end(),
                 [&] { return static_cast<std::uint16_t>(random.below(65536)); });
   return batch;

@@ -1,7 +1,7 @@
 // The training step by itself, on random images: how long forward and backward, the exchange and the update take.
-//   [mpirun -n N] step_bench [--precision fp32] [--size 224] [--batch 32] [--threads 1] [--steps 10] [--row
-//   proposed_cnn]
-//   [--exchange fp32|bf16] [--overlap] [--no-factors] [--device cpu|cuda]
+//   [mpirun -n N] step_bench [--precision fp32] [--size 224] [--batch 32] [--threads 1] [--steps 10] [--warm-up 6]
+//   [--row proposed_cnn] [--depth 0] [--exchange fp32|bf16] [--overlap] [--no-factors] [--device cpu|cuda]
+// --depth: slices of an image of a row that takes volumes. A row that outlines nodules is given outlines too.
 // Rank 0 prints one JSON object: the median of the steps in milliseconds, and images a second of all ranks together.
 #include <ATen/Parallel.h>
 #include <torch/cuda.h>
@@ -20,15 +20,15 @@
 namespace pulmo::training {
 namespace {
 
-constexpr int kWarmUpSteps = 6;  // memory is got from the system in the first few
-
 struct BenchOptions {
   std::string row = "proposed_cnn";
   std::string precision = "fp32";
   std::int64_t size_px = 224;
+  std::int64_t depth = 0;
   std::int64_t batch = 32;  ///< of all ranks together
   int threads = 1;          ///< of one rank
-  int steps = 10;           ///< measured, after kWarmUpSteps that are not
+  int warm_up = 6;          ///< steps that are not measured: memory is got from the system in the first few
+  int steps = 10;           ///< measured
   std::string exchange = "fp32";
   bool overlap = false;
   bool factors = true;
@@ -47,8 +47,10 @@ Batch random_batch(const BenchOptions& options, std::int64_t count, std::uint64_
     batch.labels.push_back(i % 2);
     batch.dropout_seeds.push_back(derive_seed(seed, "dropout", i));
   }
-  batch.pixels.resize(static_cast<std::size_t>(count * options.size_px * options.size_px));
+  const std::int64_t area = options.size_px * options.size_px;
+  batch.pixels.resize(static_cast<std::size_t>(count * std::max<std::int64_t>(1, options.depth) * area));
   for (float& pixel : batch.pixels) pixel = static_cast<float>(random.uniform());
+  if (learns_outlines(options.row)) batch.outlines.assign(static_cast<std::size_t>(count * area), 0.25F);
   return batch;
 }
 
@@ -64,8 +66,8 @@ struct Times {
 Times measure(const BenchOptions& options, const Communicator& ranks) {
   using Clock = std::chrono::steady_clock;
   const auto ms = [](Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); };
-  Weights weights(make_network({.name = options.row, .size_px = options.size_px}), precision_of(options.precision),
-                  options.device);
+  Weights weights(make_network({.name = options.row, .depth = options.depth, .size_px = options.size_px}),
+                  precision_of(options.precision), options.device);
   Adam adam(weights, {});
   const ExchangeType type = options.exchange == "bf16" ? ExchangeType::kBf16 : ExchangeType::kFp32;
   const auto sync = ranks.size() > 1 ? make_mpi_sync(ranks, type, options.overlap) : make_local_sync();
@@ -73,12 +75,12 @@ Times measure(const BenchOptions& options, const Communicator& ranks) {
   TrainingStep step({weights,
                      adam,
                      *sync,
-                     {1, 0, options.size_px, options.size_px},
+                     {1, options.depth, options.size_px, options.size_px},
                      {1.0, 1.0},
                      factored_layers(weights.network(), factors, options.batch, ranks.size())});
   const Batch batch = random_batch(options, options.batch / ranks.size(), static_cast<std::uint64_t>(ranks.rank()));
   Times times;
-  for (int i = -kWarmUpSteps; i < options.steps; ++i) {
+  for (int i = -options.warm_up; i < options.steps; ++i) {
     ranks.barrier();
     const auto start = Clock::now();
     step.backward(batch, options.batch);
@@ -104,9 +106,11 @@ int run(int argc, char** argv) {
   app.add_option("--row", options.row);
   app.add_option("--precision", options.precision)->check(CLI::IsMember({"fp32", "bf16"}));
   app.add_option("--size", options.size_px);
+  app.add_option("--depth", options.depth);
   app.add_option("--batch", options.batch);
   app.add_option("--threads", options.threads);
-  app.add_option("--steps", options.steps);
+  app.add_option("--warm-up", options.warm_up);
+  app.add_option("--steps", options.steps)->check(CLI::PositiveNumber);
   app.add_option("--exchange", options.exchange)->check(CLI::IsMember({"fp32", "bf16"}));
   app.add_flag("--overlap", options.overlap);
   app.add_flag("--factors,!--no-factors", options.factors);
