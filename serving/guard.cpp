@@ -1,10 +1,12 @@
 #include "serving/guard.h"
 
 #include <fcntl.h>
+#include <pistache/config.h>
 #include <pistache/peer.h>
 #include <sys/socket.h>
 
 #include <exception>
+#include <vector>
 
 #include "core/support/log.h"
 
@@ -12,6 +14,7 @@ namespace pulmo::serving {
 namespace {
 
 constexpr const char* kConnectionKey = "connection";
+constexpr std::size_t kReadBytes = 64 * 1024;
 
 std::shared_ptr<Connection> connection_of(const std::shared_ptr<Pistache::Tcp::Peer>& peer) {
   return std::static_pointer_cast<Connection>(peer->tryGetData(kConnectionKey));
@@ -20,6 +23,18 @@ std::shared_ptr<Connection> connection_of(const std::shared_ptr<Pistache::Tcp::P
 /// Pistache's thread sees the end of the stream next and closes its side.
 void hang_up(const std::shared_ptr<Pistache::Tcp::Peer>& peer) {
   ::shutdown(peer->fd(), SHUT_RDWR);
+}
+
+/// What else has come: Pistache reads 4 KiB at a time, and a slice has half a MiB. Like it, reads until nothing is left.
+/// The end of the stream and errors are left to it: it meets them when it reads next.
+void receive_rest(Connection& connection, int descriptor) {
+  thread_local std::vector<char> buffer(kReadBytes);
+  while (true) {
+    const ssize_t count = ::recv(descriptor, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (count <= 0) return;
+    connection.receive({buffer.data(), static_cast<std::size_t>(count)});
+    if (static_cast<std::size_t>(count) < buffer.size()) return;
+  }
 }
 
 }  // namespace
@@ -62,7 +77,10 @@ void Guard::welcome(const std::shared_ptr<Pistache::Tcp::Peer>& peer) const {
 
 void Guard::onInput(const char* buffer, size_t length, const std::shared_ptr<Pistache::Tcp::Peer>& peer) {
   try {
-    if (const auto connection = connection_of(peer)) connection->receive({buffer, length});
+    const auto connection = connection_of(peer);
+    if (!connection) return;
+    connection->receive({buffer, length});
+    if (length == Pistache::Const::MaxBuffer) receive_rest(*connection, peer->fd());
   } catch (const std::exception& error) {
     log_error("connection dropped", {{"error", error.what()}});
     hang_up(peer);
