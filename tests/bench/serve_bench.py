@@ -146,15 +146,16 @@ def spread(values, digits=1):
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
-def compare(options, servers, listing, clients):
-    """One row of the table, and the model's share."""
+def compare(options, servers, bundle, listing, clients):
+    """One row of the table, and what the model's share is made of. The model is called directly in each turn, too."""
     runs, shares = {name: [] for name in NAMES}, []
     for turn in range(options.rounds):
         for name in NAMES if turn % 2 == 0 else NAMES[::-1]:
             before, begin = servers["pulmo-serve"].model_time(), time.perf_counter()
             runs[name].append(measure(options, servers[name], listing, clients, options.seconds))
             if name == "pulmo-serve":
-                shares.append((*(servers["pulmo-serve"].model_time() - before), time.perf_counter() - begin))
+                shares.append((*(servers["pulmo-serve"].model_time() - before), time.perf_counter() - begin,
+                               *direct_cost(options, bundle)))
     pairs = list(zip(runs["pulmo-serve"], runs["reference"]))
     cells = [clients]
     for key, ratio in (("rate", lambda a, b: a / b), ("p50", lambda a, b: b / a), ("p99", lambda a, b: b / a)):
@@ -166,22 +167,20 @@ def compare(options, servers, listing, clients):
 
 def direct_cost(options, bundle):
     """Seconds of the model called straight: (a batch, a slice), a line through runs of several sizes."""
-    done = subprocess.run([options.bin / "predictor_bench", bundle, str(options.cores), "1", *map(str, SIZES)],
+    done = subprocess.run([options.bin / "predictor_bench", bundle, str(options.cores), "0.3", *map(str, SIZES)],
                           env={**os.environ, **KEEP_MEMORY}, check=True, capture_output=True, text=True)
     seconds = json.loads(done.stdout)
     slope, constant = np.polyfit(SIZES, [seconds[str(size)] for size in SIZES], 1)
     return max(0.0, constant), slope
 
 
-def print_shares(options, bundle, shares):
-    batch_s, slice_s = direct_cost(options, bundle)
-    print(f"\nThe model called directly: {1000 * batch_s:.1f} ms a batch and {1000 * slice_s:.1f} ms a slice.\n")
-    print("| clients | slices in a batch | kept pace | busy |\n|---|---|---|---|")
+def print_shares(shares):
+    print("\n| clients | slices in a batch | called directly, ms a batch + ms a slice | kept pace | busy |\n|---|---|---|---|---|")
     for clients, rounds in shares.items():
-        pace = [(batch_s * batches + slice_s * slices) / infer_s for infer_s, batches, slices, _ in rounds]
-        busy = [(batch_s * batches + slice_s * slices) / wall_s for _, batches, slices, wall_s in rounds]
-        size = statistics.median(slices / batches for _, batches, slices, _ in rounds)
-        print(f"| {clients} | {size:.1f} | **{spread(pace, 2)}** | {spread(busy, 2)} |")
+        infer_s, batches, slices, wall_s, batch_s, slice_s = np.array(rounds).T
+        direct_s = batch_s * batches + slice_s * slices
+        print(f"| {clients} | {np.median(slices / batches):.1f} | {1000 * np.median(batch_s):.1f} + {1000 * np.median(slice_s):.1f} "
+              f"| **{spread(direct_s / infer_s, 2)}** | {spread(direct_s / wall_s, 2)} |")
 
 
 def describe(options):
@@ -219,11 +218,11 @@ def main():
             print(describe(options), f"\n{alike}; {len(slices)} of them are sent in turn\n")
             print("| clients | requests/s | reference | ratio | p50 ms | reference | ratio | p99 ms | reference | ratio |\n"
                   "|---|---|---|---|---|---|---|---|---|---|", flush=True)
-            shares = {clients: compare(options, servers, listing, clients) for clients in options.clients}
+            shares = {clients: compare(options, servers, bundle, listing, clients) for clients in options.clients}
         finally:
             for server in servers.values():
                 server.stop()
-        print_shares(options, bundle, shares)
+        print_shares(shares)
 
 
 if __name__ == "__main__":
