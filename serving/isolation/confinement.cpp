@@ -53,9 +53,9 @@ void set_limits(const Confinement& confinement) {
   const std::uint64_t present_bytes = address_space_bytes();  // while a file can still be opened
   limit(RLIMIT_CORE, 0, "core size");                         // a core would hold a patient's picture
   limit(RLIMIT_FSIZE, 0, "file size");
-  limit(RLIMIT_NOFILE, 0, "open files");
   limit(RLIMIT_CPU, static_cast<rlim_t>(confinement.cpu_time.count()), "processor time");
-  // A sanitizer reserves terabytes for its shadow.
+  // A sanitizer opens pipes to try addresses, and reserves terabytes for its shadow.
+  if (!kSanitized) limit(RLIMIT_NOFILE, 0, "open files");
   if (!kSanitized) limit(RLIMIT_AS, present_bytes + confinement.memory_bytes, "address space");
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail("no_new_privs", errno);
   if (!kSanitized && ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) fail("dumpable", errno);
