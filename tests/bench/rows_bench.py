@@ -192,8 +192,7 @@ def of_pulmo(options, row, what, folder):
         precision = "bf16" if step_bench.bf16_instructions() else "fp32"
         return step_bench.run([f"{options.bin}/step_bench", "--row", row, "--threads", cores, "--steps", str(options.steps),
                                "--warm-up", str(options.warm_up), "--size", str(options.size), "--batch", str(batch),
-                               "--depth", str(depth), "--precision", precision],
-                              {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"})
+                               "--depth", str(depth), "--precision", precision], step_bench.MPI_AS_ROOT)
     bundle = f"{folder}/{row}.pt"
     if not os.path.exists(bundle):
         subprocess.run([f"{options.bin}/pulmo-test-bundle", bundle, str(options.size), "none", "--network", row, "--depth",

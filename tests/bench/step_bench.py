@@ -21,7 +21,8 @@ import sys
 import time
 
 CHILD = "--child"
-WARM_UP_STEPS = 6  # as step_bench has them
+WARM_UP_STEPS = 6
+MPI_AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 # What pulmo-train asks of glibc's malloc by itself: freed memory stays with the process.
 KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 36), "MALLOC_TOP_PAD_": str(64 << 20)}
 
@@ -99,10 +100,10 @@ def python_child(options, kind, environment=None):
 def pulmo(options, ranks, precision):
     cores = len(os.sched_getaffinity(0))
     command = [f"{options.bin}/step_bench", "--threads", str(max(1, cores // ranks)), "--steps", str(options.steps),
-               "--size", str(options.size), "--batch", str(options.batch), "--precision", precision]
+               "--warm-up", str(WARM_UP_STEPS), "--size", str(options.size), "--batch", str(options.batch), "--precision", precision]
     if ranks > 1:
         command = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(ranks), *command]
-    return run(command, {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"})
+    return run(command, MPI_AS_ROOT)
 
 
 def bf16_instructions():
