@@ -25,8 +25,8 @@ void hang_up(const std::shared_ptr<Pistache::Tcp::Peer>& peer) {
   ::shutdown(peer->fd(), SHUT_RDWR);
 }
 
-/// What else has come: Pistache reads 4 KiB at a time, and a slice has half a MiB. Like it, reads until nothing is left.
-/// The end of the stream and errors are left to it: it meets them when it reads next.
+/// What else has come: Pistache reads 4 KiB at a time, and a slice has half a MiB. Like it, reads until nothing is
+/// left. The end of the stream and errors are left to it: it meets them when it reads next.
 void receive_rest(Connection& connection, int descriptor) {
   thread_local std::vector<char> buffer(kReadBytes);
   while (true) {

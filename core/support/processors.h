@@ -15,8 +15,8 @@ int usable_processors();
 /// The same with a `cpu.max` of one's own, for tests.
 int usable_processors(const std::filesystem::path& quota_file);
 
-/// What this processor can do, in the levels of the x86-64 psABI that some loops are compiled for as well: kV3 has AVX2,
-/// FMA and BMI2, kV4 the AVX-512 of servers (F, BW, CD, DQ, VL). kAny on every other processor.
+/// What this processor can do, in the levels of the x86-64 psABI that some loops are compiled for as well: kV3 has
+/// AVX2, FMA and BMI2, kV4 the AVX-512 of servers (F, BW, CD, DQ, VL). kAny on every other processor.
 enum class ProcessorLevel { kAny, kV3, kV4 };
 ProcessorLevel processor_level();
 
