@@ -9,11 +9,20 @@
 namespace pulmo {
 namespace {
 
-// Sixteen lanes, whatever the processor's registers hold: the compiler splits them where it must.
-using Floats = float __attribute__((vector_size(64)));
-using Bytes = std::uint8_t __attribute__((vector_size(kByteLanes)));
-constexpr std::size_t kLanes = 16;
-constexpr std::size_t kTogether = 4;  // vectors of sums that stay in registers
+// Vectors of the width of a register of this variant, 32 bytes at most for bytes: GCC takes wider ones apart value by
+// value wherever it compares. No sum runs across lanes, so that their number changes no bit.
+#if defined(__AVX512F__)
+constexpr std::size_t kRegister = 64;
+#elif defined(__AVX2__)
+constexpr std::size_t kRegister = 32;
+#else
+constexpr std::size_t kRegister = 16;
+#endif
+constexpr std::size_t kLanes = kRegister / sizeof(float);
+constexpr std::size_t kBytes = kRegister < kByteLanes ? kRegister : kByteLanes;
+using Floats = float __attribute__((vector_size(kRegister)));
+using Bytes = std::uint8_t __attribute__((vector_size(kBytes)));
+constexpr std::size_t kTogether = kRegister == 64 ? 4 : 8;  // vectors of sums that stay in registers
 
 #define PULMO_INLINE [[gnu::always_inline]] inline
 
@@ -154,7 +163,7 @@ void distance_up(const std::uint8_t* below, std::size_t count, std::uint8_t* her
 
 void within_disk(const std::uint8_t* distance, const std::uint8_t* heights, std::size_t radius, std::size_t count,
                  std::uint8_t* out) {
-  for (std::size_t x = 0; x < count; x += kByteLanes) {
+  for (std::size_t x = 0; x < count; x += kBytes) {
     Bytes reached = reinterpret_cast<Bytes>(load(distance + x) <= heights[0]);
     for (std::size_t k = 1; k <= radius; ++k) {
       const Bytes before = load(distance + x - k);
@@ -172,9 +181,9 @@ std::size_t count_words(const std::uint8_t* bytes, std::size_t count, const std:
   constexpr std::size_t kRounds = 255;  // that a lane's count holds
   std::size_t total = 0;
   std::size_t at = 0;
-  while (at + kByteLanes + kWord <= count) {
+  while (at + kBytes + kWord <= count) {
     Bytes found{};
-    for (std::size_t round = 0; round < kRounds && at + kByteLanes + kWord <= count; ++round, at += kByteLanes) {
+    for (std::size_t round = 0; round < kRounds && at + kBytes + kWord <= count; ++round, at += kBytes) {
       const Bytes b0 = load(bytes + at);
       const Bytes b1 = load(bytes + at + 1);
       const Bytes b2 = load(bytes + at + 2);
@@ -183,7 +192,7 @@ std::size_t count_words(const std::uint8_t* bytes, std::size_t count, const std:
       const auto is_second = (b0 == second[0]) & (b1 == second[1]) & (b2 == second[2]) & (b3 == second[3]);
       found -= reinterpret_cast<Bytes>(is_first | is_second);
     }
-    for (std::size_t lane = 0; lane < kByteLanes; ++lane) total += found[lane];
+    for (std::size_t lane = 0; lane < kBytes; ++lane) total += found[lane];
   }
   for (; at + kWord <= count; ++at) {
     bool is_first = true;

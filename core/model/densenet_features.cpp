@@ -1,7 +1,6 @@
 #include "core/model/densenet_features.h"
 
 #include <ATen/ops/avg_pool2d.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/max_pool2d.h>
 
 namespace pulmo {
@@ -25,10 +24,10 @@ class DenseBlockLayer : public torch::nn::Module {
         norm2_(register_module("norm2", std::make_shared<FrozenNorm>(kBottleneck * kGrowth))),
         conv2_(register_module("conv2", std::make_shared<ConvLayer>(kBottleneck * kGrowth, kGrowth, 3, padded(1)))) {}
 
-  /// (N,C,H,W) to (N, growth, H, W).
-  torch::Tensor forward(const torch::Tensor& maps) const {
-    const torch::Tensor x = conv1_->forward(norm1_->forward(maps).relu_());
-    return conv2_->forward(norm2_->forward(x).relu_());
+  /// Maps of C channels in all, (N,C1,H,W), (N,C2,H,W), ..., to (N, growth, H, W).
+  torch::Tensor forward(at::TensorList maps) const {
+    const torch::Tensor x = conv1_->forward(norm1_->forward_relu(maps));
+    return conv2_->forward(norm2_->forward_relu(x));
   }
 
  private:
@@ -50,10 +49,12 @@ class DenseBlock : public torch::nn::Module {
     }
   }
 
-  /// (N,C,H,W) to (N, C + layers * growth, H, W).
-  torch::Tensor forward(torch::Tensor maps) const {
-    for (const auto& layer : layers_) maps = at::cat({maps, layer->forward(maps)}, 1);
-    return maps;
+  /// (N,C,H,W) to itself and what each layer adds, (N, growth, H, W). They are never laid side by side: what follows
+  /// normalises them piece by piece.
+  std::vector<torch::Tensor> forward(const torch::Tensor& maps) const {
+    std::vector<torch::Tensor> pieces = {maps};
+    for (const auto& layer : layers_) pieces.push_back(layer->forward(pieces));
+    return pieces;
   }
 
  private:
@@ -67,9 +68,9 @@ class DenseTransition : public torch::nn::Module {
       : norm_(register_module("norm", std::make_shared<FrozenNorm>(in))),
         conv_(register_module("conv", std::make_shared<ConvLayer>(in, in / 2, 1, padded(0)))) {}
 
-  /// (N,C,H,W) to (N, C/2, H/2, W/2).
-  torch::Tensor forward(const torch::Tensor& maps) const {
-    return at::avg_pool2d(conv_->forward(norm_->forward(maps).relu_()), {2, 2});
+  /// Maps of C channels in all, in pieces, to (N, C/2, H/2, W/2).
+  torch::Tensor forward(at::TensorList maps) const {
+    return at::avg_pool2d(conv_->forward(norm_->forward_relu(maps)), {2, 2});
   }
 
  private:
@@ -97,12 +98,12 @@ DenseNetFeatures::DenseNetFeatures()
 }
 
 torch::Tensor DenseNetFeatures::forward(const torch::Tensor& images) const {
-  torch::Tensor x = norm0_->forward(conv0_->forward(images)).relu_();
-  x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
+  const torch::Tensor x = norm0_->forward_relu(conv0_->forward(images));
+  std::vector<torch::Tensor> maps = {at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1})};
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    x = blocks_[i]->forward(i == 0 ? x : transitions_[i - 1]->forward(x));
+    maps = blocks_[i]->forward(i == 0 ? maps[0] : transitions_[i - 1]->forward(maps));
   }
-  return norm5_->forward(x).relu_();
+  return norm5_->forward_relu(maps);
 }
 
 namespace {

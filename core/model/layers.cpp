@@ -12,6 +12,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/model/norm_relu.h"
 #include "core/model/pool_relu.h"
 #include "core/support/seed.h"
 
@@ -36,14 +37,21 @@ FrozenNorm::FrozenNorm(std::int64_t channels)
       mean_(register_parameter("running_mean", at::zeros({channels}, at::kFloat), false)),
       variance_(register_parameter("running_var", at::ones({channels}, at::kFloat), false)) {}
 
+void FrozenNorm::take_statistics(const torch::Tensor& maps) const {
+  const c10::AutoGradMode no_gradient(false);
+  const torch::Tensor values = maps.transpose(0, 1).flatten(1);
+  mean_.copy_(values.mean(1));
+  variance_.copy_(values.var(1, false));
+}
+
 torch::Tensor FrozenNorm::forward(const torch::Tensor& maps) const {
-  if (measuring_) {
-    const c10::AutoGradMode no_gradient(false);
-    const torch::Tensor values = maps.transpose(0, 1).flatten(1);
-    mean_.copy_(values.mean(1));
-    variance_.copy_(values.var(1, false));
-  }
+  if (measuring_) take_statistics(maps);
   return at::batch_norm(maps, weight_, bias_, mean_, variance_, false, 0.0, kEpsilon, false);
+}
+
+torch::Tensor FrozenNorm::forward_relu(at::TensorList pieces) const {
+  if (measuring_) take_statistics(at::cat(pieces, 1));
+  return norm_relu(pieces, {weight_, bias_, mean_, variance_, kEpsilon});
 }
 
 std::string FrozenNorm::script(const std::string& name, const std::string& input) {

@@ -35,7 +35,10 @@ class FrozenNorm : public torch::nn::Module {
   explicit FrozenNorm(std::int64_t channels);
   /// (N, channels, ...) to the same shape.
   torch::Tensor forward(const torch::Tensor& maps) const;
-  /// The same in TorchScript, of the expression `input`; `name` is that of this layer.
+  /// relu(forward(pieces side by side)), without laying them so; see norm_relu.h.
+  torch::Tensor forward_relu(at::TensorList pieces) const;
+  torch::Tensor forward_relu(const torch::Tensor& maps) const { return forward_relu(at::TensorList(maps)); }
+  /// The same as forward() in TorchScript, of the expression `input`; `name` is that of this layer.
   static std::string script(const std::string& name, const std::string& input);
   /// Weight 1, bias 0.
   void set_to_identity();
@@ -45,6 +48,8 @@ class FrozenNorm : public torch::nn::Module {
   static constexpr double kEpsilon = 1e-5;  // torchvision's
 
  private:
+  void take_statistics(const torch::Tensor& maps) const;
+
   torch::Tensor weight_, bias_, mean_, variance_;
   bool measuring_ = false;
 };

@@ -22,11 +22,6 @@ const PoolKernels& kernels() {
 
 }  // namespace
 
-bool have_pool_kernels() {
-  static const bool have = processor_level() != ProcessorLevel::kAny;
-  return have;
-}
-
 void pool_bias_relu(const float* maps, const float* bias, const PoolShape& shape, float* pooled,
                     std::uint8_t* winners) {
   kernels().fp32.pool(maps, bias, shape, pooled, winners);

@@ -2,27 +2,23 @@
 
 #include <cstdint>
 
+#include "core/model/bf16_bits.h"
+
 namespace pulmo {
 
-/// bf16 is the upper half of a float32.
-using Bf16Bits = std::uint16_t;
+// The functions below need a processor of ProcessorLevel::kV3 or kV4.
 
 /// One batch of maps in memory order N, H, W, C ("channels-last"), and what 2x2 pooling with stride 2 leaves of it:
-/// (H/2, W/2), an odd last row or column being dropped. C must be a multiple of kPoolLanes.
+/// (H/2, W/2), an odd last row or column being dropped. C must be a multiple of 16.
 struct PoolShape {
   std::int64_t height = 0;
   std::int64_t width = 0;
   std::int64_t channels = 0;
 };
-inline constexpr std::int64_t kPoolLanes = 16;
 
 /// Which of the four values of a window won, row by row; the first of equals, as PyTorch's max_pool2d chooses.
 /// kNoWinner where the ReLU stopped it, so that no gradient passes.
 inline constexpr std::uint8_t kNoWinner = 4;
-
-/// Whether this processor has the vector instructions that the functions below are made of (AVX2 or AVX-512). Nothing
-/// else here may be called without them.
-bool have_pool_kernels();
 
 /// One image: pooled = relu(max over 2x2 of maps + bias), which is relu(maxpool(maps + bias)) since adding a constant
 /// keeps the order. `winners` has the shape of `pooled`. NaN stays NaN. No state; any number of threads at once.

@@ -1,45 +1,17 @@
 // Compiled once for each generation of processors (CMakeLists.txt names the flags and PULMO_VARIANT); pool_kernels.cpp
-// picks one at run time. Nothing inline from a header may be used here: the linker keeps one copy of an inline function
-// for the whole program, and that copy could hold instructions that an older processor lacks.
+// picks one at run time. Nothing inline from a header may be used here but kernel_lanes.h: the linker keeps one copy of
+// an inline function for the whole program, and that copy could hold instructions that an older processor lacks.
 #include <cstdint>
 #include <cstring>
 
+#include "core/model/kernel_lanes.h"
 #include "core/model/pool_kernels.h"
 #include "core/model/pool_kernels_variant.h"
 
 namespace pulmo {
 namespace {
 
-// Sixteen lanes, whatever the processor's registers hold: the compiler splits them where it must.
-using Floats = float __attribute__((vector_size(64)));
-using Words = std::int32_t __attribute__((vector_size(64)));
-using Unsigned = std::uint32_t __attribute__((vector_size(64)));
-using Halves = std::uint16_t __attribute__((vector_size(32)));
-using Bytes = std::uint8_t __attribute__((vector_size(16)));
-
-#define PULMO_INLINE [[gnu::always_inline]] inline
-
-PULMO_INLINE Floats load(const float* from) {
-  Floats value;
-  std::memcpy(&value, from, sizeof(value));
-  return value;
-}
-PULMO_INLINE Floats load(const Bf16Bits* from) {
-  Halves halves;
-  std::memcpy(&halves, from, sizeof(halves));
-  return reinterpret_cast<Floats>(__builtin_convertvector(halves, Unsigned) << 16U);
-}
-PULMO_INLINE void store(float* to, const Floats& value) {
-  std::memcpy(to, &value, sizeof(value));
-}
-// Round to nearest, ties to even; a NaN keeps its quiet bit.
-PULMO_INLINE void store(Bf16Bits* to, const Floats& value) {
-  const Unsigned bits = reinterpret_cast<Unsigned>(value);
-  const Unsigned rounded = (bits + 0x7fffU + ((bits >> 16U) & 1U)) >> 16U;
-  const Unsigned quiet = (bits >> 16U) | 0x40U;
-  const Halves halves = __builtin_convertvector(value == value ? rounded : quiet, Halves);
-  std::memcpy(to, &halves, sizeof(halves));
-}
+using Bytes = std::uint8_t __attribute__((vector_size(kLanes)));
 
 /// The running winner of a window.
 struct Winner {
@@ -59,14 +31,15 @@ PULMO_INLINE void finish(const Winner& winner, const Floats& bias, Real* pooled,
   const Floats sum = winner.value + bias;
   const Words stopped = sum <= 0.0F;
   store(pooled, stopped ? Floats{} : sum);
-  const Bytes places = __builtin_convertvector(stopped ? Words{} + kNoWinner : winner.place, Bytes);
+  const Words place = stopped ? Words{} + kNoWinner : winner.place;
+  const Bytes places = __builtin_convertvector(__builtin_convertvector(place, Halves), Bytes);
   std::memcpy(winners, &places, sizeof(places));
 }
 
 PULMO_INLINE Words places_of(const std::uint8_t* winners) {
   Bytes places;
   std::memcpy(&places, winners, sizeof(places));
-  return __builtin_convertvector(places, Words);
+  return __builtin_convertvector(__builtin_convertvector(places, Halves), Words);
 }
 
 template <typename Real>
@@ -77,7 +50,7 @@ PULMO_INLINE void pool(const Real* maps, const float* bias, const PoolShape& sha
     for (std::int64_t x = 0; x < shape.width / 2; ++x) {
       const Real* top = maps + (2 * y * shape.width + 2 * x) * c_count;
       const Real* bottom = top + shape.width * c_count;
-      for (std::int64_t c = 0; c < c_count; c += kPoolLanes) {
+      for (std::int64_t c = 0; c < c_count; c += kLanes) {
         Winner winner{load(top + c), Words{}};
         compete(winner, load(top + c_count + c), 1);
         compete(winner, load(bottom + c), 2);
@@ -114,7 +87,7 @@ PULMO_INLINE void pool_backward(const Real* gradient, const std::uint8_t* winner
   for (std::int64_t y = 0; y < shape.height / 2; ++y) {
     Real* top = maps_gradient + 2 * y * shape.width * c_count;
     Real* bottom = top + shape.width * c_count;
-    for (std::int64_t c = 0; c < c_count; c += kPoolLanes) {
+    for (std::int64_t c = 0; c < c_count; c += kLanes) {
       Floats row_sum{};
       for (std::int64_t x = 0; x < width; ++x) {
         const std::int64_t from = (y * width + x) * c_count + c;
@@ -156,7 +129,7 @@ PULMO_INLINE void conv3_pool(const float* image, const float* weights, const flo
   const std::int64_t stride = shape.width + 2;
   const std::int64_t width = shape.width / 2;
   for (std::int64_t y = 0; y < shape.height / 2; ++y) {
-    for (std::int64_t c = 0; c < shape.channels; c += kPoolLanes) {
+    for (std::int64_t c = 0; c < shape.channels; c += kLanes) {
       Floats block[9];
       for (std::int64_t tap = 0; tap < 9; ++tap) block[tap] = load(weights + tap * shape.channels + c);
       const Floats block_bias = load(bias + c);
@@ -189,7 +162,7 @@ template <typename Real>
 PULMO_INLINE void conv3_backward(const float* image, const Real* gradient, const std::uint8_t* winners,
                                  const PoolShape& shape, float* weights_gradient, float* bias_gradient) {
   const std::int64_t row = shape.width / 2 * shape.channels;
-  for (std::int64_t c = 0; c < shape.channels; c += kPoolLanes) {
+  for (std::int64_t c = 0; c < shape.channels; c += kLanes) {
     Floats totals[10] = {};
     for (std::int64_t y = 0; y < shape.height / 2; ++y) {
       Floats sums[10] = {};

@@ -1,17 +1,13 @@
 #include "core/model/pool_relu.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "core/model/kernel_tensors.h"
 #include "core/model/pool_kernels.h"
-
-#ifndef _OPENMP
-#error "at::parallel_for would use one thread: name this file in pulmo_parallel_sources()"
-#endif
 
 namespace pulmo {
 namespace {
@@ -27,37 +23,9 @@ torch::Tensor empty_channels_last(at::IntArrayRef sizes, const at::TensorOptions
   return at::empty(sizes, options, at::MemoryFormat::ChannelsLast);
 }
 
-/// Calls body(image number) for each image, spread over LibTorch's threads.
-template <typename Body>
-void for_each_image(std::int64_t count, const Body& body) {
-  at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t n = begin; n < end; ++n) body(n);
-  });
-}
-
-/// Calls body(Real()) with the type that the kernels know the tensor's values by.
-template <typename Body>
-void with_real(const torch::Tensor& tensor, const Body& body) {
-  if (tensor.scalar_type() == at::kFloat) {
-    body(float());
-  } else {
-    body(Bf16Bits());
-  }
-}
-
-template <typename Real>
-Real* values(const torch::Tensor& tensor) {
-  return static_cast<Real*>(tensor.data_ptr());
-}
-
 /// A gradient as the kernels read it.
 torch::Tensor channels_last(const torch::Tensor& tensor) {
   return tensor.contiguous(at::MemoryFormat::ChannelsLast);
-}
-
-/// Sums of each image, added in the order of the images: the result does not depend on the number of threads.
-torch::Tensor sum_over_images(const torch::Tensor& parts, const torch::Tensor& like) {
-  return parts.sum(0).to(like.scalar_type());
 }
 
 class PoolBiasRelu : public torch::autograd::Function<PoolBiasRelu> {
@@ -73,8 +41,8 @@ class PoolBiasRelu : public torch::autograd::Function<PoolBiasRelu> {
     const std::int64_t out = sizes[1] * sizes[2] * sizes[3];
     with_real(from, [&]<typename Real>(Real) {
       for_each_image(sizes[0], [&](std::int64_t n) {
-        pool_bias_relu(values<Real>(from) + n * in, values<float>(added), shape, values<Real>(pooled) + n * out,
-                       values<std::uint8_t>(winners) + n * out);
+        pool_bias_relu(values_of<Real>(from) + n * in, values_of<float>(added), shape,
+                       values_of<Real>(pooled) + n * out, values_of<std::uint8_t>(winners) + n * out);
       });
     });
     context->save_for_backward({winners});
@@ -96,11 +64,11 @@ class PoolBiasRelu : public torch::autograd::Function<PoolBiasRelu> {
     const std::int64_t out = gradient.numel() / std::max<std::int64_t>(count, 1);
     with_real(gradient, [&]<typename Real>(Real) {
       for_each_image(count, [&](std::int64_t n) {
-        pool_bias_relu_backward(values<Real>(gradient) + n * out, values<std::uint8_t>(winners) + n * out, shape,
-                                values<Real>(maps) + n * in, values<float>(bias) + n * shape.channels);
+        pool_bias_relu_backward(values_of<Real>(gradient) + n * out, values_of<std::uint8_t>(winners) + n * out, shape,
+                                values_of<Real>(maps) + n * in, values_of<float>(bias) + n * shape.channels);
       });
     });
-    return {maps, sum_over_images(bias, gradient)};
+    return {maps, sum_over_images(bias, gradient.scalar_type())};
   }
 };
 
@@ -126,8 +94,8 @@ class Conv3PoolRelu : public torch::autograd::Function<Conv3PoolRelu> {
     const std::int64_t out = sizes[1] * sizes[2] * sizes[3];
     with_real(images, [&]<typename Real>(Real) {
       for_each_image(sizes[0], [&](std::int64_t n) {
-        conv3_pool_relu(values<float>(wide) + n * in, values<float>(taps), values<float>(added), shape,
-                        values<Real>(pooled) + n * out, values<std::uint8_t>(winners) + n * out);
+        conv3_pool_relu(values_of<float>(wide) + n * in, values_of<float>(taps), values_of<float>(added), shape,
+                        values_of<Real>(pooled) + n * out, values_of<std::uint8_t>(winners) + n * out);
       });
     });
     context->save_for_backward({wide, winners});
@@ -145,19 +113,20 @@ class Conv3PoolRelu : public torch::autograd::Function<Conv3PoolRelu> {
     const std::int64_t out = gradient.numel() / std::max<std::int64_t>(count, 1);
     with_real(gradient, [&]<typename Real>(Real) {
       for_each_image(count, [&](std::int64_t n) {
-        conv3_pool_relu_backward(values<float>(wide) + n * wide.stride(0), values<Real>(gradient) + n * out,
-                                 values<std::uint8_t>(winners) + n * out, shape,
-                                 values<float>(taps) + n * taps.stride(0), values<float>(bias) + n * shape.channels);
+        conv3_pool_relu_backward(values_of<float>(wide) + n * wide.stride(0), values_of<Real>(gradient) + n * out,
+                                 values_of<std::uint8_t>(winners) + n * out, shape,
+                                 values_of<float>(taps) + n * taps.stride(0),
+                                 values_of<float>(bias) + n * shape.channels);
       });
     });
-    const torch::Tensor weight = sum_over_images(taps, gradient).t().reshape({shape.channels, 1, 3, 3}).contiguous();
-    return {torch::Tensor(), weight, sum_over_images(bias, gradient)};
+    const torch::Tensor weight =
+        sum_over_images(taps, gradient.scalar_type()).t().reshape({shape.channels, 1, 3, 3}).contiguous();
+    return {torch::Tensor(), weight, sum_over_images(bias, gradient.scalar_type())};
   }
 };
 
 bool kernels_fit(const torch::Tensor& images, const torch::Tensor& weight) {
-  const bool known = images.scalar_type() == at::kFloat || images.scalar_type() == at::kBFloat16;
-  return known && images.device().is_cpu() && weight.size(0) % kPoolLanes == 0 && have_pool_kernels();
+  return have_kernels_for(images) && weight.size(0) % kChannelsAtOnce == 0;
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ class Block : public torch::nn::Module {
 
   torch::Tensor forward(const torch::Tensor& maps) const {
     const torch::Tensor around = around_ ? norm_around_->forward(around_->forward(maps)) : maps;
-    const torch::Tensor x = norm1_->forward(conv1_->forward(maps)).relu_();
+    const torch::Tensor x = norm1_->forward_relu(conv1_->forward(maps));
     return (norm2_->forward(conv2_->forward(x)) + around).relu_();
   }
 
@@ -90,7 +90,7 @@ class ResNet18 final : public BackboneNetwork {
   }
 
   torch::Tensor forward(const torch::Tensor& images, SampleSeeds dropout_seeds) override {
-    torch::Tensor x = norm1_->forward(conv1_->forward(normalised(images))).relu_();
+    torch::Tensor x = norm1_->forward_relu(conv1_->forward(normalised(images)));
     x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
     for (const auto& block : blocks_) x = block->forward(x);
     return classified(x, dropout_seeds);

@@ -90,6 +90,9 @@ class NormedConv {
         norm_(owner.register_module(name + "_1", std::make_shared<FrozenNorm>(shape.out))) {}
 
   torch::Tensor forward(const torch::Tensor& volumes) const { return norm_->forward(conv_->forward(volumes)); }
+  torch::Tensor forward_relu(const torch::Tensor& volumes) const {
+    return norm_->forward_relu(conv_->forward(volumes));
+  }
 
   std::string script(const std::string& owner, const std::string& input) const {
     return FrozenNorm::script(owner + name_ + "_1", conv_->script(owner + name_ + "_0", input));
@@ -111,7 +114,7 @@ class VolumeBlock : public torch::nn::Module {
 
   torch::Tensor forward(const torch::Tensor& maps) const {
     const torch::Tensor around = around_ ? around_->forward(maps) : maps;
-    return (conv2_.forward(conv1_.forward(maps).relu_()) + around).relu_();
+    return (conv2_.forward(conv1_.forward_relu(maps)) + around).relu_();
   }
 
   /// The lines that make x of x.
@@ -150,7 +153,7 @@ class ResNet3d final : public BackboneNetwork {
   /// The slices' rows one below the other are an image: so it is normalised, and comes channels-last.
   torch::Tensor forward(const torch::Tensor& volumes, SampleSeeds dropout_seeds) override {
     torch::Tensor x = normalised(volumes.flatten(2, 3)).unflatten(2, {volumes.size(2), volumes.size(3)});
-    x = stem_.forward(x).relu_();
+    x = stem_.forward_relu(x);
     for (const auto& block : blocks_) x = block->forward(x);
     return classified(x.flatten(2, 3), dropout_seeds);
   }

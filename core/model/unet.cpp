@@ -34,8 +34,7 @@ class UNetStage : public torch::nn::Module {
         norm2_(register_module("norm2", std::make_shared<FrozenNorm>(out))) {}
 
   torch::Tensor forward(const torch::Tensor& maps) const {
-    const torch::Tensor x = norm1_->forward(conv1_->forward(maps)).relu_();
-    return norm2_->forward(conv2_->forward(x)).relu_();
+    return norm2_->forward_relu(conv2_->forward(norm1_->forward_relu(conv1_->forward(maps))));
   }
 
  private:

@@ -1,0 +1,41 @@
+#include "core/model/norm_kernels.h"
+
+#include "core/model/norm_kernels_variant.h"
+#include "core/support/processors.h"
+
+namespace pulmo {
+namespace {
+
+NormKernels kernels_of(ProcessorLevel level) {
+#ifdef __x86_64__
+  return level == ProcessorLevel::kV4 ? norm_kernels_v4() : norm_kernels_v3();
+#else
+  (void)level;
+  return {};
+#endif
+}
+
+const NormKernels& kernels() {
+  static const NormKernels best = kernels_of(processor_level());
+  return best;
+}
+
+}  // namespace
+
+void norm_relu(const float* maps, const NormChannels& channels, const NormShape& shape, float* result) {
+  kernels().fp32.forward(maps, channels, shape, result);
+}
+void norm_relu(const Bf16Bits* maps, const NormChannels& channels, const NormShape& shape, Bf16Bits* result) {
+  kernels().bf16.forward(maps, channels, shape, result);
+}
+
+void norm_relu_backward(const float* maps, const float* gradient, const NormChannels& channels, const NormShape& shape,
+                        float* maps_gradient, const NormSums& sums) {
+  kernels().fp32.backward(maps, gradient, channels, shape, maps_gradient, sums);
+}
+void norm_relu_backward(const Bf16Bits* maps, const Bf16Bits* gradient, const NormChannels& channels,
+                        const NormShape& shape, Bf16Bits* maps_gradient, const NormSums& sums) {
+  kernels().bf16.backward(maps, gradient, channels, shape, maps_gradient, sums);
+}
+
+}  // namespace pulmo
