@@ -1,6 +1,6 @@
 """Soak and overload of a real pulmo-serve, with a verdict.
 
-    serve_soak.py --bin build/release/bin [--minutes 30] [--load 0.8] [--hostile 0.05] [--overload-seconds 60] [--client-apart]
+    serve_soak.py --bin build/release/bin [--minutes 30] [--load 0.8] [--hostile 0.05] [--overload-seconds 60] [--clients-apart]
 
 The capacity is what 16 clients, each with one request under way, are answered.
 1. soak: requests at --load times the capacity, sent when they are due whether or not earlier ones were answered, of which
@@ -10,7 +10,7 @@ The capacity is what 16 clients, each with one request under way, are answered.
 2. overload: three times the capacity, which is measured just before and just after. Good answers a second must stay within 10 % of
    their mean, and each refusal must come within 50 ms (99 % of them; measured from the moment the request was sent).
 Prints what was seen and ends with 1 when something does not hold. One process is server, one client. What the client needs,
-the server lacks, and three times the capacity needs more than the capacity did: --client-apart gives the client the last core
+the server lacks, and three times the capacity needs more than the capacity did: --clients-apart gives the client the last core
 and the server the others, as if requests came from elsewhere.
 """
 import argparse
@@ -44,7 +44,7 @@ def parse_arguments():
     parser.add_argument("--overload-seconds", type=float, default=60.0)
     parser.add_argument("--capacity-seconds", type=float, default=15.0)
     parser.add_argument("--size", type=int, default=224, help="of the model's input")
-    parser.add_argument("--client-apart", action="store_true", help="the last core is the client's alone")
+    parser.add_argument("--clients-apart", action="store_true", help="the last core is the clients', as if they ran elsewhere")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="configuration of pulmo-serve")
     parser.add_argument("--seed", type=int, default=1)
     return parser.parse_args()
@@ -250,10 +250,10 @@ def main():
 
     random.seed(options.seed)
     cores = sorted(os.sched_getaffinity(0))
-    if options.client_apart:
+    if options.clients_apart:
         os.sched_setaffinity(0, cores[:-1])
     server = Server(*options.set, size_px=options.size)
-    if options.client_apart:
+    if options.clients_apart:
         os.sched_setaffinity(0, cores[-1:])
     try:
         holds = asyncio.run(run(options, server, request, sample_images))

@@ -222,6 +222,16 @@ class Submission(unittest.TestCase):
         self.refused("--work", folder / "bad", "--from", "compare", "--compare-options", "--set training.epoch=3",
                      code=1, words="unknown key")
 
+    def test_a_chain_of_which_slurm_refuses_a_stage_is_taken_back(self):
+        done = run(SLURM / "submit", "--work", folder / "refused", "--from", "merge", "--merge-sbatch", "--begin=now+1hour",
+                   "--serve-sbatch", "--partition=nowhere", expect=1)
+        self.assertIn("Slurm refused stage serve", done.stderr)
+        jobs = done.stdout.split()[1::2]
+        self.assertEqual(len(jobs), 2)  # merge, compare
+        self.assertIn("cancelled: jobs " + " ".join(jobs), done.stderr)
+        for job in jobs:
+            cluster.wait_for_state(job, {"CANCELLED"}, 60)
+
     def test_dry_run_submits_nothing(self):
         before = run("squeue", "-h").stdout
         done = run(SLURM / "submit", "--work", folder / "dry", "--dry-run", "--from", "merge")
