@@ -1,6 +1,7 @@
 #include "training/faithfulness.h"
 
 #include <algorithm>
+#include <chrono>
 #include <limits>
 #include <memory>
 #include <opencv2/core.hpp>
@@ -11,11 +12,13 @@
 #include "core/model/predictor.h"
 #include "core/support/atomic_file.h"
 #include "core/support/error.h"
+#include "core/support/log.h"
 #include "core/support/seed.h"
 #include "training/evaluate.h"
 #include "training/evaluation/faithfulness.h"
 #include "training/evaluation/metrics.h"
 #include "training/fit.h"
+#include "training/progress_line.h"
 
 namespace pulmo::training {
 namespace {
@@ -98,11 +101,35 @@ void measure(const Predictor& predictor, const Slice& slice, std::uint64_t seed,
   }
 }
 
+/// Tells now and then how far a long measurement is.
+class Told {
+ public:
+  explicit Told(std::int64_t count) : count_(count), begin_(Clock::now()), last_(begin_) {}
+
+  void done(std::int64_t samples) {
+    const auto now = Clock::now();
+    if (now - last_ < kEvery) return;
+    last_ = now;
+    const double each = std::chrono::duration<double>(now - begin_).count() / static_cast<double>(samples);
+    log_info("faithfulness", {{"samples", std::to_string(samples) + "/" + std::to_string(count_)},
+                              {"left", clock_text(each * static_cast<double>(count_ - samples))}});
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::seconds kEvery{30};
+
+  std::int64_t count_;
+  Clock::time_point begin_;
+  Clock::time_point last_;
+};
+
 std::string measure_all(const FaithfulnessJob& job, const PreparedData& data, const Predictor& predictor) {
   const Dataset& samples = data.split(job.split);
   const std::int64_t count = std::min(job.samples, samples.size());
   std::vector<MethodScores> scores;
   std::vector<std::string> patients;
+  Told told(count);
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t index = i * samples.size() / count;
     const Slice slice = read_slice(predictor, data, samples, index);
@@ -113,6 +140,7 @@ std::string measure_all(const FaithfulnessJob& job, const PreparedData& data, co
     patients.push_back(samples.patient(index));
     measure(predictor, slice, derive_seed(job.bootstrap.seed, "faithfulness", 0, 0, static_cast<std::uint64_t>(index)),
             scores);
+    told.done(i + 1);
   }
   const BundleMetadata& metadata = predictor.metadata();
   const FaithfulnessFacts facts{metadata.row,

@@ -9,7 +9,7 @@ import time
 import unittest
 
 from sample_images import chest, dicom, encode
-from server_process import BIN, Server, request
+from server_process import SANITIZED, Server, request
 
 GET = request("GET", "/v2/health/live")
 
@@ -268,7 +268,7 @@ class HostileClientTest(unittest.TestCase):
         self.assertEqual((reply.status, reply.code()), (413, "too_many_parts"))
 
     # Row 13: memory grew to three times the body and stayed.
-    @unittest.skipIf(b"__asan_init" in (BIN / "pulmo-serve").read_bytes(), "the sanitizer keeps freed memory for a while")
+    @unittest.skipIf(SANITIZED, "the sanitizer keeps freed memory for a while")
     def test_memory_returns_after_many_large_uploads(self):
         body = b"\0" * 4_000_000
         self.server.post(body, "image/png")
@@ -316,7 +316,7 @@ class HostileClientTest(unittest.TestCase):
         self.fail("something of the requests is still counted")
 
     # Row 17: every reply that another thread made leaked a little.
-    @unittest.skipIf(b"__asan_init" in (BIN / "pulmo-serve").read_bytes(), "the sanitizer keeps freed memory for a while")
+    @unittest.skipIf(SANITIZED, "the sanitizer keeps freed memory for a while")
     def test_memory_is_flat_over_many_replies_from_other_threads(self):
         png = encode(chest(64), "png")
 
@@ -332,7 +332,7 @@ class HostileClientTest(unittest.TestCase):
         self.assertLess(self.server.memory_kib("VmRSS") - before, 4_000)
 
     # Row 21: a body was copied each time somebody asked for it.
-    @unittest.skipIf(b"__asan_init" in (BIN / "pulmo-serve").read_bytes(), "the sanitizer keeps freed memory for a while")
+    @unittest.skipIf(SANITIZED, "the sanitizer keeps freed memory for a while")
     def test_a_large_upload_is_held_once(self):
         self.server.post(b"\0" * 4_000_000, "image/png")
         # The least of three: threads of earlier requests grow their stacks and arenas meanwhile.
@@ -446,7 +446,7 @@ class HostileClientTest(unittest.TestCase):
         self.assertEqual(reply.status, 200, reply.body)
 
 
-@unittest.skipIf(b"__asan_init" in (BIN / "pulmo-serve").read_bytes(), "the sanitizer keeps freed memory for a while")
+@unittest.skipIf(SANITIZED, "the sanitizer keeps freed memory for a while")
 class LargeUploadTest(unittest.TestCase):
     def test_memory_of_large_uploads_goes_back_to_the_system(self):
         server = Server()
