@@ -5,6 +5,7 @@
 #include <opencv2/imgproc.hpp>
 #include <utility>
 
+#include "core/support/elapsed.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
 #include "serving/isolation/priority.h"
@@ -57,10 +58,6 @@ cv::Mat smoothed(const cv::Mat& map) {
   cv::Mat result;
   cv::GaussianBlur(map, result, {}, kSmoothing * map.cols);
   return result;
-}
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
 }  // namespace

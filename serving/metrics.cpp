@@ -22,7 +22,7 @@ namespace {
 using Buckets = prometheus::Histogram::BucketBoundaries;
 
 const Buckets kSecondsBuckets{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60};
-constexpr std::array<const char*, 5> kStageNames{"decode", "preprocess", "queue", "infer", "explain"};
+constexpr std::array<const char*, 6> kStageNames{"wait", "decode", "preprocess", "queue", "infer", "explain"};
 
 template <typename Builder>
 auto& family(Builder builder, prometheus::Registry& registry, const char* name, const char* help) {

@@ -11,7 +11,7 @@
 namespace pulmo::serving {
 
 /// Where the time of one slice goes.
-enum class Stage { kDecode, kPreprocess, kQueue, kInfer, kExplain };
+enum class Stage { kWait, kDecode, kPreprocess, kQueue, kInfer, kExplain };
 
 /// What pulmo_model_info says of a model version.
 struct ModelLabels {

@@ -38,9 +38,10 @@ struct Upload {
 };
 
 struct SliceTimes {
+  double wait_s = 0.0;  ///< for its turn to be decoded
   double decode_s = 0.0;
   double preprocess_s = 0.0;
-  double queue_s = 0.0;
+  double queue_s = 0.0;  ///< for its batch
   double infer_s = 0.0;
   std::optional<double> explain_s{};  ///< of a prediction that was explained
 };

@@ -46,7 +46,8 @@ Json explanation_of(const Explanation& explanation) {
 }
 
 Json times_of(const SliceTimes& times) {
-  Json document = {{"decode", milliseconds(times.decode_s)},
+  Json document = {{"wait", milliseconds(times.wait_s)},
+                   {"decode", milliseconds(times.decode_s)},
                    {"preprocess", milliseconds(times.preprocess_s)},
                    {"queue", milliseconds(times.queue_s)},
                    {"infer", milliseconds(times.infer_s)}};

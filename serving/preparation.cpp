@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "core/support/elapsed.h"
 #include "core/support/error.h"
 #include "serving/pictures.h"
 #include "serving/series.h"
@@ -14,10 +15,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr double kMaxTiltDegrees = 30.0;
-
-double seconds_since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 void require_axial(const SlicePlace& place, const std::string& name) {
   const double tilt = tilt_degrees(place);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/model/explain.h"
+#include "core/support/elapsed.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
 #include "core/support/processors.h"
@@ -88,7 +89,8 @@ struct Service::Slice {
         request(std::move(request_)),
         index(index_),
         upload(std::move(request->uploads[index])),
-        deadline(Clock::now() + service.options_.deadline) {
+        begin(Clock::now()),
+        deadline(begin + service.options_.deadline) {
     request->model->batcher().expect(1);
   }
   ~Slice() {
@@ -117,6 +119,7 @@ struct Service::Slice {
   const std::shared_ptr<Request> request;
   const std::size_t index;
   Upload upload;
+  const Clock::time_point begin;
   const Clock::time_point deadline;
   bool announced = true;   ///< the batcher waits for it
   bool holds_room = true;  ///< it counts in in_progress_
@@ -192,6 +195,8 @@ void Service::prepare(const std::shared_ptr<Slice>& slice) {
       slice->fail("deadline", "the server is busy: the slice waited too long; try again");
       return;
     }
+    slice->prediction.times.wait_s = seconds_since(slice->begin);
+    metrics_.observe_stage(Stage::kWait, slice->prediction.times.wait_s);
     if (const auto& refused = slice->upload.refused) throw InvalidInput(refused->code, refused->message);
     if (slice->upload.compose) slice->upload.sample = slice->upload.compose();
     std::vector<std::uint16_t> ready = std::move(slice->upload.sample);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "core/support/elapsed.h"
 #include "core/support/seed.h"
 
 namespace pulmo::training {
@@ -25,7 +26,7 @@ std::optional<Batch> BatchLoader::next() {
   const auto start = std::chrono::steady_clock::now();
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return !ready_.empty() || finished_; });
-  waited_seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  waited_seconds_ += seconds_since(start);
   if (ready_.empty()) {
     if (failure_) std::rethrow_exception(failure_);
     return std::nullopt;

@@ -7,20 +7,11 @@
 #include "core/model/forest.h"
 #include "core/model/majority.h"
 #include "core/model/svm.h"
+#include "core/support/elapsed.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
 
 namespace pulmo::training {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-}  // namespace
-
 ClassicalRows::ClassicalRows(const CompareOptions& options, const PreparedData& data, int threads, FeatureStore& store,
                              const Communicator& communicator)
     : options_(options), data_(data), threads_(threads), store_(store), communicator_(communicator) {}
@@ -63,7 +54,7 @@ TrainedModel ClassicalRows::train_on_features(const std::string& row,
   model.row = row;
   model.input = BundleInput::kFeatures;
   const FeatureRows rows = features();
-  const auto start = Clock::now();
+  const auto start = std::chrono::steady_clock::now();
   communicator_.together([&] {
     if (communicator_.is_root()) model.module = fit(rows);
   });

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "core/model/features.h"
+#include "core/support/elapsed.h"
 #include "core/support/log.h"
 #include "training/sampler.h"
 
@@ -82,7 +83,7 @@ void FeatureStore::extract(const Dataset& dataset, const std::vector<std::int64_
   values_.resize(known + all.size() / sizeof(float));
   std::memcpy(values_.data() + known, all.data(), all.size());
   for (const std::int64_t sample : samples) rows_.emplace(dataset.id(sample), rows_.size());
-  seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  seconds_ += seconds_since(start);
   if (communicator_.is_root()) log_info("features extracted", {{"samples", std::to_string(samples.size())}});
 }
 

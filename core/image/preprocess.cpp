@@ -106,10 +106,13 @@ cv::Mat normalised_square(const cv::Mat& image, const cv::Rect& square, int size
   if (high - low < kSmallestContrast) {
     throw InvalidInput("constant_image", "the picture has one value everywhere: it shows nothing");
   }
-  cv::Mat result = resized(cut(image, square, low), size_px, {0, size_px});
-  result.convertTo(result, CV_32F, 1.0 / (high - low), -low / (high - low));
-  cv::min(result, 1.0, result);
-  cv::max(result, 0.0, result);
+  const cv::Mat from = resized(cut(image, square, low), size_px, {0, size_px});
+  const auto scale = static_cast<float>(1.0 / (high - low));
+  const auto shift = static_cast<float>(-low / (high - low));
+  cv::Mat result(from.size(), CV_32FC1);
+  for (int y = 0; y < from.rows; ++y) {  // cv::Mat::convertTo() rounds as the processor likes
+    row_kernels().window(from.ptr<float>(y), scale, shift, static_cast<std::size_t>(from.cols), result.ptr<float>(y));
+  }
   return result;
 }
 

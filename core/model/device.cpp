@@ -13,16 +13,13 @@
 #include <limits>
 
 #include "core/model/torch_device.h"
+#include "core/support/elapsed.h"
 #include "core/support/error.h"
 
 namespace pulmo {
 namespace {
 
 constexpr double kClearly = 0.7;  // of float32's time
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 // Of a few products of square matrices on the card, in seconds.
 double product_seconds(at::ScalarType type, c10::Device device) {

@@ -54,6 +54,11 @@ torch::Tensor FrozenNorm::forward_relu(at::TensorList pieces) const {
   return norm_relu(pieces, {weight_, bias_, mean_, variance_, kEpsilon});
 }
 
+torch::Tensor FrozenNorm::forward_add_relu(const torch::Tensor& maps, const torch::Tensor& added) const {
+  if (measuring_) take_statistics(maps);
+  return norm_relu(maps, {weight_, bias_, mean_, variance_, kEpsilon}, added);
+}
+
 std::string FrozenNorm::script(const std::string& name, const std::string& input) {
   const std::string norm = "self." + name;
   return "torch.batch_norm(" + input + ", " + norm + ".weight, " + norm + ".bias, " + norm + ".running_mean, " + norm +

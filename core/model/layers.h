@@ -38,6 +38,8 @@ class FrozenNorm : public torch::nn::Module {
   /// relu(forward(pieces side by side)), without laying them so; see norm_relu.h.
   torch::Tensor forward_relu(at::TensorList pieces) const;
   torch::Tensor forward_relu(const torch::Tensor& maps) const { return forward_relu(at::TensorList(maps)); }
+  /// relu(forward(maps) + added).
+  torch::Tensor forward_add_relu(const torch::Tensor& maps, const torch::Tensor& added) const;
   /// The same as forward() in TorchScript, of the expression `input`; `name` is that of this layer.
   static std::string script(const std::string& name, const std::string& input);
   /// Weight 1, bias 0.

@@ -23,10 +23,12 @@ struct NormChannels {
   const float* mean = nullptr;
 };
 
-/// result = relu(maps * scale + shift); `result` points at the piece's first channel in the whole. NaN stays NaN. No
-/// state; any number of threads at once.
-void norm_relu(const float* maps, const NormChannels& channels, const NormShape& shape, float* result);
-void norm_relu(const Bf16Bits* maps, const NormChannels& channels, const NormShape& shape, Bf16Bits* result);
+/// result = relu(maps * scale + shift + added); `added` is laid out as the whole, null for none. `result` and `added`
+/// point at the piece's first channel in the whole. NaN stays NaN. No state; any number of threads at once.
+void norm_relu(const float* maps, const NormChannels& channels, const NormShape& shape, const float* added,
+               float* result);
+void norm_relu(const Bf16Bits* maps, const NormChannels& channels, const NormShape& shape, const Bf16Bits* added,
+               Bf16Bits* result);
 
 /// Sums of a piece's pixels for each channel, of the gradient g that passes the ReLU: what the gradients of a
 /// normalisation's weight and bias are made of.
@@ -35,11 +37,19 @@ struct NormSums {
   float* plain = nullptr;    ///< of g
 };
 
-/// The gradient of the above: writes all of `maps_gradient` (the piece's) and both sums; `gradient` points at the
-/// piece's first channel in that of the whole.
+/// What was added, and where its gradient is written; null for none.
+template <typename Real>
+struct NormAdded {
+  const Real* values = nullptr;
+  Real* gradient = nullptr;
+};
+
+/// The gradient of the above: writes all of `maps_gradient` (the piece's), that of what was added, and both sums.
+/// `gradient` points at the piece's first channel in that of the whole, as what was added and its gradient do.
 void norm_relu_backward(const float* maps, const float* gradient, const NormChannels& channels, const NormShape& shape,
-                        float* maps_gradient, const NormSums& sums);
+                        const NormAdded<float>& added, float* maps_gradient, const NormSums& sums);
 void norm_relu_backward(const Bf16Bits* maps, const Bf16Bits* gradient, const NormChannels& channels,
-                        const NormShape& shape, Bf16Bits* maps_gradient, const NormSums& sums);
+                        const NormShape& shape, const NormAdded<Bf16Bits>& added, Bf16Bits* maps_gradient,
+                        const NormSums& sums);
 
 }  // namespace pulmo

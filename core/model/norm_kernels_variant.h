@@ -7,9 +7,10 @@ namespace pulmo {
 /// The kernels of norm_kernels.h for values of one type.
 template <typename Real>
 struct NormKernelsOf {
-  void (*forward)(const Real* maps, const NormChannels& channels, const NormShape& shape, Real* result);
+  void (*forward)(const Real* maps, const NormChannels& channels, const NormShape& shape, const Real* added,
+                  Real* result);
   void (*backward)(const Real* maps, const Real* gradient, const NormChannels& channels, const NormShape& shape,
-                   Real* maps_gradient, const NormSums& sums);
+                   const NormAdded<Real>& added, Real* maps_gradient, const NormSums& sums);
 };
 
 struct NormKernels {

@@ -3,6 +3,7 @@
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/stack.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -38,20 +39,26 @@ NormShape shape_of(const torch::Tensor& piece, std::int64_t whole_channels) {
   return {piece[0][0].numel(), channels, whole_channels};
 }
 
+/// Where sample `n` of channel `first` lies in a tensor laid out as the whole; null in an undefined one.
+template <typename Real>
+Real* place_in(const torch::Tensor& whole, std::int64_t n, std::int64_t first) {
+  return whole.defined() ? values_of<Real>(whole) + n * whole.stride(0) + first : nullptr;
+}
+
 class NormRelu : public torch::autograd::Function<NormRelu> {
  public:
   static torch::Tensor forward(AutogradContext* context, at::TensorList pieces, const torch::Tensor& /*weight*/,
-                               const torch::Tensor& /*bias*/, const torch::Tensor& values) {
-    const std::int64_t channels = values.size(1);
+                               const torch::Tensor& /*bias*/, const torch::Tensor& added, const torch::Tensor& values) {
     std::vector<std::int64_t> sizes = pieces[0].sizes().vec();
-    sizes[1] = channels;
+    sizes[1] = values.size(1);
     const torch::Tensor result = at::empty(sizes, pieces[0].options(), last_channels(pieces[0]));
     std::int64_t first = 0;
     for (const torch::Tensor& piece : pieces) {
-      normalise(piece, channels_from(values, first), result, first);
+      normalise(piece, channels_from(values, first), added, result, first);
       first += piece.size(1);
     }
     variable_list saved = pieces.vec();
+    saved.push_back(added);
     saved.push_back(values);
     context->save_for_backward(saved);
     return result;
@@ -59,72 +66,81 @@ class NormRelu : public torch::autograd::Function<NormRelu> {
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const variable_list saved = context->get_saved_variables();
-    const torch::Tensor& values = saved.back();
+    const std::size_t count = saved.size() - 2;
+    const torch::Tensor &added = saved[count], &values = saved[count + 1];
     const torch::Tensor gradient = gradients[0].contiguous(last_channels(gradients[0]));
+    const torch::Tensor added_gradient = added.defined() ? at::empty_like(gradient) : torch::Tensor();
     const torch::Tensor sums = at::empty({gradient.size(0), 2, values.size(1)}, at::kFloat);
+    const Whole whole{gradient, added, added_gradient, sums};
     variable_list result;
     std::int64_t first = 0;
-    for (std::size_t i = 0; i + 1 < saved.size(); ++i) {
-      result.push_back(piece_gradient(saved[i], channels_from(values, first), gradient, first, sums));
+    for (std::size_t i = 0; i < count; ++i) {
+      result.push_back(piece_gradient(saved[i], channels_from(values, first), whole, first));
       first += saved[i].size(1);
     }
     const torch::Tensor total = sum_over_images(sums, at::kFloat);
     result.push_back((total[0] * values[3]).to(gradient.scalar_type()));
     result.push_back(total[1].to(gradient.scalar_type()));
+    result.push_back(added_gradient);
     result.emplace_back();
     return result;
   }
 
  private:
-  static void normalise(const torch::Tensor& piece, const NormChannels& channels, const torch::Tensor& result,
-                        std::int64_t first) {
+  struct Whole {
+    torch::Tensor gradient, added, added_gradient;
+    torch::Tensor sums;  ///< (N, 2, C)
+  };
+
+  static void normalise(const torch::Tensor& piece, const NormChannels& channels, const torch::Tensor& added,
+                        const torch::Tensor& result, std::int64_t first) {
     if (piece.numel() == 0) return;
     const NormShape shape = shape_of(piece, result.size(1));
     with_real(piece, [&]<typename Real>(Real) {
       for_each_image(piece.size(0), [&](std::int64_t n) {
-        norm_relu(values_of<Real>(piece) + n * shape.pixels * shape.channels, channels, shape,
-                  values_of<Real>(result) + n * shape.pixels * shape.whole_channels + first);
+        norm_relu(place_in<Real>(piece, n, 0), channels, shape, place_in<Real>(added, n, first),
+                  place_in<Real>(result, n, first));
       });
     });
   }
 
-  static torch::Tensor piece_gradient(const torch::Tensor& piece, const NormChannels& channels,
-                                      const torch::Tensor& gradient, std::int64_t first, const torch::Tensor& sums) {
+  static torch::Tensor piece_gradient(const torch::Tensor& piece, const NormChannels& channels, const Whole& whole,
+                                      std::int64_t first) {
     const torch::Tensor result = at::empty(piece.sizes(), piece.options(), last_channels(piece));
     if (piece.numel() == 0) return result;
-    const NormShape shape = shape_of(piece, gradient.size(1));
+    const NormShape shape = shape_of(piece, whole.gradient.size(1));
     with_real(piece, [&]<typename Real>(Real) {
       for_each_image(piece.size(0), [&](std::int64_t n) {
-        const std::int64_t from = n * shape.pixels * shape.channels;
-        float* centred = values_of<float>(sums) + n * sums.stride(0) + first;
-        norm_relu_backward(values_of<Real>(piece) + from,
-                           values_of<Real>(gradient) + n * shape.pixels * shape.whole_channels + first, channels, shape,
-                           values_of<Real>(result) + from, {centred, centred + sums.stride(1)});
+        const NormAdded<Real> added{place_in<Real>(whole.added, n, first),
+                                    place_in<Real>(whole.added_gradient, n, first)};
+        float* sums = place_in<float>(whole.sums, n, first);
+        norm_relu_backward(place_in<Real>(piece, n, 0), place_in<Real>(whole.gradient, n, first), channels, shape,
+                           added, place_in<Real>(result, n, 0), {sums, sums + whole.sums.stride(1)});
       });
     });
     return result;
   }
 };
 
-bool kernels_fit(at::TensorList pieces) {
-  return std::ranges::all_of(pieces, [&](const torch::Tensor& piece) {
-    const bool maps = piece.dim() == 4 || piece.dim() == 5;
-    return maps && piece.size(1) % kChannelsAtOnce == 0 && piece.is_contiguous(last_channels(piece)) &&
-           have_kernels_for(piece) && piece.scalar_type() == pieces[0].scalar_type();
-  });
+bool kernels_fit(const torch::Tensor& maps, at::ScalarType type) {
+  const bool pictures = maps.dim() == 4 || maps.dim() == 5;
+  return pictures && maps.size(1) % kChannelsAtOnce == 0 && maps.is_contiguous(last_channels(maps)) &&
+         have_kernels_for(maps) && maps.scalar_type() == type;
 }
 
 }  // namespace
 
-torch::Tensor norm_relu_plain(at::TensorList pieces, const NormValues& norm) {
-  const torch::Tensor maps = pieces.size() == 1 ? pieces[0] : at::cat(pieces, 1);
-  return at::batch_norm(maps, norm.weight, norm.bias, norm.mean, norm.variance, false, 0.0, norm.epsilon, false)
-      .relu_();
+torch::Tensor norm_relu_plain(at::TensorList pieces, const NormValues& norm, const torch::Tensor& added) {
+  torch::Tensor maps = pieces.size() == 1 ? pieces[0] : at::cat(pieces, 1);
+  maps = at::batch_norm(maps, norm.weight, norm.bias, norm.mean, norm.variance, false, 0.0, norm.epsilon, false);
+  return added.defined() ? (maps + added).relu_() : maps.relu_();
 }
 
-torch::Tensor norm_relu(at::TensorList pieces, const NormValues& norm) {
-  if (!kernels_fit(pieces)) return norm_relu_plain(pieces, norm);
-  return NormRelu::apply(pieces, norm.weight, norm.bias, channel_values(norm));
+torch::Tensor norm_relu(at::TensorList pieces, const NormValues& norm, const torch::Tensor& added) {
+  const auto fits = [&](const torch::Tensor& maps) { return kernels_fit(maps, pieces[0].scalar_type()); };
+  const bool all = std::ranges::all_of(pieces, fits) && (!added.defined() || fits(added));
+  if (!all) return norm_relu_plain(pieces, norm, added);
+  return NormRelu::apply(pieces, norm.weight, norm.bias, added, channel_values(norm));
 }
 
 }  // namespace pulmo

@@ -34,7 +34,7 @@ class Block : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& maps) const {
     const torch::Tensor around = around_ ? norm_around_->forward(around_->forward(maps)) : maps;
     const torch::Tensor x = norm1_->forward_relu(conv1_->forward(maps));
-    return (norm2_->forward(conv2_->forward(x)) + around).relu_();
+    return norm2_->forward_add_relu(conv2_->forward(x), around);
   }
 
  private:

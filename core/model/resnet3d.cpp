@@ -93,6 +93,9 @@ class NormedConv {
   torch::Tensor forward_relu(const torch::Tensor& volumes) const {
     return norm_->forward_relu(conv_->forward(volumes));
   }
+  torch::Tensor forward_add_relu(const torch::Tensor& volumes, const torch::Tensor& added) const {
+    return norm_->forward_add_relu(conv_->forward(volumes), added);
+  }
 
   std::string script(const std::string& owner, const std::string& input) const {
     return FrozenNorm::script(owner + name_ + "_1", conv_->script(owner + name_ + "_0", input));
@@ -114,7 +117,7 @@ class VolumeBlock : public torch::nn::Module {
 
   torch::Tensor forward(const torch::Tensor& maps) const {
     const torch::Tensor around = around_ ? around_->forward(maps) : maps;
-    return (conv2_.forward(conv1_.forward_relu(maps)) + around).relu_();
+    return conv2_.forward_add_relu(conv1_.forward_relu(maps), around);
   }
 
   /// The lines that make x of x.

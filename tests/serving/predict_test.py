@@ -73,7 +73,7 @@ class PredictTest(unittest.TestCase):
             self.assertEqual(result["kind"], pixels)
             self.assertEqual(result["name"], "file-1")
             self.assertAlmostEqual(sum(result["probabilities"].values()), 1.0, places=9)
-            self.assertEqual(set(result["timings_ms"]), {"decode", "preprocess", "queue", "infer"})
+            self.assertEqual(set(result["timings_ms"]), {"wait", "decode", "preprocess", "queue", "infer"})
 
     def test_probabilities_are_those_of_pytorch_on_the_same_picture(self):
         answer = self.predict(self.png, "image/png", "/v1/predict?preview=1")

@@ -22,7 +22,7 @@ Prediction sample_prediction() {
   prediction.input = {0.29, 0.4};
   prediction.unusual = true;
   prediction.warnings = {"careful"};
-  prediction.times = {0.001, 0.0025, 0.0, 0.04};
+  prediction.times = {0.0005, 0.001, 0.0025, 0.0, 0.04};
   return prediction;
 }
 
@@ -43,15 +43,16 @@ TEST(PredictionJson, HasTheKeysThatProgramsRelyOn) {
   EXPECT_EQ(document.at("request_id"), "id-1");
   EXPECT_EQ(document.at("model"), (json{{"name", "fake"}, {"version", "7"}, {"sha256", "0123abcd"}}));
   EXPECT_EQ(document.at("notice"), kNotice);
-  const json expected = {{"name", "a.png"},
-                         {"kind", "hounsfield"},
-                         {"class", "malignant"},
-                         {"probabilities", {{"normal", 0.25}, {"malignant", 0.75}}},
-                         {"threshold", 0.5},
-                         {"lung_fraction", 0.3},
-                         {"input", {{"lung_fraction", 0.29}, {"mean_intensity", 0.4}, {"unusual", true}}},
-                         {"warnings", {"careful"}},
-                         {"timings_ms", {{"decode", 1.0}, {"preprocess", 2.5}, {"queue", 0.0}, {"infer", 40.0}}}};
+  const json expected = {
+      {"name", "a.png"},
+      {"kind", "hounsfield"},
+      {"class", "malignant"},
+      {"probabilities", {{"normal", 0.25}, {"malignant", 0.75}}},
+      {"threshold", 0.5},
+      {"lung_fraction", 0.3},
+      {"input", {{"lung_fraction", 0.29}, {"mean_intensity", 0.4}, {"unusual", true}}},
+      {"warnings", {"careful"}},
+      {"timings_ms", {{"wait", 0.5}, {"decode", 1.0}, {"preprocess", 2.5}, {"queue", 0.0}, {"infer", 40.0}}}};
   EXPECT_EQ(document.at("results"), json::array({expected}));
 }
 

@@ -13,6 +13,7 @@ namespace {
 struct Layer {
   std::vector<torch::Tensor> pieces;
   NormValues norm;
+  torch::Tensor added;  ///< or undefined
 };
 
 /// Pieces of so many channels, in the layout that the networks of pulmo use.
@@ -36,8 +37,9 @@ Layer copy_of(const Layer& original, torch::ScalarType type) {
     return tensor.detach().to(type, false, true).requires_grad_(tensor.requires_grad());
   };
   const NormValues& norm = original.norm;
-  Layer layer{{}, {copy(norm.weight), copy(norm.bias), copy(norm.mean), copy(norm.variance), norm.epsilon}};
+  Layer layer{{}, {copy(norm.weight), copy(norm.bias), copy(norm.mean), copy(norm.variance), norm.epsilon}, {}};
   for (const torch::Tensor& piece : original.pieces) layer.pieces.push_back(copy(piece));
+  if (original.added.defined()) layer.added = copy(original.added);
   return layer;
 }
 
@@ -50,14 +52,14 @@ double difference(const torch::Tensor& ours, const torch::Tensor& expected) {
 void expect_same(const Layer& original, torch::ScalarType type, double tolerance) {
   const Layer ours = copy_of(original, type);
   const Layer twin = copy_of(ours, torch::kDouble);
-  const torch::Tensor result = norm_relu(ours.pieces, ours.norm);
+  const torch::Tensor result = norm_relu(ours.pieces, ours.norm, ours.added);
   std::vector<std::int64_t> each(static_cast<std::size_t>(result.dim()), 1);
   each[1] = -1;
   const auto of_channel = [&](const torch::Tensor& values) { return values.reshape(each); };
   const torch::Tensor centred = torch::cat(twin.pieces, 1) - of_channel(twin.norm.mean);
-  const torch::Tensor expected =
-      torch::relu(centred / of_channel((twin.norm.variance + 1e-5).sqrt()) * of_channel(twin.norm.weight) +
-                  of_channel(twin.norm.bias));
+  torch::Tensor expected = centred / of_channel((twin.norm.variance + 1e-5).sqrt());
+  expected = expected * of_channel(twin.norm.weight) + of_channel(twin.norm.bias);
+  expected = torch::relu(twin.added.defined() ? expected + twin.added : expected);
   ASSERT_EQ(result.sizes(), expected.sizes());
   EXPECT_EQ(result.scalar_type(), type);
   EXPECT_LT(difference(result, expected), tolerance);
@@ -66,6 +68,9 @@ void expect_same(const Layer& original, torch::ScalarType type, double tolerance
   expected.backward(gradient.to(torch::kDouble));
   EXPECT_LT(difference(ours.norm.weight.grad(), twin.norm.weight.grad()), tolerance);
   EXPECT_LT(difference(ours.norm.bias.grad(), twin.norm.bias.grad()), tolerance);
+  if (twin.added.defined()) {
+    EXPECT_LT(difference(ours.added.grad(), twin.added.grad()), tolerance);
+  }
   for (std::size_t i = 0; i < ours.pieces.size(); ++i) {
     EXPECT_LT(difference(ours.pieces[i].grad(), twin.pieces[i].grad()), tolerance) << i;
   }
@@ -76,6 +81,22 @@ TEST(NormRelu, IsConcatenationThenNormalisationThenReluWithTheSameGradients) {
   expect_same(layer({64, 32, 32}, {7, 5}), torch::kFloat, 1e-5);
   expect_same(layer({16, 48}, {1, 1}), torch::kFloat, 1e-5);
   expect_same(layer({32, 16}, {3, 5, 4}), torch::kFloat, 1e-5);  // volumes
+}
+
+/// With something added that a residual network leads around the layers.
+Layer around(Layer layer) {
+  std::vector<std::int64_t> sizes = layer.pieces[0].sizes().vec();
+  sizes[1] = layer.norm.mean.size(0);
+  layer.added = torch::randn(sizes).contiguous(layer.pieces[0].suggest_memory_format()).requires_grad_();
+  return layer;
+}
+
+TEST(NormRelu, AddsWhatIsLedAround) {
+  expect_same(around(layer({64}, {12, 10})), torch::kFloat, 1e-5);
+  expect_same(around(layer({32, 16}, {3, 5})), torch::kFloat, 1e-5);
+  expect_same(around(layer({32}, {3, 5, 4})), torch::kFloat, 1e-5);
+  expect_same(around(layer({6}, {12, 10})), torch::kFloat, 1e-5);  // no kernel fits
+  expect_same(around(layer({64}, {12, 10})), torch::kBFloat16, 0.004);
 }
 
 TEST(NormRelu, IsTheSameWhereNoKernelFits) {
