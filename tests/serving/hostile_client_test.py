@@ -63,7 +63,7 @@ class HostileClientTest(unittest.TestCase):
         before = self.server.cpu_seconds()
         slow.sendall(request("GET", "/metrics") * 300)  # some 5 MB of replies
         time.sleep(1)
-        self.assertLess(self.server.cpu_seconds() - before, 0.5)
+        self.assertLess(self.server.cpu_seconds() - before, 2.0 if SANITIZED else 0.5)
         self.server.check_healthy(self)
         time.sleep(3.5)  # write_timeout_s passes
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
