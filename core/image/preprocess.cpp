@@ -42,22 +42,6 @@ void check_size(int rows, int columns) {
   }
 }
 
-// Steps 1 and 2.
-cv::Mat windowed_and_smoothed(const Slice& slice, const PreprocessSpec& spec) {
-  const bool hounsfield = slice.kind == PixelKind::kHounsfield;
-  const double low = hounsfield ? spec.window_low_hu : 0.0;
-  const double high = hounsfield ? spec.window_high_hu : 1.0;
-  const auto scale = static_cast<float>(1.0 / (high - low));
-  const auto shift = static_cast<float>(-low / (high - low));
-  return gaussian_filtered(slice.pixels.size(), spec.gaussian_sigma_px, [&](int y, float* out) {
-    const auto width = static_cast<std::size_t>(slice.pixels.cols);
-    if (!row_kernels().window(slice.pixels.ptr<float>(y), scale, shift, width, out)) {
-      throw InvalidInput("not_finite", "row " + std::to_string(y) +
-                                           " of the picture holds a value that is not a number: export it again");
-    }
-  });
-}
-
 // The picture under the square, with `beyond` where the square reaches over its edge.
 cv::Mat cut(const cv::Mat& image, const cv::Rect& square, double beyond) {
   const cv::Rect inside = part_inside(square, image);
@@ -117,6 +101,21 @@ cv::Mat normalised_square(const cv::Mat& image, const cv::Rect& square, int size
 }
 
 }  // namespace
+
+cv::Mat windowed_and_smoothed(const Slice& slice, const PreprocessSpec& spec) {
+  const bool hounsfield = slice.kind == PixelKind::kHounsfield;
+  const double low = hounsfield ? spec.window_low_hu : 0.0;
+  const double high = hounsfield ? spec.window_high_hu : 1.0;
+  const auto scale = static_cast<float>(1.0 / (high - low));
+  const auto shift = static_cast<float>(-low / (high - low));
+  return gaussian_filtered(slice.pixels.size(), spec.gaussian_sigma_px, [&](int y, float* out) {
+    const auto width = static_cast<std::size_t>(slice.pixels.cols);
+    if (!row_kernels().window(slice.pixels.ptr<float>(y), scale, shift, width, out)) {
+      throw InvalidInput("not_finite", "row " + std::to_string(y) +
+                                           " of the picture holds a value that is not a number: export it again");
+    }
+  });
+}
 
 PreprocessedSlice preprocess(const Slice& slice, const PreprocessSpec& spec) {
   check_size(slice.pixels.rows, slice.pixels.cols);

@@ -53,6 +53,9 @@ struct PreprocessedSlice {
 /// thread-safe.
 PreprocessedSlice preprocess(const Slice& slice, const PreprocessSpec& spec);
 
+/// Its first two steps, on the slice as it is: (H,W) CV_32FC1, 0 to 1. Throws InvalidInput("not_finite").
+cv::Mat windowed_and_smoothed(const Slice& slice, const PreprocessSpec& spec);
+
 /// Where a point of the original slice lies in the preprocessed one, pixel centres at whole numbers in both.
 struct PixelMapping {
   double scale_x = 1.0, scale_y = 1.0, offset_x = 0.0, offset_y = 0.0;  ///< out = scale * in + offset

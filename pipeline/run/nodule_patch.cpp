@@ -56,6 +56,17 @@ cv::Mat resample_plane(const cv::Mat& slice, const VolumeGrid& grid, double outs
   return plane;
 }
 
+/// (1 - share) * lower + share * upper. cv::addWeighted() rounds as the processor likes.
+cv::Mat between(const cv::Mat& lower, const cv::Mat& upper, float share) {
+  cv::Mat plane(lower.size(), CV_32FC1);
+  for (int y = 0; y < plane.rows; ++y) {
+    const auto *low = lower.ptr<float>(y), *high = upper.ptr<float>(y);
+    auto* out = plane.ptr<float>(y);
+    for (int x = 0; x < plane.cols; ++x) out[x] = low[x] + share * (high[x] - low[x]);
+  }
+  return plane;
+}
+
 }  // namespace
 
 cv::Mat cut_patch(const cv::Mat& pixels, const Slice& geometry, cv::Point2d centre_px, double extent_mm,
@@ -92,9 +103,7 @@ std::vector<cv::Mat> resample_volume(const std::vector<cv::Mat>& slices, const s
     const std::size_t lower = static_cast<std::size_t>(above - positions_mm.begin()) - 1;
     const double gap = positions_mm[upper] - positions_mm[lower];
     const double share = gap > 0.0 ? (at - positions_mm[lower]) / gap : 0.0;
-    cv::Mat plane;
-    cv::addWeighted(resampled[lower], 1.0 - share, resampled[upper], share, 0.0, plane);
-    planes.push_back(plane);
+    planes.push_back(between(resampled[lower], resampled[upper], static_cast<float>(share)));
   }
   return planes;
 }
@@ -127,18 +136,6 @@ std::vector<std::uint8_t> resampled_counts(const std::vector<cv::Mat>& counts, c
     }
   }
   return values;
-}
-
-cv::Mat windowed(const cv::Mat& hu, const PreprocessSpec& spec) {
-  const double range = spec.window_high_hu - spec.window_low_hu;
-  cv::Mat result;
-  hu.convertTo(result, CV_32F, 1.0 / range, -spec.window_low_hu / range);
-  result = cv::min(cv::max(result, 0.0), 1.0);
-  if (spec.gaussian_sigma_px <= 0.0) return result;
-  const int reach = static_cast<int>(std::floor(4.0 * spec.gaussian_sigma_px + 0.5));
-  const cv::Mat kernel = cv::getGaussianKernel(2 * reach + 1, spec.gaussian_sigma_px, CV_32F);
-  cv::sepFilter2D(result, result, CV_32F, kernel, kernel, {-1, -1}, 0.0, cv::BORDER_REFLECT);
-  return result;
 }
 
 std::vector<std::uint16_t> normalised_volume(const std::vector<cv::Mat>& planes) {

@@ -39,9 +39,6 @@ std::vector<cv::Mat> resample_volume(const std::vector<cv::Mat>& slices, const s
 std::vector<std::uint8_t> resampled_counts(const std::vector<cv::Mat>& counts, const std::vector<double>& positions_mm,
                                            const VolumeGrid& grid);
 
-/// The preprocessing of a slice up to the filter (SPEC steps 1 and 2 of docs/preprocessing.md): HU to [0, 1], Gaussian.
-cv::Mat windowed(const cv::Mat& hu, const PreprocessSpec& spec);
-
 /// Steps 4 and 7 on a volume: min-max over all planes, rounding. Throws InvalidInput("constant_image").
 std::vector<std::uint16_t> normalised_volume(const std::vector<cv::Mat>& planes);
 

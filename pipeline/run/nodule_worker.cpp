@@ -137,7 +137,7 @@ class NoduleWorker {
     std::vector<cv::Mat> counts;
     std::vector<double> positions;
     for (std::size_t i = first; i < last; ++i) {
-      slices.push_back(windowed(decode(series, i).pixels, task_.config.preprocess));
+      slices.push_back(windowed_and_smoothed(decode(series, i), task_.config.preprocess));
       if (task_.config.store.masks) counts.push_back(counts_on(job, i));
       positions.push_back(series.slices[i].position_mm);
     }

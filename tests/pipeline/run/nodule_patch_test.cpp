@@ -113,11 +113,12 @@ TEST(NormalisedVolume, SpansTheGridFromLeastToMost) {
   EXPECT_THROW(normalised_volume({a, a}), InvalidInput);
 }
 
-TEST(Windowed, MapsTheWindowToZeroToOne) {
+TEST(WindowedAndSmoothed, MapsTheWindowToZeroToOne) {
   PreprocessSpec spec;
   spec.gaussian_sigma_px = 0.0;
-  const cv::Mat hu = (cv::Mat_<float>(1, 4) << -2000, -1000, -300, 900);
-  const cv::Mat values = windowed(hu, spec);
+  Slice slice;
+  slice.pixels = (cv::Mat_<float>(1, 4) << -2000, -1000, -300, 900);
+  const cv::Mat values = windowed_and_smoothed(slice, spec);
   EXPECT_FLOAT_EQ(values.at<float>(0, 0), 0.0F);
   EXPECT_FLOAT_EQ(values.at<float>(0, 2), 0.5F);
   EXPECT_FLOAT_EQ(values.at<float>(0, 3), 1.0F);

@@ -1,4 +1,4 @@
-"""Prepared slices are the same bits on every processor: OpenCV's own loops, which round as the instructions at hand do, must
+"""Prepared slices and volumes are the same bits on every processor: OpenCV's own loops, which round as the instructions at hand do, must
 not be among what makes them. The processor is one of its own with AVX and one without, as far as OpenCV can tell."""
 
 import csv
@@ -10,6 +10,7 @@ import tempfile
 import unittest
 
 BIN = pathlib.Path(os.environ["PULMO_BIN_DIR"])
+CONFIGS = pathlib.Path(os.environ["PULMO_SOURCE_DIR"]) / "configs"
 WITHOUT = {"OPENCV_CPU_DISABLE": "AVX512_SKX,AVX2,FP16,AVX"}
 
 
@@ -43,6 +44,11 @@ class SameOnEveryProcessor(unittest.TestCase):
         for size in (96, 224):
             self.same(f"lidc-{size}", "lidc", "--input", archive / "images", "--annotations", archive / "annotations",
                       "--set", f"preprocess.size_px={size}", "--set", "split.mode=none")
+
+    def test_volumes_of_nodules(self):
+        archive = self.folder / "archive"
+        self.same("volumes", "lidc", "--config", CONFIGS / "prepare_nodules.yaml", "--input", archive / "images",
+                  "--annotations", archive / "annotations", "--set", "nodule.dimensions=3", "--set", "split.mode=none")
 
     def test_pictures_of_nodules_made_larger(self):
         slices = sorted((self.folder / "archive/images").rglob("*.dcm"))[::4]
