@@ -48,7 +48,8 @@ Real* place_in(const torch::Tensor& whole, std::int64_t n, std::int64_t first) {
 class NormRelu : public torch::autograd::Function<NormRelu> {
  public:
   static torch::Tensor forward(AutogradContext* context, at::TensorList pieces, const torch::Tensor& /*weight*/,
-                               const torch::Tensor& /*bias*/, const torch::Tensor& added, const torch::Tensor& values) {
+                               const torch::Tensor& /*bias*/, at::TensorList around, const torch::Tensor& values) {
+    const torch::Tensor added = around.empty() ? torch::Tensor() : around[0];
     std::vector<std::int64_t> sizes = pieces[0].sizes().vec();
     sizes[1] = values.size(1);
     const torch::Tensor result = at::empty(sizes, pieces[0].options(), last_channels(pieces[0]));
@@ -81,7 +82,7 @@ class NormRelu : public torch::autograd::Function<NormRelu> {
     const torch::Tensor total = sum_over_images(sums, at::kFloat);
     result.push_back((total[0] * values[3]).to(gradient.scalar_type()));
     result.push_back(total[1].to(gradient.scalar_type()));
-    result.push_back(added_gradient);
+    if (added.defined()) result.push_back(added_gradient);
     result.emplace_back();
     return result;
   }
@@ -140,7 +141,9 @@ torch::Tensor norm_relu(at::TensorList pieces, const NormValues& norm, const tor
   const auto fits = [&](const torch::Tensor& maps) { return kernels_fit(maps, pieces[0].scalar_type()); };
   const bool all = std::ranges::all_of(pieces, fits) && (!added.defined() || fits(added));
   if (!all) return norm_relu_plain(pieces, norm, added);
-  return NormRelu::apply(pieces, norm.weight, norm.bias, added, channel_values(norm));
+  // As a list: apply() refuses an undefined tensor.
+  const at::TensorList around = added.defined() ? at::TensorList(added) : at::TensorList();
+  return NormRelu::apply(pieces, norm.weight, norm.bias, around, channel_values(norm));
 }
 
 }  // namespace pulmo
