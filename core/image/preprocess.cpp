@@ -42,6 +42,15 @@ void check_size(int rows, int columns) {
   }
 }
 
+// x * scale + shift is 0 at `low` and 1 at `high`.
+struct Ramp {
+  float scale;
+  float shift;
+};
+Ramp ramp(double low, double high) {
+  return {static_cast<float>(1.0 / (high - low)), static_cast<float>(-low / (high - low))};
+}
+
 // The picture under the square, with `beyond` where the square reaches over its edge.
 cv::Mat cut(const cv::Mat& image, const cv::Rect& square, double beyond) {
   const cv::Rect inside = part_inside(square, image);
@@ -91,8 +100,7 @@ cv::Mat normalised_square(const cv::Mat& image, const cv::Rect& square, int size
     throw InvalidInput("constant_image", "the picture has one value everywhere: it shows nothing");
   }
   const cv::Mat from = resized(cut(image, square, low), size_px, {0, size_px});
-  const auto scale = static_cast<float>(1.0 / (high - low));
-  const auto shift = static_cast<float>(-low / (high - low));
+  const auto [scale, shift] = ramp(low, high);
   cv::Mat result(from.size(), CV_32FC1);
   for (int y = 0; y < from.rows; ++y) {  // cv::Mat::convertTo() rounds as the processor likes
     row_kernels().window(from.ptr<float>(y), scale, shift, static_cast<std::size_t>(from.cols), result.ptr<float>(y));
@@ -106,11 +114,10 @@ cv::Mat windowed_and_smoothed(const Slice& slice, const PreprocessSpec& spec) {
   const bool hounsfield = slice.kind == PixelKind::kHounsfield;
   const double low = hounsfield ? spec.window_low_hu : 0.0;
   const double high = hounsfield ? spec.window_high_hu : 1.0;
-  const auto scale = static_cast<float>(1.0 / (high - low));
-  const auto shift = static_cast<float>(-low / (high - low));
+  const Ramp window = ramp(low, high);
   return gaussian_filtered(slice.pixels.size(), spec.gaussian_sigma_px, [&](int y, float* out) {
     const auto width = static_cast<std::size_t>(slice.pixels.cols);
-    if (!row_kernels().window(slice.pixels.ptr<float>(y), scale, shift, width, out)) {
+    if (!row_kernels().window(slice.pixels.ptr<float>(y), window.scale, window.shift, width, out)) {
       throw InvalidInput("not_finite", "row " + std::to_string(y) +
                                            " of the picture holds a value that is not a number: export it again");
     }
