@@ -1,7 +1,7 @@
 // The page: takes files, has them predicted, shows what comes back. No library, no outside resource.
 import { askForKey } from "./access.js";
 import { askForKeyWith, call } from "./api.js";
-import { announce, byId, make } from "./dom.js";
+import { announce, byId, make, refill } from "./dom.js";
 import { failureBox, seriesFindings, showFindings, sliceFindings, subjectOf, waitingBox } from "./findings.js";
 import { groupsOf } from "./intake.js";
 import { ModelChoice, modelFacts } from "./models.js";
@@ -66,7 +66,7 @@ function firstOf(stack) {
 function showStacks() {
   const { stacks } = page.shown;
   byId("stacks").hidden = stacks.length < 2;
-  byId("stacks").replaceChildren(...(stacks.length < 2 ? [] : stacks.map(({ label }, i) => make("button", {
+  refill(byId("stacks"), ...(stacks.length < 2 ? [] : stacks.map(({ label }, i) => make("button", {
     type: "button", "aria-pressed": i === page.stack, onclick: () => { page.stack = i; showStudy(true); },
   }, label))));
 }

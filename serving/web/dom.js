@@ -31,6 +31,19 @@ export function fact(name, ...values) {
     make("dd", { class: "bits" }, values.map((value) => make("span", {}, value))));
 }
 
+const stops = (element) => [...element.querySelectorAll("a, button, input, select, summary")];
+
+/** Puts other content into an element. Who had the focus in it keeps it: on the stop of the same words, else the same place. */
+export function refill(element, ...content) {
+  const old = stops(element);
+  const at = old.indexOf(document.activeElement);
+  element.replaceChildren(...content);
+  if (at < 0) return;
+  const now = stops(element);
+  const stop = now.find((one) => one.textContent === old[at].textContent) ?? now[Math.min(at, now.length - 1)];
+  stop?.focus({ preventScroll: true });
+}
+
 /** Says it to screen readers, once. */
 export function announce(text) {
   byId("announce").textContent = text;

@@ -1,6 +1,6 @@
 // The panel beside the picture: what was found, how sure and why.
 import { inShort, remarks } from "./certainty.js";
-import { byId, fact, make } from "./dom.js";
+import { byId, fact, make, refill } from "./dom.js";
 import { count, full, milliseconds, passing, percent, position, sentence } from "./words.js";
 
 /** The class whose probability is told: the model's positive one where the result has it. */
@@ -130,5 +130,5 @@ export function waitingBox(study) {
 
 /** Fills the upper part of the panel, on the series or the whole study, or the lower part, on the slice shown. */
 export function showFindings(part, ...content) {
-  byId(`${part}-findings`).replaceChildren(...content.flat(2).filter(Boolean));
+  refill(byId(`${part}-findings`), ...content.flat(2).filter(Boolean));
 }

@@ -141,6 +141,15 @@ class AccessTest(PageTest):
         self.tab_to("footer a")
         self.check_console()
 
+    def test_focus_stays_when_what_was_found_is_told_anew(self):
+        self.show_slice()
+        summary = "#slice-findings .certainty summary"
+        self.wait(lambda: self.text(summary) != "")
+        self.script("const old = document.querySelector(arguments[0]); old.focus(); old.dataset.old = '';"
+                    "document.getElementById('slice').dispatchEvent(new Event('input'))", summary)
+        self.assertEqual(self.find_all("[data-old]"), [])
+        self.assertTrue(self.script("return document.activeElement.matches(arguments[0])", summary))
+
     def test_every_control_has_a_name_and_every_reference_a_target(self):
         self.assertEqual(self.script(COMPLAINTS), [])
         self.show_slice()
