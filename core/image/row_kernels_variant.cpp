@@ -1,38 +1,22 @@
 // Compiled once for each generation of processors (CMakeLists.txt names the flags and PULMO_VARIANT); row_kernels.cpp
-// picks one at run time. Nothing inline from a header may be used here: the linker keeps one copy of an inline function
-// for the whole program, and that copy could hold instructions that an older processor lacks. Products and sums are
-// never contracted to one instruction, so that all variants round alike.
+// picks one at run time. Nothing inline from a header may be used here but vector_lanes.h: the linker keeps one copy of
+// an inline function for the whole program, and that copy could hold instructions that an older processor lacks.
+// Products and sums are never contracted to one instruction, so that all variants round alike.
 #include "core/image/row_kernels_variant.h"
 
 #include <cstring>
 
+#include "core/support/vector_lanes.h"
+
 namespace pulmo {
 namespace {
 
-// Vectors of the width of a register of this variant, 32 bytes at most for bytes: GCC takes wider ones apart value by
-// value wherever it compares. No sum runs across lanes, so that their number changes no bit.
-#if defined(__AVX512F__)
-constexpr std::size_t kRegister = 64;
-#elif defined(__AVX2__)
-constexpr std::size_t kRegister = 32;
-#else
-constexpr std::size_t kRegister = 16;
-#endif
-constexpr std::size_t kLanes = kRegister / sizeof(float);
-constexpr std::size_t kBytes = kRegister < kByteLanes ? kRegister : kByteLanes;
-using Floats = float __attribute__((vector_size(kRegister)));
+// No sum runs across lanes, so that their number changes no bit.
+constexpr std::int64_t kBytes = kRegisterBytes < std::int64_t{kByteLanes} ? kRegisterBytes : std::int64_t{kByteLanes};
 using Bytes = std::uint8_t __attribute__((vector_size(kBytes)));
-constexpr std::size_t kTogether = kRegister == 64 ? 4 : 8;  // vectors of sums that stay in registers
+constexpr std::size_t kTogether = kRegisterBytes == 64 ? 4 : 8;  // vectors of sums that stay in registers
 
-#define PULMO_INLINE [[gnu::always_inline]] inline
-
-PULMO_INLINE Floats load(const float* from) {
-  Floats value;
-  std::memcpy(&value, from, sizeof(value));
-  return value;
-}
-
-PULMO_INLINE Bytes load(const std::uint8_t* from) {
+PULMO_INLINE Bytes bytes_at(const std::uint8_t* from) {
   Bytes value;
   std::memcpy(&value, from, sizeof(value));
   return value;
@@ -164,10 +148,10 @@ void distance_up(const std::uint8_t* below, std::size_t count, std::uint8_t* her
 void within_disk(const std::uint8_t* distance, const std::uint8_t* heights, std::size_t radius, std::size_t count,
                  std::uint8_t* out) {
   for (std::size_t x = 0; x < count; x += kBytes) {
-    Bytes reached = reinterpret_cast<Bytes>(load(distance + x) <= heights[0]);
+    Bytes reached = reinterpret_cast<Bytes>(bytes_at(distance + x) <= heights[0]);
     for (std::size_t k = 1; k <= radius; ++k) {
-      const Bytes before = load(distance + x - k);
-      const Bytes after = load(distance + x + k);
+      const Bytes before = bytes_at(distance + x - k);
+      const Bytes after = bytes_at(distance + x + k);
       const Bytes nearest = before < after ? before : after;
       reached |= reinterpret_cast<Bytes>(nearest <= heights[k]);
     }
@@ -184,10 +168,10 @@ std::size_t count_words(const std::uint8_t* bytes, std::size_t count, const std:
   while (at + kBytes + kWord <= count) {
     Bytes found{};
     for (std::size_t round = 0; round < kRounds && at + kBytes + kWord <= count; ++round, at += kBytes) {
-      const Bytes b0 = load(bytes + at);
-      const Bytes b1 = load(bytes + at + 1);
-      const Bytes b2 = load(bytes + at + 2);
-      const Bytes b3 = load(bytes + at + 3);
+      const Bytes b0 = bytes_at(bytes + at);
+      const Bytes b1 = bytes_at(bytes + at + 1);
+      const Bytes b2 = bytes_at(bytes + at + 2);
+      const Bytes b3 = bytes_at(bytes + at + 3);
       const auto is_first = (b0 == first[0]) & (b1 == first[1]) & (b2 == first[2]) & (b3 == first[3]);
       const auto is_second = (b0 == second[0]) & (b1 == second[1]) & (b2 == second[2]) & (b3 == second[3]);
       found -= reinterpret_cast<Bytes>(is_first | is_second);

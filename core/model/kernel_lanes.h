@@ -4,29 +4,15 @@
 #include <cstring>
 
 #include "core/model/bf16_bits.h"
-
-/// The vectors that the variants of kernels are written in (pulmo_vector_variants). Everything here is inlined by force
-/// and so is never a function of its own, of which the linker could keep another variant's copy.
-#define PULMO_INLINE [[gnu::always_inline]] static inline
+#include "core/support/vector_lanes.h"
 
 namespace pulmo {
 
-// As many lanes as a register of this variant holds: GCC takes wider vectors apart value by value wherever it compares.
-#ifdef __AVX512F__
-constexpr std::int64_t kLanes = 16;
-#else
-constexpr std::int64_t kLanes = 8;
-#endif
-using Floats = float __attribute__((vector_size(4 * kLanes)));
-using Words = std::int32_t __attribute__((vector_size(4 * kLanes)));
-using Unsigned = std::uint32_t __attribute__((vector_size(4 * kLanes)));
-using Halves = std::uint16_t __attribute__((vector_size(2 * kLanes)));
+// Beside Floats, as many lanes of what the models' kernels compute with: whole numbers, and bf16 in memory.
+using Words = std::int32_t __attribute__((vector_size(kRegisterBytes)));
+using Unsigned = std::uint32_t __attribute__((vector_size(kRegisterBytes)));
+using Halves = std::uint16_t __attribute__((vector_size(kRegisterBytes / 2)));
 
-PULMO_INLINE Floats load(const float* from) {
-  Floats value;
-  std::memcpy(&value, from, sizeof(value));
-  return value;
-}
 PULMO_INLINE Floats load(const Bf16Bits* from) {
   Halves halves;
   std::memcpy(&halves, from, sizeof(halves));

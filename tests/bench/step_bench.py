@@ -4,12 +4,12 @@
 
 Contenders, each measured once a round, in turn, so that a busy machine slows all alike:
   - PyTorch as most people write it: fp32, default memory layout, torch.optim.Adam
-  - PyTorch tuned by hand: channels-last, Adam(foreach=True), and bf16 autocast if that is quicker here; and the same
-    with glibc's malloc told, from outside, to keep memory as pulmo-train does
+  - PyTorch tuned by hand: channels-last, Adam(foreach=True), in fp32, and with bf16 autocast where the processor has
+    instructions for it; and the better of them with glibc's malloc told, from outside, to keep memory as pulmo-train does
   - PyTorch DistributedDataParallel: gloo, 2 processes of one thread, channels-last
   - pulmo, 1 rank with all cores; pulmo, 2 ranks of one thread; fp32, and bf16 where the processor has instructions for it
 The model is the proposed CNN on random images, the whole step: forward, backward, exchange, Adam. Prints a Markdown table of
-the median images a second and the ratios to the first two, with the rounds' spread.
+the median images a second and the ratios to the first two, with the rounds' spread; each measurement on stderr as it is made.
 """
 import argparse
 import json
@@ -114,14 +114,17 @@ def bf16_instructions():
 
 
 def contenders(options):
-    table = {"PyTorch, default": lambda: python_child(options, "default"),
-             "PyTorch, tuned, fp32": lambda: python_child(options, "tuned-fp32"),
-             "PyTorch, tuned, bf16": lambda: python_child(options, "tuned-bf16"),
-             "PyTorch, tuned, bf16, malloc told to keep memory": lambda: python_child(options, "tuned-bf16", KEEP_MEMORY),
-             "PyTorch DDP, 2 processes, fp32": lambda: python_child(options, "ddp")}
-    for precision in ["fp32"] + (["bf16"] if bf16_instructions() else []):
-        table[f"pulmo, 1 rank, {precision}"] = lambda p=precision: pulmo(options, 1, p)
-        table[f"pulmo, 2 ranks, {precision}"] = lambda p=precision: pulmo(options, 2, p)
+    precisions = ["fp32"] + (["bf16"] if bf16_instructions() else [])
+    table = {"PyTorch, default": lambda: python_child(options, "default")}
+    for precision in precisions:
+        table[f"PyTorch, tuned, {precision}"] = lambda p=precision: python_child(options, f"tuned-{p}")
+    table[f"PyTorch, tuned, {precisions[-1]}, malloc told to keep memory"] = (
+        lambda: python_child(options, f"tuned-{precisions[-1]}", KEEP_MEMORY))
+    table["PyTorch DDP, 2 processes, fp32"] = lambda: python_child(options, "ddp")
+    for precision in precisions:
+        for ranks in (1, 2):
+            name = f"pulmo, {ranks} rank{'s' if ranks > 1 else ''}, {precision}"
+            table[name] = lambda r=ranks, p=precision: pulmo(options, r, p)
     return table
 
 
@@ -133,7 +136,8 @@ def model_name():
 
 
 def report(rates, options):
-    tuned = max(("PyTorch, tuned, fp32", "PyTorch, tuned, bf16"), key=lambda name: statistics.median(rates[name]))
+    tuned = max((name for name in ("PyTorch, tuned, fp32", "PyTorch, tuned, bf16") if name in rates),
+                key=lambda name: statistics.median(rates[name]))
     print(f"{len(os.sched_getaffinity(0))} cores of {model_name()}, bf16 by {bf16_instructions() or 'no instruction'}; batch "
           f"{options.batch} of {options.size} x {options.size}; median of {options.rounds} rounds of {options.steps} steps\n")
     print("| contender | images/s (spread of rounds) | × PyTorch default | × PyTorch tuned |\n|---|---|---|---|")
@@ -159,9 +163,10 @@ def main():
         return
     table = contenders(options)
     rates = {name: [] for name in table}
-    for _ in range(options.rounds):
+    for turn in range(options.rounds):
         for name, measure in table.items():
             rates[name].append(measure())
+            print(f"round {turn + 1}: {name}: {rates[name][-1]:.1f} images/s", file=sys.stderr, flush=True)
     report(rates, options)
 
 
