@@ -27,7 +27,12 @@ scripts/setup.sh --no-tests
 step "Building"
 cmake --preset release -DBUILD_TESTING=OFF >/dev/null
 # On a terminal one line counts the files; a log gets the last one alone.
-if [[ -t 1 ]]; then cmake --build --preset release --parallel "$(nproc)"; else cmake --build --preset release --parallel "$(nproc)" | tail -n 1; fi
+if [[ -t 1 ]]; then
+  cmake --build --preset release --parallel "$(nproc)"
+else
+  cmake --build --preset release --parallel "$(nproc)" >build/demo.log || { tail -n 60 build/demo.log >&2; exit 1; }
+  tail -n 1 build/demo.log
+fi
 bin=build/release/bin
 
 if ((EUID == 0)); then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
@@ -73,7 +78,8 @@ done
 [[ -n $address ]] || { echo "demo: the server did not start in time" >&2; cat "$output/serve.log" >&2; exit 1; }
 
 step "Posting a held-out slice with a malignant-looking nodule"
-row=$(awk -F, 'NR > 1 && $1 == "test" && $5 == "malignant"' "$output/run/proposed_cnn/predictions.csv" | sed -n '3p')
+row=$(awk -F, 'NR > 1 && $1 == "test" && $5 == "malignant" && ++n <= 3 { row = $0 } END { print row }' "$output/run/proposed_cnn/predictions.csv")
+[[ -n $row ]] || { echo "demo: no malignant slice in the test part; give more --patients" >&2; exit 1; }
 patient=$(cut -d, -f2 <<<"$row")
 instance=$(cut -d, -f4 <<<"$row")
 slice=$(grep -rlF "$instance" "$output/archive/images/$patient" | head -n 1)

@@ -18,7 +18,7 @@ fi
 
 corpus=build/fuzz/corpus
 findings=build/fuzz/findings
-rm -rf "$corpus" "$findings"
+rm -rf "$corpus" # what reproduces a finding stays until it is looked at
 mkdir -p "${targets[@]/#/$corpus/}" "$findings"
 "$prepare" phantom --output "$corpus/archive" --patients 1 --matrix 64 --slices 8 --seed 5 >/dev/null
 cp "$corpus"/archive/annotations/*.xml "$corpus/lidc_xml/"
@@ -102,4 +102,4 @@ fuzz() {
   fi
 }
 export -f fuzz
-printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I{} bash -c "fuzz {} $seconds"
+printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I{} bash -c "fuzz {} $seconds" || exit 1

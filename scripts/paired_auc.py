@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """Two runs on the same test samples: ROC-AUC by nodule or series of each, and the difference with its 95 % interval.
 
-    scripts/paired_auc.py FIRST/predictions.csv SECOND/predictions.csv [--resamples 1000] [--seed 0]
+    scripts/paired_auc.py FIRST/predictions.csv SECOND/predictions.csv [--positive CLASS] [--resamples 1000] [--seed 0]
 
 `pulmo-train compare` does this for the rows of one run; this is for two runs of a row, on the same data and folds. A group's probability is
-the mean of its samples', the positive class the last column's; the bootstrap draws patients. Needs python3-numpy and python3-sklearn.
+the mean of its samples', and it is positive when any of them is; the positive class is the last column's unless --positive names another; the bootstrap
+draws patients. Needs python3-numpy and python3-sklearn.
 """
 import argparse
 import collections
@@ -14,26 +15,30 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 
-def groups_of(path):
+def groups_of(path, positive):
     """(patient, group) -> (is positive, mean probability), of the test part."""
     samples = collections.defaultdict(list)
     with open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        positive = [name for name in reader.fieldnames if name.startswith("p_")][-1]
+        classes = [name for name in reader.fieldnames if name.startswith("p_")]
+        positive = f"p_{positive}" if positive else classes[-1]
+        if positive not in classes:
+            raise SystemExit(f"{path}: no column {positive}; there are {', '.join(classes)}")
         for row in reader:
             if row["split"] == "test":
                 samples[row["patient"], row["group"]].append((f"p_{row['label']}" == positive, float(row[positive])))
-    return {key: (values[0][0], np.mean([value for _, value in values])) for key, values in samples.items()}
+    return {key: (any(label for label, _ in values), np.mean([value for _, value in values])) for key, values in samples.items()}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("first")
     parser.add_argument("second")
+    parser.add_argument("--positive")
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    first, second = groups_of(options.first), groups_of(options.second)
+    first, second = (groups_of(path, options.positive) for path in (options.first, options.second))
     if {key: value[0] for key, value in first.items()} != {key: value[0] for key, value in second.items()}:
         raise SystemExit(f"{options.first} and {options.second} are not of the same test samples")
     keys = sorted(first)

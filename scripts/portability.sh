@@ -42,7 +42,7 @@ release() {
 }
 trap release EXIT
 
-if [[ ! -e $tree/etc/debian_version ]]; then
+if [[ ! -e $tree/.pulmo-whole ]]; then
   from=$(mirror)
   [[ -n $from ]] || { echo "portability: apt here names no archive of its own release" >&2; exit 1; }
   echo "portability: making a tree of $suite in $tree"
@@ -51,6 +51,7 @@ if [[ ! -e $tree/etc/debian_version ]]; then
   apt-config dump --format '%f "%v";%n' Acquire | grep -v '^Acquire::IndexTargets' >"$tree/etc/apt/apt.conf.d/80mirror"
   printf '#!/bin/sh\nexit 101\n' >"$tree/usr/sbin/policy-rc.d" # starts no service
   chmod +x "$tree/usr/sbin/policy-rc.d"
+  touch "$tree/.pulmo-whole"
 fi
 bind /proc /proc
 bind /sys /sys  # Open MPI asks it for the cores

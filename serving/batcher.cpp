@@ -9,6 +9,8 @@
 namespace pulmo::serving {
 namespace {
 
+constexpr std::uint64_t kMostRunsWaited = 4;
+
 double seconds(std::chrono::steady_clock::duration duration) {
   return std::chrono::duration<double>(duration).count();
 }
@@ -59,7 +61,8 @@ void Batcher::close() {
 void Batcher::wait_for_pause() {
   if (!options_.prepare_in_pauses) return;
   std::unique_lock lock(mutex_);
-  paused_.wait(lock, [this] { return !running_; });
+  const std::uint64_t latest = runs_ + kMostRunsWaited;
+  paused_.wait(lock, [this, latest] { return !running_ || runs_ >= latest; });
 }
 
 std::size_t Batcher::depth() const {
@@ -103,6 +106,7 @@ void Batcher::run() {
     const TimePoint end = std::chrono::steady_clock::now();
     lock.lock();
     running_ = false;
+    ++runs_;
     last_run_ = end - begin;
     free_since_ = end;
     paused_.notify_all();

@@ -66,7 +66,8 @@ class Batcher {
   void expect(int samples);
 
   /// Before a sample is prepared: with `prepare_in_pauses` waits until the model does not run. Both would keep each
-  /// other's threads from their processors, and a run's threads wait for its slowest.
+  /// other's threads from their processors, and a run's threads wait for its slowest. Where one run follows another
+  /// without a pause it waits for a few of them only, or samples that need no preparation would keep it for ever.
   void wait_for_pause();
 
   /// Refuses new samples, fails the waiting ones with kClosed, waits for the run under way. Idempotent.
@@ -97,6 +98,7 @@ class Batcher {
   std::deque<Sample> queue_;
   int expected_ = 0;
   bool running_ = false;
+  std::uint64_t runs_ = 0;          ///< ended
   std::condition_variable paused_;  ///< running_ has become false
   TimePoint free_since_{};
   std::chrono::steady_clock::duration last_run_ = std::chrono::steady_clock::duration::max();  ///< none yet

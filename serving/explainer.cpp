@@ -201,7 +201,7 @@ Explainer::Outcome Explainer::make(Task& task, SlicePlace& place) {
   begin = Clock::now();
   const std::size_t k = choose_class(metadata, prediction.probabilities);
   const auto heat = heat_of(task, slice.ready, image, k);
-  if (!heat) return closed_ ? shutting_down() : too_late();
+  if (!heat || !keeps_on(task)) return closed_ ? shutting_down() : too_late();
   prediction.explanation = explanation_of(slice.ready, heat->map, heat->method);
   prediction.explanation->class_name = prediction.class_name;
   if (const auto outlines = predictor.outlines(image); !outlines.empty()) {

@@ -15,6 +15,7 @@ using nlohmann::json;
 constexpr int kMaxDepth = 16;
 constexpr std::size_t kMaxOtherValues = 4096;  // keys and values outside of `data`
 constexpr std::size_t kMaxDimensions = 8;
+constexpr std::size_t kMaxTexts = 65536;  // far more files than fit in a batch; an empty text takes 32 bytes too
 
 [[noreturn]] void refuse(const std::string& why) {
   throw HttpRefusal(400, "bad_parameter", why);
@@ -62,6 +63,9 @@ class DataCollector {
       constexpr double kHighest = std::numeric_limits<float>::max();
       contents_.back().numbers.push_back(std::abs(number) <= kHighest ? static_cast<float>(number) : INFINITY);
     } else {
+      if (contents_.back().texts.size() >= kMaxTexts) {
+        throw HttpRefusal(413, "too_large", "more texts than this server takes at once");
+      }
       contents_.back().texts.push_back(value.get<std::string>());
     }
     return false;

@@ -136,10 +136,17 @@ std::optional<Bytes> base64_decoded(std::string_view text) {
   return decoded;
 }
 
-/// Elements of BYTES: four bytes of length, then the bytes.
-std::vector<Bytes> binary_elements(ByteView raw) {
+[[noreturn]] void refuse_count(const InferInput& input, const std::string& found) {
+  refuse("input file of shape " + text_of(input.shape) + " holds " + found + " files");
+}
+
+/// Elements of BYTES: four bytes of length, then the bytes. Never more than `count`: an element may be of no bytes, and
+/// would take far more memory than it has sent.
+std::vector<Bytes> binary_elements(const InferInput& input, std::size_t count) {
+  ByteView raw = *input.raw;
   std::vector<Bytes> elements;
   while (!raw.empty()) {
+    if (elements.size() == count) refuse_count(input, "more than " + std::to_string(count));
     std::uint32_t length = 0;
     if (raw.size() < sizeof length) refuse("input file ends within the length of an element");
     std::memcpy(&length, raw.data(), sizeof length);
@@ -152,11 +159,12 @@ std::vector<Bytes> binary_elements(ByteView raw) {
   return elements;
 }
 
-std::vector<Bytes> elements_of(const InferInput& input) {
-  if (input.raw) return binary_elements(*input.raw);
+std::vector<Bytes> elements_of(const InferInput& input, std::size_t count) {
+  if (input.raw) return binary_elements(input, count);
   if (input.content_type != "base64") {
     refuse("files are no text: send them as binary tensor data, or as base64 with the parameter content_type");
   }
+  if (input.texts.size() != count) refuse_count(input, std::to_string(input.texts.size()));
   std::vector<Bytes> elements;
   for (const std::string& text : input.texts) {
     std::optional<Bytes> decoded = base64_decoded(text);
@@ -171,10 +179,9 @@ std::vector<Upload> file_samples(const InferInput& input, std::size_t most) {
   const bool column = input.shape.size() == 2 && input.shape[1] == 1;
   if (input.shape.size() != 1 && !column) refuse("input file has the shape [N] or [N,1], not " + text_of(input.shape));
   const std::size_t count = batch_of(input, most);
-  std::vector<Bytes> elements = elements_of(input);
-  if (elements.size() != count || !input.numbers.empty()) {
-    refuse("input file of shape " + text_of(input.shape) + " holds " + std::to_string(elements.size()) + " files");
-  }
+  std::vector<Bytes> elements = elements_of(input, count);
+  if (elements.size() != count) refuse_count(input, std::to_string(elements.size()));
+  if (!input.numbers.empty()) refuse("input file holds numbers beside its files");
   std::vector<Upload> samples(count);
   for (std::size_t i = 0; i < count; ++i) {
     samples[i].name = "file-" + std::to_string(i + 1);

@@ -63,16 +63,14 @@ void Jobs::start_waiting() {
     std::string id;
     {
       const std::lock_guard lock(mutex_);
-      const auto running = std::count_if(jobs_.begin(), jobs_.end(), [](const auto& entry) {
-        return entry.second.status.state == JobState::kRunning;
-      });
-      if (waiting_.empty() || static_cast<std::size_t>(running) >= options_.at_once) return;
+      if (waiting_.empty() || working_ >= options_.at_once) return;
       id = std::move(waiting_.front());
       waiting_.pop_front();
       const auto found = jobs_.find(id);
       if (found == jobs_.end() || found->second.status.state != JobState::kQueued) continue;
       found->second.status.state = JobState::kRunning;
       start.swap(found->second.start);
+      ++working_;
     }
     start(id);
   }
@@ -95,15 +93,17 @@ void Jobs::end(const std::string& id, JobState state, std::shared_ptr<const std:
                std::optional<JobError> error) {
   {
     const std::lock_guard lock(mutex_);
+    --working_;
     const auto found = jobs_.find(id);
-    if (found == jobs_.end() || found->second.has_ended()) return;
-    Job& job = found->second;
-    job.status.state = state;
-    job.status.result = std::move(result);
-    job.status.error = std::move(error);
-    job.ended = std::chrono::steady_clock::now();
-    if (job.status.result) result_bytes_ += job.status.result->size();
-    shrink_results();
+    if (found != jobs_.end() && !found->second.has_ended()) {
+      Job& job = found->second;
+      job.status.state = state;
+      job.status.result = std::move(result);
+      job.status.error = std::move(error);
+      job.ended = std::chrono::steady_clock::now();
+      if (job.status.result) result_bytes_ += job.status.result->size();
+      shrink_results();
+    }
   }
   changed_.notify_all();
   start_waiting();
@@ -145,6 +145,11 @@ std::optional<JobStatus> Jobs::cancel(const std::string& id) {
   changed_.notify_all();
   start_waiting();
   return status;
+}
+
+bool Jobs::closed() const {
+  const std::lock_guard lock(mutex_);
+  return closed_;
 }
 
 std::size_t Jobs::running() const {

@@ -56,7 +56,8 @@ class Jobs {
   /// cancelled before. The work tells its progress there and stops when that is cancelled. nullopt when the most are
   /// known and none of them has ended (else the one that ended first makes room), or after close().
   std::optional<JobStatus> add(std::shared_ptr<Progress> progress, std::function<void(const std::string& id)> start);
-  /// The end; only the first counts, and none after a cancellation.
+  /// The end, which all work that was begun must come to, cancelled or not: until then it holds its turn. Only the
+  /// first counts, and none after a cancellation.
   void finish(const std::string& id, std::string result);
   void fail(const std::string& id, JobError error);
 
@@ -65,6 +66,8 @@ class Jobs {
   /// Stops a job, or forgets one that has ended; its last status. nullopt for an unknown job.
   std::optional<JobStatus> cancel(const std::string& id);
 
+  /// After drain() or close().
+  bool closed() const;
   /// Jobs that have not ended.
   std::size_t running() const;
   std::uint64_t result_bytes() const;
@@ -101,6 +104,7 @@ class Jobs {
   std::condition_variable_any changed_;
   Table jobs_;
   std::deque<std::string> waiting_;  ///< ids, the first come first
+  std::size_t working_ = 0;          ///< works begun that have not come to their end
   std::uint64_t result_bytes_ = 0;
   bool closed_ = false;
   std::jthread sweeper_;  ///< forgets what was kept long enough; last, so that it ends first

@@ -67,6 +67,16 @@ void ModelRepository::reload_changed() {
     const std::vector<std::int64_t> stamp = stamp_of(source.bundle);
     if (wants_refresh(source, stamp)) refresh(source);
   }
+  replace_default();
+}
+
+/// The first by name, where the model that was it has gone from the disk.
+void ModelRepository::replace_default() {
+  const std::lock_guard lock(mutex_);
+  if (!options_.default_model.empty() || entries_.empty()) return;
+  const bool there = std::any_of(entries_.begin(), entries_.end(),
+                                 [this](const Entry& entry) { return entry.source.name == default_; });
+  if (!there) default_ = entries_.front().source.name;
 }
 
 void ModelRepository::load(const std::string& name) {

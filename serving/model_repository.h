@@ -90,6 +90,7 @@ class ModelRepository {
   };
 
   std::vector<ModelSource> sources() const;
+  void replace_default();
   void drop_vanished(const std::vector<ModelSource>& found, const std::string& name);
   bool wants_refresh(const ModelSource& source, const std::vector<std::int64_t>& stamp) const;
   std::string name_of(const ModelSource& source) const;

@@ -22,13 +22,14 @@ void tell(Service& service, Answer answer, std::function<void(const Answer& answ
   if (quick || !service.run([shared, listener] { listener(*shared); })) listener(*shared);
 }
 
-void end_job(Jobs& jobs, const std::string& id, const Answer& answer, Order& order) {
+void end_job(Service& service, Jobs& jobs, const std::string& id, const Answer& answer, Order& order) {
   auto document = document_of(answer, order);
   order.http.lease.reset();
   if (auto* body = std::get_if<std::string>(&document)) {
     jobs.finish(id, std::move(*body));
   } else {
     auto& failure = std::get<ServiceFailure>(document);
+    service.count_failed_job(failure.code);
     jobs.fail(id, {std::move(failure.code), std::move(failure.message)});
   }
 }
@@ -42,10 +43,15 @@ void run_as_job(const PredictContext& context, const std::shared_ptr<Order>& ord
   Jobs& jobs = context.jobs;
   const auto begin = [&service = context.service, &jobs, order, held, options](const std::string& id) {
     service.predict(order->model, std::move(*held), options, [&service, &jobs, order, id](Answer answer) {
-      tell(service, std::move(answer), [&jobs, order, id](const Answer& told) { end_job(jobs, id, told, *order); });
+      tell(service, std::move(answer),
+           [&service, &jobs, order, id](const Answer& told) { end_job(service, jobs, id, told, *order); });
     });
   };
   const auto status = jobs.add(options.progress, begin);
+  if (!status && jobs.closed()) {
+    respond(refusal_reply("shutting_down", "the server is shutting down: send it again", order->http.id));
+    return;
+  }
   if (!status) {
     respond(refusal_reply("too_many_jobs", "the server keeps as many jobs as it may: try again later", order->http.id));
     return;

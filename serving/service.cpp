@@ -124,6 +124,7 @@ struct Service::Slice {
   bool announced = true;   ///< the batcher waits for it
   bool holds_room = true;  ///< it counts in in_progress_
   bool prepared = false;   ///< came as a sample: nothing is known of a picture
+  bool composed = false;   ///< a stack: its slices are counted one by one when they are judged
   Prediction prediction;
 };
 
@@ -198,7 +199,8 @@ void Service::prepare(const std::shared_ptr<Slice>& slice) {
     slice->prediction.times.wait_s = seconds_since(slice->begin);
     metrics_.observe_stage(Stage::kWait, slice->prediction.times.wait_s);
     if (const auto& refused = slice->upload.refused) throw InvalidInput(refused->code, refused->message);
-    if (slice->upload.compose) slice->upload.sample = slice->upload.compose();
+    slice->composed = static_cast<bool>(slice->upload.compose);
+    if (slice->composed) slice->upload.sample = slice->upload.compose();
     std::vector<std::uint16_t> ready = std::move(slice->upload.sample);
     slice->prepared = !ready.empty();
     if (!slice->prepared) ready = decode_and_preprocess(*slice);
@@ -263,12 +265,18 @@ void Service::succeed(Slice& slice, const BatchResult& result) {
   judge(metadata, result.probabilities, prediction);
   metrics_.observe_stage(Stage::kQueue, result.queue_s);
   ModelMetrics& model_metrics = slice.request->model->metrics();
-  model_metrics.count_prediction(prediction.class_name);
+  if (!slice.composed) model_metrics.count_prediction(prediction.class_name);
   const std::size_t positive = positive_index(metadata);
   if (positive < result.probabilities.size() && !slice.prepared) {
     model_metrics.observe_slice(result.probabilities[positive], prediction.input);
   }
   slice.settle(std::move(prediction));
+}
+
+void Service::count_failed_job(const std::string& code) {
+  if (code == "cancelled" || status_of(code) == 422) return;  // what was refused was counted slice by slice
+  metrics_.count_rejection(code);
+  log_warning("job failed", {{"code", code}});
 }
 
 void Service::refuse(Slice& slice, const std::string& code, const std::string& message) {

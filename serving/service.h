@@ -66,6 +66,9 @@ class Service {
   /// their `done` is destroyed without a call. Idempotent.
   void close();
 
+  /// A job that ended without a result, by its code: nobody is answered with it, so that nothing else counts it.
+  void count_failed_job(const std::string& code);
+
   ModelRepository& models() { return models_; }
   const ModelRepository& models() const { return models_; }
   std::size_t in_progress() const { return in_progress_.load(); }

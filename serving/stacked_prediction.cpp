@@ -34,6 +34,7 @@ void judge_slices(Stacked& request, const std::vector<SliceOutcome>& verdicts) {
     judge(request.metadata(), verdict.probabilities, slice);
     slice.times.queue_s = verdict.times.queue_s;
     slice.times.infer_s = verdict.times.infer_s;
+    request.model->metrics().count_prediction(slice.class_name);
     if (positive < slice.probabilities.size()) {
       request.model->metrics().observe_slice(slice.probabilities[positive], slice.input);
     }

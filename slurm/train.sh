@@ -16,6 +16,12 @@ train() {
   need_file PULMO_CONFIG "the configuration, such as configs/compare.yaml"
   set_program pulmo-train
   set_words PULMO_OPTIONS
+  # What --fresh asks for was done by the first start: a job that comes back goes on.
+  if ((${SLURM_RESTART_COUNT:-0} > 0)); then
+    local word kept=()
+    for word in "${words[@]}"; do [[ $word == --fresh ]] || kept+=("$word"); done
+    words=("${kept[@]}")
+  fi
   if [[ -n ${PULMO_TARGETS:-} ]]; then
     : "${PULMO_METRICS_PORT:=9464}"
     need_dir PULMO_TARGETS "the folder that Prometheus watches"

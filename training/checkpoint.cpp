@@ -111,7 +111,7 @@ Checkpoint from_dict(const c10::impl::GenericDict& dict) {
 }  // namespace
 
 bool Best::beaten_by(double other_roc_auc, double other_loss) const {
-  if (epoch < 0) return true;
+  if (epoch < 0 || std::isnan(roc_auc)) return true;  // an area that is undefined is no better than any
   return other_roc_auc > roc_auc || (other_roc_auc == roc_auc && other_loss < loss);
 }
 

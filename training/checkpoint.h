@@ -67,6 +67,8 @@ class CheckpointStore {
   std::vector<std::string> names() const;
   /// Removes them all.
   void clear() const;
+  /// Removes what killed processes left half-written.
+  void remove_abandoned() const;
 
  private:
   std::filesystem::path directory_;

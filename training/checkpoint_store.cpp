@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdio>
+#include <set>
 
 #include "core/support/atomic_file.h"
 #include "core/support/bytes.h"
@@ -60,7 +61,12 @@ void CheckpointStore::save(const Checkpoint& checkpoint) const {
   // The digest first: a checkpoint counts from the moment it appears under its name.
   write_file_atomically(digest_path(directory_ / name), sha256_hex(view(bytes)) + "  " + name + "\n");
   write_file_atomically(directory_ / name, std::string_view(bytes.data(), bytes.size()));
-  const std::vector<std::string> all = names();
+  std::vector<std::string> all = names();
+  // What is later than this was passed over when the run went on from before it: it must not push out what is whole.
+  while (all.back() != name) {
+    remove_checkpoint(directory_ / all.back());
+    all.pop_back();
+  }
   const auto surplus = static_cast<std::int64_t>(all.size()) - keep_;
   for (std::int64_t i = 0; i < surplus; ++i) remove_checkpoint(directory_ / all[static_cast<std::size_t>(i)]);
 }
@@ -92,6 +98,18 @@ std::vector<std::string> CheckpointStore::names() const {
 
 void CheckpointStore::clear() const {
   for (const std::string& name : names()) remove_checkpoint(directory_ / name);
+}
+
+void CheckpointStore::remove_abandoned() const {
+  std::error_code missing;
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(directory_, missing)) {
+    const std::string name = entry.path().filename().string();
+    if (const auto end = name.find(".tmp-"); name.rfind(kPrefix, 0) == 0 && end != std::string::npos) {
+      names.insert(name.substr(0, end));
+    }
+  }
+  if (!names.empty()) pulmo::remove_abandoned(directory_, names);
 }
 
 std::optional<Checkpoint> load_newest(const CheckpointStore& store, const Communicator& communicator) {

@@ -35,7 +35,7 @@ std::vector<Round> rounds_of(const CompareJob& job, const PreparedData& data) {
   const FoldOptions options{job.options.folds, job.options.fold_validation, job.options.fit.training.seed};
   std::vector<Round> rounds;
   for (std::int64_t fold = 0; fold < options.folds; ++fold) {
-    rounds.push_back({fold_of(data, options, fold), job.folder / ("fold-" + std::to_string(fold + 1))});
+    rounds.push_back({fold_of(data, options, fold), job.folder / "folds" / std::to_string(fold + 1)});
   }
   return rounds;
 }

@@ -30,7 +30,7 @@ struct CompareJob {
 };
 
 /// Trains and judges every row on the same split, each in its own sub-folder, and writes comparison.{md,csv,json,html}.
-/// With `options.folds` every row on each fold in fold-I/ROW/, and the pooled predictions of all folds in ROW/, with
+/// With `options.folds` every row on each fold in folds/I/ROW/, and the pooled predictions of all folds in ROW/, with
 /// the bundle of the fold of the median validation area. Each of `also` gets its own table in also-NAME/. A row whose
 /// finished result is already there is taken over; an interrupted one goes on. Returns the Markdown on rank 0.
 /// With `fold` set only the rows of that fold are made, so that folds can run side by side as jobs of their own; the

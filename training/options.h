@@ -111,7 +111,7 @@ struct EvaluationOptions {
   bool verify_shards = true;      ///< SHA-256 of each shard against the manifest, once at start
 };
 
-/// Everything that `pulmo-train fit` can be told; the defaults are the paper's (SPEC section 2).
+/// Everything that `pulmo-train fit` can be told; the defaults are the paper's (docs/models.md).
 struct FitOptions {
   ModelOptions model;
   TrainingOptions training;

@@ -14,11 +14,17 @@ namespace {
                      data.directory.string() + (data.fold.empty() ? "" : " (" + data.fold + ")") + ": " + problem);
 }
 
-void check_part(const PreparedData& data, const Dataset& part) {
+void check_part(const PreparedData& data, const Dataset& part, int positive) {
   const std::string name(to_string(part.split()));
   if (part.size() == 0) refuse(data, "no " + name + " samples: prepare with more patients or another split.mode");
   const auto counts = part.class_counts(data.classes.names.size());
-  if (std::count_if(counts.begin(), counts.end(), [](std::int64_t n) { return n > 0; }) > 1) return;
+  const std::int64_t positives = counts[static_cast<std::size_t>(positive)];
+  if (positives > 0 && positives < part.size()) return;
+  if (positives == 0) {
+    refuse(data, "none of the " + std::to_string(part.size()) + " " + name + " samples is of the class '" +
+                     data.classes.names[static_cast<std::size_t>(positive)] +
+                     "': nothing can be told apart; prepare with more patients or another split.mode");
+  }
   const auto only = std::max_element(counts.begin(), counts.end()) - counts.begin();
   refuse(data, "all " + std::to_string(part.size()) + " " + name + " samples are of the class '" +
                    data.classes.names[static_cast<std::size_t>(only)] + "': nothing can be told apart");
@@ -68,8 +74,8 @@ void check_trainable(const PreparedData& data, int ranks) {
   if (shape.height != shape.width) {
     refuse(data, "images are " + std::to_string(shape.height) + "x" + std::to_string(shape.width) + ", not square");
   }
-  check_part(data, data.train);
-  check_part(data, data.validation);
+  check_part(data, data.train, data.classes.positive);
+  check_part(data, data.validation, data.classes.positive);
   if (data.train.size() < ranks) {
     refuse(data, std::to_string(data.train.size()) + " training samples for " + std::to_string(ranks) +
                      " ranks: start fewer ranks");

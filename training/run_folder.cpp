@@ -1,5 +1,8 @@
 #include "training/run_folder.h"
 
+#include <set>
+#include <string>
+
 #include "core/support/atomic_file.h"
 #include "core/support/error.h"
 
@@ -9,14 +12,16 @@ namespace {
 namespace fs = std::filesystem;
 
 void prepare(const fs::path& folder, bool fresh) {
+  const std::set<std::string> files{"config.yaml",  "log.jsonl",    "bundle.pt",
+                                    "candidate.pt", "metrics.json", "predictions.csv"};
+  const CheckpointStore checkpoints(folder / "checkpoints", 1);
   make_writable_directory(folder);
+  remove_abandoned(folder, files);
+  checkpoints.remove_abandoned();
   if (!fresh) return;
-  CheckpointStore(folder / "checkpoints", 1).clear();
+  checkpoints.clear();
   fs::remove_all(folder / "tensorboard");
-  for (const char* name :
-       {"config.yaml", "log.jsonl", "bundle.pt", "candidate.pt", "metrics.json", "predictions.csv"}) {
-    fs::remove(folder / name);
-  }
+  for (const std::string& name : files) fs::remove(folder / name);
 }
 
 }  // namespace

@@ -3,10 +3,12 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <optional>
 
 #include "core/model/inference_module.h"
+#include "core/support/error.h"
 
 namespace pulmo::training {
 ImageBatch read_batch(const Dataset& dataset, const Range& range) {
@@ -29,6 +31,10 @@ std::vector<double> score_range(const Predictor& predictor, const Dataset& datas
   for (std::int64_t begin = mine.begin; begin < mine.end; begin += batch_size) {
     const Range range{begin, std::min(mine.end, begin + batch_size)};
     const std::vector<double> rows = predictor.predict(read_batch(dataset, range));
+    if (!std::all_of(rows.begin(), rows.end(), [](double p) { return std::isfinite(p); })) {
+      throw InvalidInput("bundle", "the model's probabilities are not numbers for one of the samples from " +
+                                       dataset.place(range.begin) + " on: no figure can be made of them");
+    }
     probabilities.insert(probabilities.end(), rows.begin(), rows.end());
   }
   return probabilities;

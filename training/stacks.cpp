@@ -18,6 +18,7 @@ std::optional<PreparedData> stacked_for(const FitOptions& options, const Prepare
   stacks.manifest.shape.depth = options.model.stack_slices;
   stacks.train = data.train.stacked(options.model.stack_slices);
   stacks.validation = data.validation.stacked(options.model.stack_slices);
+  data.test.stacked(options.model.stack_slices);  // refuses now what could not be tested hours later
   return stacks;
 }
 

@@ -17,6 +17,8 @@ namespace pulmo::training {
 
 namespace {
 
+constexpr double kDoubt = 1e-6;  // the least that focal loss counts of 1 - p
+
 /// Tells the exchange that a weight's gradient is complete, once the last piece of the share has added to it.
 class Announcement final : public torch::autograd::FunctionPostHook {
  public:
@@ -152,7 +154,8 @@ Meter TrainingStep::backward_piece(const Piece& piece, std::int64_t global_size)
   const torch::Tensor log_probabilities = torch::log_softmax(logits, 1);
   const torch::Tensor of_label = log_probabilities.gather(1, labels.unsqueeze(1)).squeeze(1);
   torch::Tensor losses = -of_label * class_weights_.index_select(0, labels);
-  if (parts_.focal_gamma > 0.0) losses = losses * (1.0 - of_label.exp()).clamp_min(0.0).pow(parts_.focal_gamma);
+  // At 0 the power of less than 1 has no derivative: a sample that is all but certain gets its last bit of doubt.
+  if (parts_.focal_gamma > 0.0) losses = losses * (1.0 - of_label.exp()).clamp_min(kDoubt).pow(parts_.focal_gamma);
   const torch::Tensor loss = losses.sum();
   torch::Tensor whole = loss;
   if (piece.outlines.defined()) {
@@ -185,7 +188,9 @@ double TrainingStep::clip(double longest) {
   const torch::NoGradGuard no_gradient;
   std::vector<torch::Tensor> norms;
   for (const torch::Tensor& gradient : gradients_) {
-    if (gradient.defined()) norms.push_back(gradient.norm().to(torch::kFloat64));
+    if (gradient.defined())
+      norms.push_back(
+          gradient.norm(2, torch::promote_types(gradient.scalar_type(), torch::kFloat32)).to(torch::kFloat64));
   }
   const double norm = norms.empty() ? 0.0 : torch::stack(norms).norm().item<double>();
   for (torch::Tensor& gradient : gradients_) {

@@ -286,6 +286,7 @@ void Trainer::save() {
   if (saved_at_ == position) return;
   input_.communicator.together([&] {
     if (!input_.communicator.is_root()) return;
+    require_finite_weights();
     store_.save({input_.identity, to_string(input_.precision), progress_, best_, adam_.steps(), weights_.snapshot(),
                  adam_.moments(), best_weights_, average_.snapshot()});
   });
@@ -293,11 +294,24 @@ void Trainer::save() {
   if (input_.watch != nullptr) input_.watch->checkpoint();
 }
 
+// The loss of a step is that of the weights before it: what ruined them shows a step later, and a checkpoint in between
+// would take the place of a good one.
+void Trainer::require_finite_weights() {
+  for (const torch::Tensor& master : weights_.masters()) {
+    if (std::isfinite(master.sum(torch::kFloat64).item<double>())) continue;
+    throw InvalidInput("diverged", "the weights are not finite after epoch " + std::to_string(progress_.epoch + 1) +
+                                       ", step " + std::to_string(progress_.step) +
+                                       ": lower schedule.learning_rate, add schedule.warmup_epochs, or use "
+                                       "training.precision=fp32; the last checkpoint is still good");
+  }
+}
+
 void Trainer::stop() {
   save();
   throw Interrupted("stopped by a signal at epoch " + std::to_string(progress_.epoch + 1) + ", step " +
                     std::to_string(progress_.step) + "; a checkpoint is in " +
-                    (input_.folder / "checkpoints").string() + ": run the same command again to go on");
+                    (input_.folder / "checkpoints").string() +
+                    ": run the same command again, without --fresh, to go on");
 }
 
 void Trainer::begin_watch() {

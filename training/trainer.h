@@ -71,6 +71,7 @@ class Trainer {
   void check_same_weights();
   std::vector<std::vector<std::int64_t>> coming_shares(const EpochPlan& plan) const;
   void save();
+  void require_finite_weights();
   [[noreturn]] void stop();
   void begin_watch();
   void show_step(StepRecord record);

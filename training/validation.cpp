@@ -5,8 +5,10 @@
 #include <torch/utils.h>
 
 #include <array>
+#include <cmath>
 #include <cstring>
 
+#include "core/support/error.h"
 #include "training/evaluation/metrics.h"
 #include "training/sampler.h"
 
@@ -74,12 +76,21 @@ std::optional<Validation> validate(const ValidationInput& input, const std::func
     if (interrupted()) return std::nullopt;
     score_batch(input, *batch, share);
   }
-  // Sums over ranks; rank 0 alone knows the area, the others add nothing to it.
-  const double area = gathered_auc(input, share);
-  std::array<double, 4> sums = {share.meter.loss, share.meter.correct, share.meter.samples,
-                                input.communicator.is_root() ? area : 0.0};
+  std::array<double, 3> sums = {share.meter.loss, share.meter.correct, share.meter.samples};
   input.communicator.sum(sums);
-  return Validation{sums[0] / sums[2], sums[1] / sums[2], sums[3]};
+  // The last update of an epoch may have ruined weights whose loss was a number before it. Scores that are none cannot
+  // be put in order.
+  input.communicator.together([&] {
+    if (std::isfinite(sums[0]) || !input.communicator.is_root()) return;
+    throw InvalidInput(
+        "diverged",
+        "the validation loss is not finite: lower schedule.learning_rate, add schedule.warmup_epochs, or "
+        "use training.precision=fp32; the last checkpoint is still good");
+  });
+  std::array<double, 1> area = {gathered_auc(input, share)};  // that of rank 0 holds
+  if (!input.communicator.is_root()) area[0] = 0.0;
+  input.communicator.sum(area);
+  return Validation{sums[0] / sums[2], sums[1] / sums[2], area[0]};
 }
 
 }  // namespace pulmo::training

@@ -47,33 +47,17 @@ void require_rescale(const DicomHeader& header, std::string_view name) {
   }
 }
 
-// How stored values become HU: hu = slope * value + intercept.
-struct Rescale {
-  double slope = 1.0;
-  double intercept = 0.0;
-};
-
-Rescale rescale_of(const DicomHeader& header, const PixelLayout& layout) {
-  if (!layout.inverted) {
-    return {header.rescale_slope, header.rescale_intercept};
-  }
-  const double mirror = layout.is_signed ? -1.0 : std::exp2(layout.bits_stored) - 1.0;
-  return {-header.rescale_slope, header.rescale_slope * mirror + header.rescale_intercept};
-}
-
 // Whether all of slope * value + intercept are whole numbers that a float holds: then floats give what doubles give.
-bool exact_in_float(const PixelLayout& layout, const Rescale& rescale) {
+bool exact_in_float(const PixelLayout& layout, double slope, double intercept) {
   constexpr double kLargestWhole = 16777216.0;  // 2^24
-  const bool whole = rescale.slope == std::floor(rescale.slope) && rescale.intercept == std::floor(rescale.intercept);
-  const double largest = std::exp2(layout.bits_stored) * std::abs(rescale.slope);
-  return whole && largest + std::abs(rescale.intercept) <= kLargestWhole;
+  const bool whole = slope == std::floor(slope) && intercept == std::floor(intercept);
+  return whole && std::exp2(layout.bits_stored) * std::abs(slope) + std::abs(intercept) <= kLargestWhole;
 }
 
 cv::Mat hounsfield_frame(DicomObject& object, std::string_view name, const DecodeLimits& limits,
                          const DicomHeader& header, std::int64_t frame) {
   PixelLayout layout = read_pixel_layout(object.dataset, name, limits);
   const FrameBytes stored = read_frame(object, name, layout, frame);
-  const Rescale rescale = rescale_of(header, layout);
   StoredValues format;
   format.bytes = layout.bits_allocated / 8;
   format.is_signed = layout.is_signed;
@@ -81,9 +65,9 @@ cv::Mat hounsfield_frame(DicomObject& object, std::string_view name, const Decod
   format.down = static_cast<unsigned>(32 - layout.bits_stored);
   format.padding_low = static_cast<std::int32_t>(layout.padding_low);
   format.padding_high = static_cast<std::int32_t>(layout.padding_high);
-  format.slope = rescale.slope;
-  format.intercept = rescale.intercept;
-  format.exact_in_float = exact_in_float(layout, rescale);
+  format.slope = header.rescale_slope;
+  format.intercept = header.rescale_intercept;
+  format.exact_in_float = exact_in_float(layout, format.slope, format.intercept);
   format.padding_hu = kAirHu;
   cv::Mat hu(static_cast<int>(layout.rows), static_cast<int>(layout.columns), CV_32FC1);
   row_kernels().to_hounsfield(stored.values.data(), format, layout.pixels(), hu.ptr<float>());

@@ -62,11 +62,11 @@ DicomHeader read_dicom_header(ByteView bytes, std::string_view name);
 std::vector<DicomHeader> read_dicom_frames(ByteView bytes, std::string_view name, const DecodeLimits& limits = {});
 
 /// Decodes frame `frame` (0-based) of a CT image to HU with its own rescale slope and intercept. Pixels of the padding
-/// value become -1000 HU (air) at most. MONOCHROME1 is inverted back.
-/// Transfer syntaxes: implicit, explicit and big endian, deflated, RLE, JPEG, JPEG-LS, JPEG 2000.
-/// Throws InvalidInput: not_dicom, truncated_dicom, wrong_modality, localizer, no_pixel_data, too_large,
-/// bad_pixel_format, unsupported_transfer_syntax, no_such_frame. `header`, when given, receives what the object says of
-/// that frame. Thread-safe.
+/// value become -1000 HU (air) at most. MONOCHROME1 changes nothing: it tells how to show the values (PS3.3
+/// C.7.6.3.1.2). Transfer syntaxes: implicit, explicit and big endian, deflated, RLE, JPEG, JPEG-LS, JPEG 2000. Throws
+/// InvalidInput: not_dicom, truncated_dicom, wrong_modality, localizer, no_pixel_data, too_large, bad_pixel_format,
+/// unsupported_transfer_syntax, no_such_frame. `header`, when given, receives what the object says of that frame.
+/// Thread-safe.
 Slice decode_dicom(ByteView bytes, std::string_view name, const DecodeLimits& limits = {}, std::int64_t frame = 0,
                    DicomHeader* header = nullptr);
 

@@ -18,7 +18,6 @@ struct PixelLayout {
   int bits_stored = 16;     ///< at most 31 when unsigned
   int high_bit = 15;
   bool is_signed = false;
-  bool inverted = false;  ///< MONOCHROME1: low values are bright
   /// Stored values from low to high, both included, stand for "no data"; low > high when there are none.
   std::int64_t padding_low = 1;
   std::int64_t padding_high = 0;

@@ -86,8 +86,8 @@ PixelLayout read_pixel_layout(DcmDataset& dataset, std::string_view name, const 
   const int samples = small_number(dataset, DCM_SamplesPerPixel, 1);
   OFString photometric = "MONOCHROME2";
   dataset.findAndGetOFString(DCM_PhotometricInterpretation, photometric);
-  layout.inverted = photometric == "MONOCHROME1";
-  if (samples != 1 || (photometric != "MONOCHROME2" && !layout.inverted)) {
+  // MONOCHROME1 says how a picture is to be shown, not what its values stand for: HU are those of the stored values.
+  if (samples != 1 || (photometric != "MONOCHROME2" && photometric != "MONOCHROME1")) {
     refuse(name, "a picture of " + std::to_string(samples) + " samples a pixel, '" + photometric.c_str() +
                      "', is no CT slice");
   }

@@ -17,7 +17,7 @@ enum class LungMasking {
 /// cannot differ. Two specs are the same when their digests are.
 struct PreprocessSpec {
   int version = 1;  ///< of the algorithm; raised when the same numbers would give other pixels, but for rounding
-  double window_low_hu = -1000.0;  ///< lung window, SPEC section 1 step 1
+  double window_low_hu = -1000.0;  ///< lung window, docs/preprocessing.md step 1
   double window_high_hu = 400.0;
   double gaussian_sigma_px = 1.0;  ///< of the original pixels; 0 switches the filter off (step 2)
   int crop_px = 0;                 ///< central square crop before resizing, original pixels; 0 keeps the whole slice
@@ -46,11 +46,10 @@ struct PreprocessedSlice {
   PixelKind kind = PixelKind::kHounsfield;
 };
 
-/// The one preprocessing of pulmo (SPEC section 1): window, Gaussian filter, central crop, min-max normalisation,
-/// resize, lung mask, rounding to the 1/65535 grid. Used by prepare and by serve.
-/// docs/preprocessing.md has every number. Pictures that are not square are padded with black, never stretched.
-/// Throws InvalidInput: constant_image, no_lung, not_finite, too_small. `spec` must be valid. Pure function,
-/// thread-safe.
+/// The one preprocessing of pulmo (docs/preprocessing.md): window, Gaussian filter, central crop, min-max
+/// normalisation, resize, lung mask, rounding to the 1/65535 grid. Used by prepare and by serve. Pictures that are not
+/// square are padded with black, never stretched. Throws InvalidInput: constant_image, no_lung, not_finite, too_small.
+/// `spec` must be valid. Pure function, thread-safe.
 PreprocessedSlice preprocess(const Slice& slice, const PreprocessSpec& spec);
 
 /// Its first two steps, on the slice as it is: (H,W) CV_32FC1, 0 to 1. Throws InvalidInput("not_finite").

@@ -130,9 +130,9 @@ double roc_auc(const std::vector<double>& scores, const std::vector<bool>& posit
   for (std::size_t start = 0; start < order.size();) {
     std::size_t end = start;
     double tied_positive = 0.0;
-    for (; end < order.size() && scores[order[end]] == scores[order[start]]; ++end) {
+    do {
       tied_positive += positive[order[end]] ? 1.0 : 0.0;
-    }
+    } while (++end < order.size() && scores[order[end]] == scores[order[start]]);
     const double tied_negative = static_cast<double>(end - start) - tied_positive;
     wins += tied_positive * (below + tied_negative / 2.0);
     positives += tied_positive;

@@ -57,6 +57,9 @@ struct ShardInfo {
   int deflate_level = 0;  ///< 0: none; written, not read back
 };
 
+/// Whether a shard can hold the text: UTF-8 without zero bytes.
+bool is_text(const std::string& text);
+
 /// Writes one shard. The file appears under its name only by finish(), or close() and commit(). Not thread-safe.
 class ShardWriter {
  public:

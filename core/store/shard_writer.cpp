@@ -20,6 +20,8 @@ std::string size_problem(const char* what, std::size_t actual, std::int64_t expe
   return std::string(what) + " holds " + std::to_string(actual) + " values instead of " + std::to_string(expected);
 }
 
+}  // namespace
+
 // HDF5 strings end at the first zero byte, and readers of other languages decode them as UTF-8.
 bool is_text(const std::string& text) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
@@ -39,8 +41,6 @@ bool is_text(const std::string& text) {
   }
   return true;
 }
-
-}  // namespace
 
 struct ShardWriter::State {
   State(std::filesystem::path target, ShardInfo shard_info)

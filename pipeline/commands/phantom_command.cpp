@@ -40,7 +40,7 @@ std::function<void()> add_phantom_command(CLI::App& program) {
   command->add_option("--matrix", options.matrix_px, "Pixels on a side of a slice")
       ->check(CLI::Range(64, 1024))
       ->capture_default_str();
-  command->add_option("--slices", options.slices, "Slices of a series; 0: as the scanner spaces them, 27 to 45")
+  command->add_option("--slices", options.slices, "Slices of a series; 0: as the scanner spaces them, 33 to 54")
       ->check(CLI::Range(0, 400))
       ->capture_default_str();
   command->add_option("--threads", options.threads, "Worker threads; 0 for all cores")

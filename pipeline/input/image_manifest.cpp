@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "core/store/shard.h"
 #include "core/support/error.h"
 #include "pipeline/input/csv.h"
 
@@ -27,6 +28,12 @@ class RowChecker {
     for (const auto& [column, value] :
          {std::pair{"path", &row.path}, {"label", &row.label}, {"patient", &row.patient}}) {
       if (value->empty()) refuse(name_, row.line, std::string("the ") + column + " is empty");
+    }
+    for (const auto& [column, value] :
+         {std::pair{"path", &row.path}, {"label", &row.label}, {"patient", &row.patient}, {"group", &row.group}}) {
+      if (!is_text(*value)) {
+        refuse(name_, row.line, std::string("the ") + column + " is no UTF-8 text; save the table as UTF-8");
+      }
     }
     const auto [path, fresh_path] = lines_.emplace(row.path, row.line);
     if (!fresh_path) {

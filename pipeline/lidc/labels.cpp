@@ -60,6 +60,13 @@ std::vector<double> mark_distances(const CtSeries& series, const std::vector<boo
   return distances;
 }
 
+/// A mark whose own slice is not in the series keeps its neighbours from being normal all the same. By z, which is all
+/// that is known of it.
+bool near_lost_mark(const SeriesSlice& slice, const SeriesMarks& marks, double margin_mm) {
+  return std::any_of(marks.lost_z_mm.begin(), marks.lost_z_mm.end(),
+                     [&](double z_mm) { return std::abs(slice.z_mm - z_mm) <= margin_mm; });
+}
+
 /// Candidates by bin, in the order in which they are drawn.
 class Bins {
  public:
@@ -141,7 +148,7 @@ std::vector<SliceVerdict> judge_slices(const CtSeries& series, const SeriesMarks
   for (std::size_t i = 0; i < series.slices.size(); ++i) {
     if (marks.marked[i]) {
       verdicts.push_back(judge_marked(cuts[i], options));
-    } else if (distances[i] <= options.margin_mm) {
+    } else if (distances[i] <= options.margin_mm || near_lost_mark(series.slices[i], marks, options.margin_mm)) {
       verdicts.push_back({SliceKind::kLeftOut, "near_mark"});
     } else {
       verdicts.push_back({SliceKind::kNormal, ""});

@@ -58,6 +58,7 @@ class Placer {
 
   const std::vector<ReaderMark>& marks() const { return marks_; }
   const std::vector<bool>& strays() const { return strays_; }
+  const std::vector<double>& lost_z_mm() const { return lost_z_mm_; }
 
  private:
   void place_outline(const LidcNoduleMark& mark, std::size_t reader) {
@@ -87,6 +88,7 @@ class Placer {
   std::optional<std::size_t> locate(const std::string& sop_uid, double z_mm) {
     const auto slice = finder_.find(sop_uid, z_mm);
     if (!slice) {
+      lost_z_mm_.push_back(z_mm);
       ledger_.problem("unmatched_roi",
                       where_ + ": a mark at z = " + std::to_string(z_mm) + " mm lies on no slice of its series");
     }
@@ -107,6 +109,7 @@ class Placer {
   Ledger& ledger_;
   std::vector<ReaderMark> marks_;
   std::vector<bool> strays_;
+  std::vector<double> lost_z_mm_;
 };
 
 }  // namespace
@@ -159,6 +162,7 @@ SeriesMarks place_reading(const LidcReading& reading, const CtSeries& series, co
   }
   SeriesMarks result;
   result.marked = placer.strays();
+  result.lost_z_mm = placer.lost_z_mm();
   for (std::size_t slice = 0; slice < result.marked.size(); ++slice) {
     if (result.marked[slice]) result.stray_slices.push_back(slice);
   }

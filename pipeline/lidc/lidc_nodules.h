@@ -57,6 +57,7 @@ struct SeriesMarks {
   std::vector<Nodule> nodules;            ///< of fully rated outlines, ascending by height
   std::vector<bool> marked;               ///< per slice: any mark of any reader lies on it, of whatever kind
   std::vector<std::size_t> stray_slices;  ///< slices that carry a mark outside of `nodules`
+  std::vector<double> lost_z_mm;  ///< of marks that lie on no slice: their slice is missing, or no part of the series
 };
 
 /// Binary or counting mask of a part of a slice.

@@ -4,8 +4,10 @@
 #include <cctype>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
+#include "core/support/digest.h"
 #include "core/support/error.h"
 #include "pipeline/run/ordered_map.h"
 #include "pipeline/run/stop_signal.h"
@@ -19,6 +21,7 @@ struct Parsed {
   std::optional<LidcReading> reading;
   std::string problem;
   std::string message;
+  std::string sha256;
 };
 
 bool has_xml_name(std::string_view name) {
@@ -29,30 +32,41 @@ bool has_xml_name(std::string_view name) {
   return end == ".xml";
 }
 
+Bytes read_xml(ByteReader& reader, const SourceEntry& entry) {
+  if (entry.size_bytes > kMaxXmlBytes) {
+    throw InvalidInput("too_large", entry.name + " is too large for an annotation file");
+  }
+  return reader.read(entry);
+}
+
 Parsed parse(ByteReader& reader, const SourceEntry& entry) {
   try {
-    if (entry.size_bytes > kMaxXmlBytes) {
-      throw InvalidInput("too_large", entry.name + " is too large for an annotation file");
-    }
-    return {parse_lidc_xml(reader.read(entry), entry.name), "", ""};
+    const Bytes xml = read_xml(reader, entry);
+    return {parse_lidc_xml(xml, entry.name), "", "", sha256_hex(xml)};
   } catch (const InvalidInput& error) {
-    return {std::nullopt, error.reason(), error.what()};
+    return {std::nullopt, error.reason(), error.what(), ""};
   } catch (const IoError& error) {
-    return {std::nullopt, "unreadable", error.what()};
+    return {std::nullopt, "unreadable", error.what(), ""};
   }
+}
+
+std::vector<const SourceEntry*> xml_entries(const ByteSource& source) {
+  std::vector<const SourceEntry*> files;
+  for (const SourceEntry& entry : source.entries()) {
+    if (has_xml_name(entry.name)) files.push_back(&entry);
+  }
+  return files;
 }
 
 }  // namespace
 
 std::map<std::string, LidcReading> read_readings(const ByteSource& source, std::size_t threads, Ledger& ledger) {
   for (const Refusal& refusal : source.refused()) ledger.problem(refusal.reason, refusal.message);
-  std::vector<const SourceEntry*> files;
-  for (const SourceEntry& entry : source.entries()) {
-    if (has_xml_name(entry.name)) files.push_back(&entry);
-  }
+  const std::vector<const SourceEntry*> files = xml_entries(source);
   ledger.total("xml_files", static_cast<std::int64_t>(files.size()));
   ledger.left_out(Scope::kFiles, "other_file", static_cast<std::int64_t>(source.entries().size() - files.size()));
   std::map<std::string, std::vector<LidcReading>> by_series;
+  std::set<std::string> seen;
   const auto make_worker = [&] {
     return [&, reader = std::make_shared<ByteReader>(source)](std::size_t i) { return parse(*reader, *files[i]); };
   };
@@ -62,6 +76,8 @@ std::map<std::string, LidcReading> read_readings(const ByteSource& source, std::
       ledger.problem(parsed.problem, parsed.message);
     } else if (!parsed.reading) {
       ledger.left_out(Scope::kReadings, "radiograph_reading");
+    } else if (!seen.insert(parsed.sha256).second) {  // a folder beside its own zip: each reader would count twice
+      ledger.left_out(Scope::kReadings, "duplicate_reading");
     } else {
       by_series[parsed.reading->series_uid].push_back(std::move(*parsed.reading));
     }
@@ -73,6 +89,20 @@ std::map<std::string, LidcReading> read_readings(const ByteSource& source, std::
   }
   ledger.total("readings", static_cast<std::int64_t>(readings.size()));
   return readings;
+}
+
+std::string digest_of_readings(const ByteSource& source) {
+  Sha256 digest;
+  ByteReader reader(source);
+  for (const SourceEntry* entry : xml_entries(source)) {
+    digest.update(as_bytes(entry->name + "\n"));
+    try {
+      digest.update(read_xml(reader, *entry));
+    } catch (const std::runtime_error&) {  // counted where it is read to be used
+      digest.update(as_bytes("unreadable\n"));
+    }
+  }
+  return digest.hex();
 }
 
 std::vector<ReadSeries> match_readings(std::vector<CtSeries> catalogue, std::map<std::string, LidcReading> readings,

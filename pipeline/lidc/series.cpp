@@ -10,6 +10,7 @@
 #include <tuple>
 #include <utility>
 
+#include "core/store/shard.h"
 #include "core/support/error.h"
 
 namespace pulmo::pipeline {
@@ -23,6 +24,8 @@ constexpr double kSamePlaceMm = 0.01;
 constexpr double kGapFactor = 1.5;
 constexpr double kMaxTiltDegrees = 30.0;
 constexpr double kReportTiltDegrees = 0.5;
+constexpr double kFinestSpacingMm = 0.01;  // of pixels; CT has 0.1 to 2 mm
+constexpr double kWidestSpacingMm = 10.0;
 
 using Vector = std::array<double, 3>;
 using GeometryKey = std::tuple<std::int64_t, std::int64_t, std::array<std::int64_t, 8>>;
@@ -84,6 +87,15 @@ void keep_main_geometry(std::vector<SliceRecord>& records, const std::string& wh
   });
 }
 
+bool plausible(double spacing_mm) {
+  return spacing_mm >= kFinestSpacingMm && spacing_mm <= kWidestSpacingMm;  // false for NaN
+}
+
+bool storable(const SliceRecord& record) {
+  const DicomHeader& header = record.header;
+  return is_text(header.patient_id) && is_text(header.series_uid) && is_text(header.sop_instance_uid);
+}
+
 /// Refuses what cannot be one scan of one patient. Returns the reason, empty when all is well.
 std::string unusable(const std::vector<SliceRecord>& records) {
   const DicomHeader& first = records.front().header;
@@ -92,9 +104,13 @@ std::string unusable(const std::vector<SliceRecord>& records) {
     return record.header.patient_id == first.patient_id;
   });
   if (!one_patient) return "mixed_patient";
+  if (!std::all_of(records.begin(), records.end(), storable)) return "not_text";
   if (!(first.row_spacing_mm > 0.0) || !(first.column_spacing_mm > 0.0)) return "no_spacing";
+  if (!plausible(first.row_spacing_mm) || !plausible(first.column_spacing_mm)) return "bad_spacing";
+  const DecodeLimits limits;
+  if (first.rows > limits.max_side_px || first.columns > limits.max_side_px) return "too_large";
   const double cosine = normal_of(first)[2];
-  if (cosine < std::cos(kMaxTiltDegrees * std::numbers::pi / 180.0)) return "not_axial";
+  if (!(cosine >= std::cos(kMaxTiltDegrees * std::numbers::pi / 180.0))) return "not_axial";  // NaN neither
   return "";
 }
 

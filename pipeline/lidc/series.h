@@ -56,8 +56,9 @@ std::optional<std::string> skip_reason(const DicomHeader& header);
 /// no_position, mixed_geometry (another size, spacing or orientation than most slices of the series),
 /// duplicate_position (of two slices at one place the smaller instance number stays). duplicate_instance (a SOP
 /// instance that is there twice) is left out with a note; gap and tilted_gantry are notes.
-/// nullopt, and a problem: no_patient, mixed_patient, no_spacing, not_axial (normal more than 30 degrees off the z
-/// axis). Pure function but for the ledger.
+/// nullopt, and a problem: no_patient, mixed_patient, not_text (an ID that is no UTF-8), no_spacing, bad_spacing
+/// (pixels of less than 0.01 or more than 10 mm), too_large, not_axial (normal more than 30 degrees off the z axis).
+/// Pure function but for the ledger.
 std::optional<CtSeries> assemble_series(std::vector<SliceRecord> records, const std::string& where, Ledger& ledger);
 
 }  // namespace pulmo::pipeline

@@ -91,7 +91,7 @@ PatientSplit split_patients(const std::map<std::string, std::string>& strata, co
     for (const auto& [patient, stratum] : strata) split[patient] = Split::kTest;
     return split;
   }
-  const PatientSplit file = parse_split_file(read_text_file(options.file), options.file);
+  const PatientSplit file = parse_split_file(split_file_of(options), options.file);
   for (const auto& [patient, part] : file) {
     if (strata.count(patient) > 0) split[patient] = part;
   }
@@ -116,6 +116,10 @@ PatientSplit parse_split_file(std::string_view text, const std::string& name) {
     }
   }
   return split;
+}
+
+std::string split_file_of(const SplitOptions& options) {
+  return options.mode == SplitMode::kFile ? read_text_file(options.file) : "";
 }
 
 std::string split_file_text(const PatientSplit& split) {

@@ -45,6 +45,9 @@ PatientSplit split_patients(const std::map<std::string, std::string>& strata, co
 /// InvalidInput("csv") naming the line, InvalidInput("split") for a patient in two parts.
 PatientSplit parse_split_file(std::string_view text, const std::string& name);
 
+/// The text of the split file where there is one, else nothing. Throws IoError.
+std::string split_file_of(const SplitOptions& options);
+
 /// The same table, patients sorted.
 std::string split_file_text(const PatientSplit& split);
 

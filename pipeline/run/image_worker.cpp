@@ -42,8 +42,8 @@ class ImageWorker {
   const SourceEntry& entry_of(const std::string& path, const ImageRow& row) const {
     const std::filesystem::path place = resolved(task_.manifest_path, path);
     if (const SourceEntry* entry = task_.source.find(place.string())) return *entry;
-    throw InvalidInput("missing_file", task_.manifest_path.string() + ":" + std::to_string(row.line) + ": " +
-                                           place.string() + " does not exist");
+    throw InvalidInput("missing_file", place.string() + ": does not exist (" + task_.manifest_path.filename().string() +
+                                           ", line " + std::to_string(row.line) + ")");
   }
 
   Sample make_sample(const ImageRow& row, Statistics& statistics) {

@@ -7,9 +7,13 @@
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "core/support/error.h"
 
 namespace pulmo::pipeline {
 
@@ -24,24 +28,23 @@ class OrderedMap {
     return 4 * std::max<std::size_t>(threads, 1) + spare;
   }
 
-  /// Each thread calls `make_worker()` once and then worker(index) -> Result for the indices that it draws.
+  /// Each thread calls `make_worker()` once and then worker(index) -> Result for the indices that it draws. Throws
+  /// IoError where the system has no more threads.
   template <typename MakeWorker>
   OrderedMap(std::size_t count, std::size_t threads, const MakeWorker& make_worker, std::size_t spare = kSpare)
       : count_(count), slots_(window(threads, spare)) {
-    for (std::size_t i = 0; i < std::min(std::max<std::size_t>(threads, 1), std::max<std::size_t>(count, 1)); ++i) {
-      threads_.emplace_back([this, &make_worker] { serve(make_worker); });
+    const std::size_t wanted = std::min(std::max<std::size_t>(threads, 1), std::max<std::size_t>(count, 1));
+    try {
+      while (threads_.size() < wanted) threads_.emplace_back([this, &make_worker] { serve(make_worker); });
+    } catch (const std::system_error& error) {
+      stop();
+      throw IoError("cannot start thread " + std::to_string(threads_.size() + 1) + " of " + std::to_string(wanted) +
+                    ": " + error.what() + "; ask for fewer with --threads");
     }
   }
 
   /// Stops early when results are left: indices not begun are never computed.
-  ~OrderedMap() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopped_ = true;
-    }
-    space_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
-  }
+  ~OrderedMap() { stop(); }
   OrderedMap(const OrderedMap&) = delete;
   OrderedMap& operator=(const OrderedMap&) = delete;
 
@@ -60,6 +63,15 @@ class OrderedMap {
   }
 
  private:
+  void stop() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopped_ = true;
+    }
+    space_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+
   static constexpr std::chrono::milliseconds kLongestSleep{
       20};  // of the consumer, while results that it waits for come
 

@@ -1,11 +1,5 @@
 #include "pipeline/run/output_folder.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -42,24 +36,18 @@ std::vector<fs::path> shards_in(const fs::path& directory) {
 
 }  // namespace
 
-OutputFolder::OutputFolder(fs::path directory, const std::string& lock_name) : directory_(std::move(directory)) {
+OutputFolder::OutputFolder(fs::path directory, const std::string& part) : directory_(std::move(directory)) {
   make_writable_directory(directory_);
   make_writable_directory(state());
-  lock_path_ = state() / (lock_name + ".lock");
-  lock_ = ::open(lock_path_.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
-  if (lock_ < 0) throw IoError("cannot create " + lock_path_.string() + ": " + std::strerror(errno));
-  if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
-    ::close(lock_);
-    throw IoError("another pulmo-prepare is writing to " + directory_.string() +
-                  "; wait for it or choose another folder");
-  }
+  lock_.emplace(state() / "run.lock", part.empty() ? FolderLock::Kind::kAlone : FolderLock::Kind::kShared);
+  if (!part.empty()) part_lock_.emplace(state() / (part + ".lock"), FolderLock::Kind::kAlone);
 }
 
 OutputFolder::~OutputFolder() {
+  part_lock_.reset();
+  lock_.reset();
   std::error_code ignored;
-  fs::remove(lock_path_, ignored);
   fs::remove(state(), ignored);  // only when nothing of a run lies in it
-  ::close(lock_);
 }
 
 bool OutputFolder::claim(const std::string& fingerprint, bool force) {

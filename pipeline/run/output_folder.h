@@ -1,7 +1,10 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
+
+#include "pipeline/run/folder_lock.h"
 
 namespace pulmo::pipeline {
 
@@ -9,9 +12,9 @@ namespace pulmo::pipeline {
 /// way. While a run is unfinished its state lies in DIR/.pulmo-prepare.
 class OutputFolder {
  public:
-  /// Creates the folder and takes the lock `lock_name`. Throws IoError when it cannot be written or another process
-  /// holds the lock.
-  OutputFolder(std::filesystem::path directory, const std::string& lock_name);
+  /// Creates the folder and locks it: for this process alone, or, where `part` names a part of a job array, together
+  /// with other parts. Throws IoError when it cannot be written, or another process has it or makes that part.
+  explicit OutputFolder(std::filesystem::path directory, const std::string& part = "");
   ~OutputFolder();
   OutputFolder(const OutputFolder&) = delete;
   OutputFolder& operator=(const OutputFolder&) = delete;
@@ -32,8 +35,7 @@ class OutputFolder {
 
  private:
   std::filesystem::path directory_;
-  std::filesystem::path lock_path_;
-  int lock_ = -1;
+  std::optional<FolderLock> lock_, part_lock_;
 };
 
 /// The fingerprint that a finished folder's manifest carries in its provenance; empty when there is no readable

@@ -101,8 +101,9 @@ std::optional<RunSummary> prepare_images(const std::filesystem::path& manifest, 
   run->manifest = parse_image_manifest(run->manifest_text, manifest.string());
   run->config = config;
   run->source = std::make_unique<ByteSource>(containers_of(*run));
-  const std::string listing = fingerprint_of(to_yaml(config), {run->source.get()});
-  return run_prepare(options, sha256_hex(listing + run->manifest_text), [&] { return plan_run(run, options); });
+  const std::string fingerprint =
+      fingerprint_of(to_yaml(config), {run->source.get()}, {run->manifest_text, split_file_of(config.split)});
+  return run_prepare(options, fingerprint, [&] { return plan_run(run, options); });
 }
 
 }  // namespace pulmo::pipeline

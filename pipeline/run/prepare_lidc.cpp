@@ -115,7 +115,8 @@ std::optional<RunSummary> prepare_lidc(const LidcInput& input, const LidcConfig&
                                        const PrepareOptions& options) {
   const auto run = std::make_shared<LidcRun>(input);
   run->config = config;
-  const std::string fingerprint = fingerprint_of(to_yaml(config), {&run->images, &run->annotations});
+  const std::string fingerprint = fingerprint_of(to_yaml(config), {&run->images, &run->annotations},
+                                                 {split_file_of(config.split), digest_of_readings(run->annotations)});
   return run_prepare(options, fingerprint, [&] { return plan_run(run, options); });
 }
 

@@ -35,14 +35,15 @@ std::vector<ShardPlan> plans_of_part(const std::vector<ShardPlan>& plans, const 
   return mine;
 }
 
-std::string lock_name(const PrepareOptions& options) {
-  if (options.parts == 1) return "run";
+std::string part_name(const PrepareOptions& options) {
+  if (options.parts == 1) return "";
   return "part-" + std::to_string(options.part) + "-of-" + std::to_string(options.parts);
 }
 
 }  // namespace
 
-std::string fingerprint_of(const YAML::Node& configuration, const std::vector<const ByteSource*>& sources) {
+std::string fingerprint_of(const YAML::Node& configuration, const std::vector<const ByteSource*>& sources,
+                           const std::vector<std::string>& contents) {
   YAML::Emitter text;
   text << configuration;
   Sha256 digest;
@@ -53,6 +54,7 @@ std::string fingerprint_of(const YAML::Node& configuration, const std::vector<co
     }
     digest.update(as_bytes("\n"));
   }
+  for (const std::string& content : contents) digest.update(as_bytes(sha256_hex(content) + "\n"));
   return digest.hex();
 }
 
@@ -67,7 +69,8 @@ std::map<std::string, std::string> provenance_of(const YAML::Node& configuration
 
 std::optional<RunSummary> run_prepare(const PrepareOptions& options, const std::string& fingerprint,
                                       const std::function<PlannedRun()>& plan) {
-  OutputFolder folder(options.output, lock_name(options));
+  OutputFolder folder(options.output, part_name(options));
+  if (options.force && options.parts == 1) folder.discard();  // the parts of a job array share what one of them made
   if (folder.claim(fingerprint, options.force)) {
     log_info("already prepared from the same input with the same configuration", {{"folder", options.output.string()}});
     remove_abandoned(options.output, {"report.html"});  // which a run writes last, after the manifest
@@ -95,7 +98,7 @@ RunSummary merge_parts(const std::filesystem::path& directory) {
   if (std::filesystem::exists(directory / "manifest.yaml")) {
     throw InvalidInput("output", directory.string() + " is finished already; there is nothing to merge");
   }
-  OutputFolder folder(directory, "run");
+  OutputFolder folder(directory);
   if (!has_draft(folder.state())) {
     throw InvalidInput("output", directory.string() + " holds no unfinished run; run pulmo-prepare with --part first");
   }

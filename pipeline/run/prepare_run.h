@@ -18,8 +18,8 @@ namespace pulmo::pipeline {
 struct PrepareOptions {
   std::filesystem::path output;
   std::size_t threads = 1;
-  bool strict = false;              ///< the first problem ends the run
-  bool force = false;               ///< replace what another configuration left in the output folder
+  bool strict = false;  ///< the first problem ends the run
+  bool force = false;   ///< begin anew, whatever lies in the output folder; of a part: only what is another run's
   std::size_t part = 1, parts = 1;  ///< make every parts-th shard, beginning at `part` (1-based); merge finishes then
 };
 
@@ -31,8 +31,10 @@ struct PlannedRun {
   std::function<JobWorker()> make_worker;
 };
 
-/// SHA-256 over a configuration and the names and sizes of the input files: equal for equal runs.
-std::string fingerprint_of(const YAML::Node& configuration, const std::vector<const ByteSource*>& sources);
+/// SHA-256 over a configuration, the names and sizes of the input files, and what was read of those that decide which
+/// sample is what (a split file, annotations): equal for equal runs.
+std::string fingerprint_of(const YAML::Node& configuration, const std::vector<const ByteSource*>& sources,
+                           const std::vector<std::string>& contents);
 
 /// `section.key` -> value for the values of a configuration that the manifest does not say elsewhere: how labels and
 /// split came about. For its provenance.

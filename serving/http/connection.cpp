@@ -113,8 +113,16 @@ void Connection::receive_plain(Lock& lock, std::string_view data) {
 void Connection::keep_backlog(std::string_view data) {
   if (overrun_) return;
   overrun_ = backlog_.size() + data.size() > kMaxBacklogBytes;
-  // A request cut in the middle must not be answered as if it were whole: keep none of what did not fit.
-  if (!overrun_) backlog_.append(data);
+  if (!overrun_) {
+    backlog_.append(data);
+    return;
+  }
+  // A request cut in the middle must not be read on as if it were whole: keep none of what did not fit, and where the
+  // reply before it is decided already, which could have said so, end with that one.
+  if (state_ == State::kReading) {
+    backlog_.clear();
+    state_ = State::kClosing;
+  }
 }
 
 /// Reads requests until one is under way elsewhere or the bytes are used up. Called with the lock held; the lock is

@@ -124,7 +124,7 @@ function checkPixels(header, size) {
 
 /**
  * A CT slice in HU: {rows, columns, values: Float32Array, window?: {level, width}}, as decode_dicom() of the server
- * gives it: padding at most -1000 HU, MONOCHROME1 turned back. Throws NotShown.
+ * gives it: padding at most -1000 HU, MONOCHROME1 as MONOCHROME2. Throws NotShown.
  */
 export function readSlice(bytes) {
   const header = readHeader(bytes);
@@ -133,10 +133,8 @@ export function readSlice(bytes) {
   const stored = header.stored ?? 16;
   const up = 31 - (header.high ?? stored - 1);
   const signed = header.signed === 1;
-  const inverted = header.photometric === "MONOCHROME1";
-  const slope = (numbers(header.slope)[0] ?? 1) * (inverted ? -1 : 1);
-  const mirror = inverted ? (signed ? 1 : 1 - 2 ** stored) : 0;
-  const intercept = (numbers(header.intercept)[0] ?? 0) + slope * mirror;
+  const slope = numbers(header.slope)[0] ?? 1;
+  const intercept = numbers(header.intercept)[0] ?? 0;
   const padding = header.padding === undefined ? NaN : (signed ? (header.padding << 16) >> 16 : header.padding);
   const view = new DataView(bytes.buffer, bytes.byteOffset + header.pixels.at);
   const values = new Float32Array(rows * columns);

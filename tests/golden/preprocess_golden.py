@@ -34,10 +34,7 @@ def decode_dicom(data):
     stored = dataset.pixel_array.astype(np.int64)
     if stored.ndim == 3:
         stored = stored[0]
-    values = stored
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
-        values = (-1 if dataset.PixelRepresentation else 2**dataset.BitsStored - 1) - stored
-    hu = (values * float(dataset.get("RescaleSlope", 1)) + float(dataset.get("RescaleIntercept", 0))).astype(np.float32)
+    hu = (stored * float(dataset.get("RescaleSlope", 1)) + float(dataset.get("RescaleIntercept", 0))).astype(np.float32)
     if "PixelPaddingValue" in dataset:
         padding = int(dataset.PixelPaddingValue)
         if dataset.PixelRepresentation and padding >= 2**15:

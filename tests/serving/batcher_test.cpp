@@ -177,6 +177,27 @@ TEST_F(BatcherTest, PreparationWaitsForAPause) {
   running.get();
 }
 
+TEST_F(BatcherTest, PreparationIsNotKeptByRunsThatFollowEachOther) {
+  BatcherOptions options;
+  options.prepare_in_pauses = true;
+  options.max_batch = 1;
+  Batcher batcher(predictor_, options);
+  auto running = occupy(batcher);
+  auto paused = std::async(std::launch::async, [&] { batcher.wait_for_pause(); });
+  std::atomic<bool> over{false};
+  std::thread clients([&] {
+    while (!over) {
+      if (batcher.depth() < 100) submit(batcher, 1);
+    }
+  });
+  while (batcher.depth() < 100) std::this_thread::yield();
+  predictor_->release();
+  EXPECT_EQ(paused.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  over = true;
+  clients.join();
+  running.get();
+}
+
 TEST_F(BatcherTest, PreparationGoesOnBesideAModelThatLeavesProcessors) {
   Batcher batcher(predictor_, {});
   auto running = occupy(batcher);

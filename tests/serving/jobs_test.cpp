@@ -65,6 +65,17 @@ TEST_F(JobsTest, CancellingStopsTheWorkAndIgnoresItsEnd) {
   EXPECT_FALSE(jobs_->find(running));
 }
 
+TEST_F(JobsTest, ACancelledJobKeepsItsTurnUntilItsWorkHasEnded) {
+  open({.at_once = 1});
+  const std::string first = add();
+  jobs_->cancel(first);
+  jobs_->cancel(first);  // and forgotten
+  const std::string second = add();
+  EXPECT_EQ(state(second), JobState::kQueued);
+  jobs_->fail(first, {"cancelled", ""});
+  EXPECT_EQ(state(second), JobState::kRunning);
+}
+
 TEST_F(JobsTest, DropsWhatACancelledJobWouldHaveWorkedOn) {
   open({.at_once = 1});
   add();

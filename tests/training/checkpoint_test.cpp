@@ -73,6 +73,26 @@ TEST(CheckpointStore, KeepsTheNewest) {
   EXPECT_EQ(files, 4U);  // two, each with its digest; nothing temporary
 }
 
+TEST(CheckpointStore, ADamagedLaterOneDoesNotPushOutWhatIsWhole) {
+  const pulmo::testing::TempDir folder;
+  CheckpointStore(folder.path(), 2).save(example(2));
+  flip_byte(newest_file(folder.path()), 200);
+  const CheckpointStore store(folder.path(), 1);
+  store.save(example(1));
+  EXPECT_EQ(store.names(), std::vector<std::string>{"epoch-000001-step-000000005.pt"});
+}
+
+TEST(CheckpointStore, RemovesWhatAKilledProcessLeftHalfWritten) {
+  const pulmo::testing::TempDir folder;
+  const CheckpointStore store(folder.path(), 2);
+  store.save(example(1));
+  const auto abandoned = folder / "epoch-000002-step-000000005.pt.tmp-77-3";
+  std::ofstream(abandoned) << "half";
+  store.remove_abandoned();
+  EXPECT_FALSE(fs::exists(abandoned));
+  EXPECT_EQ(store.names().size(), 1U);
+}
+
 TEST(CheckpointStore, HasNothingInAnEmptyFolder) {
   const pulmo::testing::TempDir folder;
   EXPECT_FALSE(CheckpointStore(folder.path(), 2).newest().has_value());

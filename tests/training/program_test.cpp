@@ -153,7 +153,7 @@ TEST_F(ProgramTest, CompareWithFoldsExtractsEverySamplesFeaturesOnce) {
   // The three parts of the first fold hold all samples; the second row and the second fold need no more.
   EXPECT_EQ(count_of(result.err, "features extracted"), 3U) << result.err;
   expect_figures_recomputed(root_ / "run/svm");  // pooled
-  expect_figures_recomputed(root_ / "run/fold-2/forest");
+  expect_figures_recomputed(root_ / "run/folds/2/forest");
 }
 
 TEST_F(SignalTest, OneSignalledRankStopsAllWithACheckpointAndTheRunGoesOn) {

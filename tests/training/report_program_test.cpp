@@ -178,7 +178,7 @@ TEST_F(ReportProgramTest, FoldsTestEachPatientOnceAndGoOnWhereTheyWere) {
   expect_agreement("paired", root_ / "run");
   for (const std::string row : {"majority", "svm", "proposed_cnn"}) {
     expect_agreement("metrics", root_ / "run" / row);
-    expect_agreement("metrics", root_ / "run/fold-2" / row);
+    expect_agreement("metrics", root_ / "run/folds/2" / row);
     EXPECT_TRUE(fs::exists(root_ / "run" / row / "bundle.pt"));
   }
   const Json metrics = Json::parse(read_text_file(root_ / "run/proposed_cnn/metrics.json"));
@@ -187,7 +187,7 @@ TEST_F(ReportProgramTest, FoldsTestEachPatientOnceAndGoOnWhereTheyWere) {
   EXPECT_EQ(metrics.at("folds").size(), 3U);
   EXPECT_THAT(read_text_file(root_ / "run/comparison.html"), HasSubstr("src=\"data:image/png;base64,"));
 
-  fs::remove(root_ / "run/fold-2/proposed_cnn/metrics.json");
+  fs::remove(root_ / "run/folds/2/proposed_cnn/metrics.json");
   const ProcessResult again = run_process(argv);
   ASSERT_EQ(again.exit_code, 0) << again.err;
   EXPECT_EQ(count_of(again.err, "row taken over"), 8U) << again.err;
@@ -239,7 +239,7 @@ TEST_F(ReportProgramTest, TheBundleOfFoldsIsThatOfTheMedianFold) {
   std::vector<double> sorted = areas;
   std::sort(sorted.begin(), sorted.end());
   const auto median = std::find(areas.begin(), areas.end(), sorted[1]) - areas.begin();
-  const auto fold = root_ / ("run/fold-" + std::to_string(median + 1));
+  const auto fold = root_ / ("run/folds/" + std::to_string(median + 1));
   EXPECT_EQ(read_text_file(root_ / "run/proposed_cnn/bundle.pt"), read_text_file(fold / "proposed_cnn/bundle.pt"));
 }
 

@@ -183,6 +183,20 @@ TEST_F(TrainerTest, NamesTheBatchWhenTheLossIsNotFinite) {
   }
 }
 
+TEST_F(TrainerTest, EndsAtAValidationLossThatIsNotFinite) {
+  options_.training.batch_size = 1000;  // one step an epoch: what it ruins shows in validation first
+  options_.schedule.warmup_epochs = 0;
+  options_.schedule.learning_rate = 1e30;
+  Trainer trainer(run_.input(options_, Precision::kFp32, run_.folder("ruined"), alone_));
+  try {
+    trainer.run();
+    FAIL() << "it went on";
+  } catch (const InvalidInput& error) {
+    EXPECT_EQ(error.reason(), "diverged");
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("validation loss"));
+  }
+}
+
 TEST_F(TrainerTest, CacheMakesNoDifference) {
   const NamedTensors cached = train_straight(Precision::kFp32, "cached");
   options_.compute.cache_mib = 0;
@@ -223,6 +237,20 @@ TEST_F(StepTest, FocalLossCountsWhatIsWrong) {
   const double plain = loss(0.0);
   EXPECT_NEAR(loss(1.0), (1.0 - std::exp(-plain)) * plain, 1e-12);
   EXPECT_NEAR(loss(2.5), std::pow(1.0 - std::exp(-plain), 2.5) * plain, 1e-12);
+}
+
+TEST_F(StepTest, FocalLossOfACertainSampleHasAGradient) {
+  torch::Tensor& bias = weights_.masters().back();
+  TrainingStep step({weights_, adam_, *sync_, run_.data().manifest.shape, {1.0, 1.0}, {}, 0.5});
+  for (const int certain : {0, 1}) {
+    {
+      const torch::NoGradGuard no_gradient;
+      bias.zero_()[certain] = 1000.0;
+    }
+    backward(step, {0});
+    step.exchange();
+    EXPECT_TRUE(std::isfinite(step.clip(1e300)));
+  }
 }
 
 TEST_F(StepTest, ClippingShortensTheGradientToTheBound) {

@@ -107,9 +107,9 @@ ScoredSet::Ranking ScoredSet::rank(std::span<const double> weights) const {
   for (std::size_t first = 0; first < rows_.size();) {
     double tied_positives = 0.0, tied_negatives = 0.0;
     std::size_t next = first;
-    for (; next < rows_.size() && rows_[next].score == rows_[first].score; ++next) {
+    do {
       (rows_[next].positive ? tied_positives : tied_negatives) += weight_of(weights, rows_[next].index);
-    }
+    } while (++next < rows_.size() && rows_[next].score == rows_[first].score);
     ordered += tied_negatives * (positives + 0.5 * tied_positives);
     positives += tied_positives;
     negatives += tied_negatives;

@@ -28,7 +28,7 @@ std::vector<double> mid_ranks(const std::vector<double>& values) {
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
   std::vector<double> ranks(values.size());
   for (std::size_t first = 0; first < order.size();) {
-    std::size_t next = first;
+    std::size_t next = first + 1;
     while (next < order.size() && values[order[next]] == values[order[first]]) ++next;
     const double shared = 0.5 * static_cast<double>(first + next - 1) + 1.0;
     for (std::size_t i = first; i < next; ++i) ranks[order[i]] = shared;

@@ -171,14 +171,12 @@ TEST(Dicom, TurnsARangeOfPaddingIntoAir) {
   EXPECT_FLOAT_EQ(decode(builder).pixels.at<float>(0, 1), 31.0F);
 }
 
-TEST(Dicom, InvertsMonochrome1) {
+TEST(Dicom, TakesMonochrome1ForAWayOfShowing) {
   DicomBuilder builder;
   builder.text(kPhotometric, "CS", "MONOCHROME1").number(kSigned, 0).number(kBitsStored, 12).number(kHighBit, 11);
   builder.pixels(ones_with(0, 4095));
-  EXPECT_FLOAT_EQ(decode(builder).pixels.at<float>(0, 0), 4095.0F - 1024.0F);
-  EXPECT_FLOAT_EQ(decode(builder).pixels.at<float>(0, 1), -1024.0F);
-  builder.number(kSigned, 1);
-  EXPECT_FLOAT_EQ(decode(builder).pixels.at<float>(0, 0), -1.0F - 1024.0F);
+  EXPECT_FLOAT_EQ(decode(builder).pixels.at<float>(0, 0), -1024.0F);
+  EXPECT_FLOAT_EQ(decode(builder).pixels.at<float>(0, 1), 4095.0F - 1024.0F);
 }
 
 TEST(Dicom, DecodesTheFrameAskedFor) {

@@ -43,6 +43,12 @@ TEST(ImageManifest, RefusesAnEmptyField) {
   EXPECT_THAT(problem_of("path,label,patient\na,b,c\nd,,e\n"), HasSubstr("m.csv:3: the label is empty"));
 }
 
+TEST(ImageManifest, RefusesTextThatIsNotUtf8WithoutRepeatingIt) {
+  const std::string problem = problem_of("path,label,patient\na,b,c\nd,e,M\xfcller\n");
+  EXPECT_THAT(problem, HasSubstr("m.csv:3: the patient is no UTF-8 text"));
+  EXPECT_THAT(problem, ::testing::Not(HasSubstr("ller")));
+}
+
 TEST(ImageManifest, RefusesAPictureThatIsListedTwice) {
   EXPECT_THAT(problem_of("path,label,patient\na,b,c\na,d,e\n"),
               HasSubstr("m.csv:3: the picture a is listed in line 2"));

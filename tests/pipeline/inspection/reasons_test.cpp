@@ -64,7 +64,8 @@ TEST(WithoutPatients, CutsFoldersAndZipsFromPaths) {
   EXPECT_EQ(without_patients("/data/LIDC-IDRI-0001/1.2.3/1-001.dcm: breaks off", {}), "1-001.dcm: breaks off");
   EXPECT_EQ(without_patients("John Doe/scan.zip!Jane Doe/1.dcm is named like a DICOM file but is none", {}),
             "1.dcm is named like a DICOM file but is none");
-  EXPECT_EQ(without_patients("a/list.csv:26: /data/Doe/x.png does not exist", {}), "list.csv:26: x.png does not exist");
+  EXPECT_EQ(without_patients("data/Jane Doe/x.png: does not exist (list.csv, line 26)", {}),
+            "x.png: does not exist (list.csv, line 26)");
 }
 
 TEST(WithoutPatients, LeavesSlashesOfTheMessageAlone) {

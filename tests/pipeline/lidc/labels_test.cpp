@@ -72,6 +72,15 @@ TEST(Labels, LeaveOutBenignUndecidedAndDisputedSlices) {
                           "mark_without_consensus", "normal", "normal", "normal"));
 }
 
+TEST(Labels, CallNothingNormalBesideAMarkWhoseSliceIsMissing) {
+  LabelOptions options;
+  options.margin_mm = 4.0;
+  SeriesMarks marks = marks_of({});
+  marks.lost_z_mm = {ten_slices().slices[2].z_mm + 1.25};
+  EXPECT_THAT(verdicts(marks, options), ElementsAre("normal", "near_mark", "near_mark", "near_mark", "near_mark",
+                                                    "normal", "normal", "normal", "normal", "normal"));
+}
+
 TEST(Labels, MakeBenignAClassWhenAsked) {
   LabelOptions options;
   options.margin_mm = 0.0;

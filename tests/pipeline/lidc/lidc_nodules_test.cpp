@@ -105,6 +105,7 @@ TEST(PlaceReading, CountsMarksThatLieOnNoSlice) {
   const SeriesMarks marks = place({{mark_on({{"other", 30.0}})}}, series_of(5), ledger);
   EXPECT_TRUE(marks.nodules.empty());
   EXPECT_EQ(ledger.problems().count("unmatched_roi"), 1);
+  EXPECT_THAT(marks.lost_z_mm, ElementsAre(30.0));
 }
 
 TEST(PlaceReading, MarksSmallNodulesNonNodulesAndUnratedOutlinesWithoutConsensus) {

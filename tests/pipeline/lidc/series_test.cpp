@@ -132,6 +132,21 @@ TEST(Series, RefusesCoronalReformatsAndSeriesWithoutOneKnownPatient) {
   EXPECT_EQ(reason_of([](DicomHeader& h) { h.row_spacing_mm = 0; }, true), "no_spacing");
 }
 
+TEST(Series, RefusesWhatCannotBeMeasuredOrStored) {
+  const auto reason_of = [](const std::function<void(DicomHeader&)>& change) {
+    Ledger ledger;
+    auto records = records_at({0, 5, 10});
+    for (SliceRecord& record : records) change(record.header);
+    EXPECT_FALSE(assemble_series(records, "s", ledger));
+    return ledger.problems().entries().begin()->first;
+  };
+  EXPECT_EQ(reason_of([](DicomHeader& h) { h.column_spacing_mm = 0.0007; }), "bad_spacing");  // metres
+  EXPECT_EQ(reason_of([](DicomHeader& h) { h.row_spacing_mm = 700; }), "bad_spacing");
+  EXPECT_EQ(reason_of([](DicomHeader& h) { h.rows = 65535; }), "too_large");
+  EXPECT_EQ(reason_of([](DicomHeader& h) { h.patient_id = "M\xfcller"; }), "not_text");  // Latin 1
+  EXPECT_EQ(reason_of([](DicomHeader& h) { h.orientation.fill(1e200); }), "not_axial");  // not a number
+}
+
 TEST(SkipReason, TellsSlicesFromEverythingElse) {
   const auto reason = [](const std::function<void(DicomHeader&)>& change) {
     DicomHeader header = header_at(0, 1);

@@ -6,12 +6,14 @@
 #include <csignal>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "core/store/manifest.h"
 #include "core/support/atomic_file.h"
 #include "core/support/bytes.h"
 #include "pipeline/input/csv.h"
+#include "pipeline/run/output_folder.h"
 #include "tests/pipeline/support/lidc_files.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
@@ -209,6 +211,17 @@ TEST_F(PrepareProgram, LetsOnlyOneProcessWriteToAFolder) {
   EXPECT_EQ(second.exit_code, 1);
   EXPECT_THAT(second.err, HasSubstr("another pulmo-prepare"));
   EXPECT_EQ(first.wait().exit_code, 0);
+}
+
+TEST_F(PrepareProgram, LetsPartsWriteToAFolderTogetherButNotBesideAWholeRun) {
+  const auto part = [this](const std::string& number) { return lidc({"--part", number + "/2"}); };
+  std::optional<OutputFolder> first(std::in_place, dir_ / "out", "part-1-of-2");
+  const ProcessResult second = testing::run_process(part("2"));
+  EXPECT_EQ(second.exit_code, 0) << second.err;
+  EXPECT_THAT(testing::run_process(part("1")).err, HasSubstr("another pulmo-prepare"));
+  EXPECT_THAT(testing::run_process(lidc({})).err, HasSubstr("another pulmo-prepare"));
+  first.reset();
+  EXPECT_EQ(testing::run_process(part("1")).exit_code, 0);
 }
 
 }  // namespace

@@ -137,7 +137,8 @@ TEST_F(PrepareImages, CountsPicturesThatCannotBeUsedAndGoesOn) {
   EXPECT_EQ(left_out["truncated_image"]["count"].as<int>(), 1);
   EXPECT_EQ(left_out["unknown_format"]["count"].as<int>(), 1);
   EXPECT_EQ(left_out["mask_size"]["count"].as<int>(), 1);
-  EXPECT_THAT(report()["problems"]["missing_file"]["examples"][0].as<std::string>(), HasSubstr("m.csv:26"));
+  EXPECT_THAT(report()["problems"]["missing_file"]["examples"][0].as<std::string>(),
+              HasSubstr("gone.png: does not exist (m.csv, line 26)"));
 }
 
 TEST_F(PrepareImages, EndsAtTheFirstMissingPictureWhenStrict) {

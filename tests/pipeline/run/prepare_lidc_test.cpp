@@ -182,6 +182,50 @@ TEST_F(PrepareLidc, RefusesAFolderOfAnotherConfigurationUnlessForced) {
   EXPECT_TRUE(fs::exists(options_.output / "notes.txt"));
 }
 
+TEST_F(PrepareLidc, BeginsAnewWhenForcedEvenWhereNothingSeemsToHaveChanged) {
+  const std::string digest = prepare().manifest.data_digest();
+  const std::string whole = read_text_file(slice(0, 7));
+  write_text(slice(0, 7), std::string(whole.size(), 'x'));  // as long as it was
+  EXPECT_EQ(prepare().manifest.data_digest(), digest);
+  options_.force = true;
+  prepare();
+  EXPECT_EQ(problems("not_dicom"), 1);
+  write_text(slice(0, 7), whole);
+  EXPECT_EQ(prepare().manifest.data_digest(), digest);
+}
+
+TEST_F(PrepareLidc, IsAnotherRunWhenTheSplitFileOrAReadingChanges) {
+  write_text(out_ / "split.csv", "patient,split\nP-0,train\nP-2,test\n");
+  config_.split.mode = SplitMode::kFile;
+  config_.split.file = (out_ / "split.csv").string();
+  prepare();
+  write_text(out_ / "split.csv", "patient,split\nP-0,test\nP-2,train\n");
+  EXPECT_EQ(reason(), "output");
+  options_.force = true;
+  prepare();
+  options_.force = false;
+  const fs::path reading = fs::directory_iterator(archive_ / "annotations")->path();
+  std::string xml = read_text_file(reading);
+  const auto rating = xml.find("<malignancy>") + std::string_view("<malignancy>").size();
+  xml[rating] = xml[rating] == '5' ? '1' : '5';
+  write_text(reading, xml);
+  EXPECT_EQ(reason(), "output");
+}
+
+TEST_F(PrepareLidc, ReadsAReadingThatIsThereTwiceOnce) {
+  const std::string digest = prepare().manifest.data_digest();
+  for (const auto& item : fs::directory_iterator(archive_ / "annotations")) {
+    write_text(archive_ / "copies" / item.path().filename(), read_text_file(item.path()));
+  }
+  PrepareOptions options = options_;
+  options.output = out_ / "twice";
+  const auto twice =
+      prepare_lidc({{archive_ / "images"}, {archive_ / "annotations", archive_ / "copies"}}, config_, options);
+  EXPECT_EQ(twice->manifest.data_digest(), digest);
+  const YAML::Node left_out = load_yaml(options.output / "report.yaml")["left_out"]["readings"];
+  EXPECT_EQ(left_out["duplicate_reading"]["count"].as<int>(), kPatients);
+}
+
 TEST_F(PrepareLidc, CountsSeriesWithoutReadingAndReadingsWithoutSeries) {
   fs::remove(archive_ / "annotations/P-0.xml");
   write_text(archive_ / "annotations/other.xml", testing::reading_xml("2.25.999", {}));
