@@ -36,14 +36,17 @@ void allow_origin(const std::string& origin, bool preflight, HttpResponse& respo
   response.headers.push_back({"Vary", "Origin"});
   if (origin.empty()) return;
   response.headers.push_back({"Access-Control-Allow-Origin", origin});
-  response.headers.push_back({"Access-Control-Expose-Headers", "X-Request-Id, Retry-After, Location"});
+  response.headers.push_back(
+      {"Access-Control-Expose-Headers", "X-Request-Id, Retry-After, Location, Inference-Header-Content-Length"});
   if (!preflight) return;
   for (const HeaderField& field : response.headers) {
     if (field.name != "Allow") continue;
     response.headers.push_back({"Access-Control-Allow-Methods", field.value});
     break;
   }
-  response.headers.push_back({"Access-Control-Allow-Headers", "Authorization, Content-Type, Prefer, X-API-Key"});
+  response.headers.push_back({"Access-Control-Allow-Headers",
+                              "Authorization, Content-Disposition, Content-Type, Inference-Header-Content-Length, "
+                              "Prefer, X-API-Key"});
   response.headers.push_back({"Access-Control-Max-Age", "600"});
 }
 

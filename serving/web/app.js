@@ -8,7 +8,7 @@ import { ModelChoice, modelFacts } from "./models.js";
 import { buildReport, saveAnswers } from "./report.js";
 import { Stage } from "./stage.js";
 import { Runner, Study } from "./study.js";
-import { filesOfPicker, listenForDrops } from "./upload.js";
+import { filesOfPicker, listenForDrops, missing } from "./upload.js";
 import { headline, Worklist } from "./worklist.js";
 import { percent, position, sentence } from "./words.js";
 
@@ -16,20 +16,25 @@ const kAtOnce = 3; // studies on their way at the same time
 const kHealth = 15000; // ms from one look at the server's health to the next
 
 const page = { studies: [], shown: null, stack: 0 };
+const kMaskNote = byId("mask-note").textContent; // of models that see the lungs alone
 const models = new ModelChoice(showModel);
 const worklist = new Worklist(select);
 const stage = new Stage({ modelOf: modelOfShown, onslice: showEntry, onexplained: showEntry });
 const runner = new Runner(kAtOnce, () => models.current?.name);
 
-// The model that answered the study shown, which may not be the one chosen for the next.
+// The model that answered the study, which may not be the one chosen for the next.
+function modelOf(study) {
+  return study?.answer ? models.of(study.answer.model) : models.current;
+}
+
 function modelOfShown() {
-  return models.named(page.shown?.answer?.model.name) ?? models.current;
+  return modelOf(page.shown);
 }
 
 function showModel(model) {
   if (page.shown) showWhole();
-  byId("model-facts").replaceChildren(...modelFacts(model));
-  if (model.preprocess?.mask === "none") byId("mask-note").textContent = "This model sees the whole picture.";
+  byId("model-facts").replaceChildren(...(model ? modelFacts(model) : []));
+  byId("mask-note").textContent = model?.preprocess?.mask === "none" ? "This model sees the whole picture." : kMaskNote;
 }
 
 function showProgress() {
@@ -41,18 +46,30 @@ function showProgress() {
 }
 
 function tell(study) {
-  const head = headline(study, models.current);
+  const model = modelOf(study);
+  const head = headline(study, model);
   if (study.state === "failed") announce(`${study.title}: ${sentence(study.error.code)}`);
   if (study.state !== "done" || !head) return;
-  const subject = models.current?.positive_class ?? head.called;
+  const subject = model?.positive_class ?? head.called;
   announce(`${study.title}: ${head.called}, probability of ${subject} ${percent(head.value)}. ${study.answer.notice}`);
 }
 
 function changed(study) {
-  worklist.update(study, models.current);
+  worklist.update(study, modelOf(study));
   showProgress();
   if (!study.open) tell(study);
   if (page.shown === study) showStudy();
+  if (study.state === "done") confirmModel(study.answer.model);
+}
+
+/** Makes sure that the page knows the model of an answer, and draws anew what that model said when it did not. */
+async function confirmModel(model) {
+  const learned = await models.confirm(model).catch(() => false); // a later answer is another occasion
+  if (!learned) return;
+  for (const study of page.studies) worklist.update(study, modelOf(study));
+  if (page.shown?.answer?.model.sha256 !== model.sha256) return;
+  stage.renew(modelOfShown().positive_class ?? "");
+  showWhole();
 }
 
 // The slice of a stack to begin with: where suspicion is highest.
@@ -143,7 +160,13 @@ function again(study) {
   select(study);
 }
 
-async function addFiles(files) {
+/** Says what of an upload is not looked at, to eyes and to screen readers, until the next upload. */
+function showMissing(found) {
+  byId("missing").replaceChildren(...missing(found).map((text) => make("p", { class: "caution-line" }, text)));
+}
+
+async function addFiles({ files, unread, left }) {
+  showMissing({ unread, left });
   if (files.length === 0) return;
   announce("Looking at the files");
   const groups = await groupsOf(files);
@@ -164,6 +187,7 @@ function clearAll() {
   page.shown = null;
   stage.clear();
   worklist.clear();
+  showMissing({ unread: 0, left: 0 });
   showProgress();
   byId("choose").focus();
 }

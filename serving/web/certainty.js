@@ -21,7 +21,7 @@ function distance(probability, threshold) {
 }
 
 function calibration(model) {
-  if (!model) return [];
+  if (typeof model?.temperature !== "number") return []; // the model that answered is not listed
   const error = model.metrics?.test?.sample?.ece ?? model.metrics?.validation?.sample?.ece;
   const scaled = `Scaled on validation data (temperature ${model.temperature.toFixed(2)})`;
   if (typeof error !== "number") return [note("Calibrated", `${scaled}; how well is not recorded in this model.`)];

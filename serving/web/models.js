@@ -10,7 +10,7 @@ async function fromProtocol() {
   const { json: server } = await call("v2", { tries: 2 });
   const models = await Promise.all(server.models.map(async (name) => {
     const { json } = await call(`v2/models/${encodeURIComponent(name)}`, { tries: 2 });
-    return { name, version: json.versions?.[0], row: name, metrics: {}, ...json.parameters };
+    return { name, version: json.versions?.at(-1), row: name, metrics: {}, ...json.parameters };
   }));
   return { default: server.models[0], models };
 }
@@ -55,33 +55,93 @@ function figure(level, name) {
 export function modelFacts(model) {
   const rows = [fact("Model", `${model.name}, version ${model.version}`)];
   if (model.task) rows.push(fact("Task", `${model.task}: ${model.classes.join(" or ")}`));
-  rows.push(fact("Operating point", `${percent(model.threshold)} for ${model.positive_class}`));
+  if (typeof model.threshold === "number") {
+    rows.push(fact("Operating point", `${percent(model.threshold)} for ${model.positive_class}`));
+  }
   const level = model.metrics?.test?.sample;
   for (const [name, title] of kFigures) {
     const text = figure(level, name);
     if (text) rows.push(fact(title, text));
   }
   if (level?.n) rows.push(fact("Measured on", `${level.n} test slices${model.phantom ? " of the phantom" : ""}`));
-  else rows.push(fact("Quality", "not recorded in this model"));
+  else rows.push(fact("Quality", model.metrics ? "not recorded in this model" : "not known of this version"));
   rows.push(fact("Model file (SHA-256)", model.sha256));
   return rows;
 }
 
-/** The choice of a model in the head of the page. `onchoose(model)` is told of the first one too. */
+const isSame = (one, other) => one.version === other.version && one.sha256 === other.sha256;
+
+/**
+ * The choice of a model in the head of the page. `onchoose(model)` is told of the first one too, and of undefined when
+ * the server lists none. `current` is the one chosen.
+ */
 export class ModelChoice {
   constructor(onchoose) {
     this.onchoose = onchoose;
+    this.known = new Map(); // by digest, also those that a reload has replaced: their answers may still be on the page
+    this.loading = Promise.resolve();
     this.select = byId("model");
     this.select.addEventListener("change", () => this.choose(this.select.value));
   }
 
-  async load() {
+  /** Reads the list; one reading at a time, so that the last one to begin is the one that counts. */
+  load() {
+    return this.inTurn(() => this.read());
+  }
+
+  inTurn(step) {
+    this.loading = this.loading.catch(() => {}).then(step);
+    return this.loading;
+  }
+
+  async read() {
     this.list = await loadModels();
-    this.select.replaceChildren(...this.list.models.map((model) =>
+    for (const model of this.list.models) this.known.set(model.sha256, model);
+    this.show();
+  }
+
+  // A person's choice stays for as long as the server has it.
+  show() {
+    const { models } = this.list;
+    this.select.replaceChildren(...models.map((model) =>
       make("option", { value: model.name }, `${model.name} (version ${model.version})`)));
-    this.select.hidden = this.list.models.length < 2;
+    this.select.hidden = models.length < 2;
     byId("model-name").hidden = !this.select.hidden;
-    this.choose(this.list.default ?? this.list.models[0].name);
+    this.choose([this.current?.name, this.list.default].find((name) => this.named(name)) ?? models[0]?.name);
+  }
+
+  /**
+   * The facts of the model that gave an answer. Of one that was never listed no more than the answer says, and what
+   * does no harm when it is of another version: which class is asked for, and a warning too many.
+   */
+  of({ name, version, sha256 }) {
+    const listed = this.named(name);
+    const facts = this.known.get(sha256) ?? { positive_class: listed?.positive_class, phantom: listed?.phantom };
+    return { ...facts, name, version, sha256 };
+  }
+
+  isListed(model) {
+    const listed = this.named(model.name);
+    return Boolean(listed) && !listed.unconfirmed && isSame(listed, model);
+  }
+
+  /**
+   * To be told of the model of every answer: where the list has another one of that name, as after a reload on the
+   * server, reads it again. Until then, and when that fails, the answer's facts stand for the model. Resolves to whether
+   * more is known of the model than before.
+   */
+  async confirm(model) {
+    if (this.isListed(model)) return false;
+    const knew = this.known.has(model.sha256);
+    if (this.list) {
+      const stand = { ...this.of(model), unconfirmed: true };
+      this.list.models = this.list.models.map((one) => (one.name === model.name ? stand : one));
+      this.show();
+    }
+    await this.inTurn(async () => {
+      if (!this.isListed(model)) await this.read(); // else another answer of it came first
+    });
+    return !knew && this.known.has(model.sha256);
   }
 
   named(name) {
@@ -89,10 +149,11 @@ export class ModelChoice {
   }
 
   choose(name) {
-    this.current = this.named(name);
+    const model = this.named(name);
+    this.current = model;
     this.select.value = name;
-    byId("model-name").textContent = `${this.current.name}, version ${this.current.version}`;
-    byId("phantom").hidden = !this.current.phantom;
-    this.onchoose(this.current);
+    byId("model-name").textContent = model ? `${model.name}, version ${model.version}` : "no model";
+    byId("phantom").hidden = !model?.phantom;
+    this.onchoose(model);
   }
 }

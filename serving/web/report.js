@@ -48,7 +48,7 @@ export function buildReport({ study, stack, entry, model, explanation, snapshot,
   byId("report").replaceChildren(
     make("h1", {}, "pulmo report"),
     make("p", { class: "report-notice" }, answer.notice),
-    model?.phantom && make("p", { class: "report-notice" },
+    model.phantom && make("p", { class: "report-notice" },
       "PHANTOM MODEL: trained on synthetic pictures only; it says nothing about a real patient."),
     make("div", { class: "report-columns" },
       make("img", { src: snapshot, alt: "The slice as it was shown" }),
@@ -62,6 +62,5 @@ export function buildReport({ study, stack, entry, model, explanation, snapshot,
     make("ul", { class: "remarks" }, list.map(({ tone, text, why }) =>
       make("li", { class: tone }, make("strong", {}, text), ` ${why}`))),
     make("h2", {}, "Model"),
-    make("dl", { class: "facts" },
-      model ? modelFacts(model) : fact("Model", `${answer.model.name}, version ${answer.model.version}`)));
+    make("dl", { class: "facts" }, modelFacts(model)));
 }

@@ -90,7 +90,15 @@ export class Stage {
     this.go(index);
   }
 
+  /** Shows the same slice again, with what is known of its model by now. */
+  renew(subject) {
+    if (!this.stack) return;
+    this.windows = null; // the first one is the model's own
+    this.show(this.stack, this.index, subject);
+  }
+
   clear() {
+    clearTimeout(this.dwell);
     this.stack = null;
     this.windows = null;
     for (const id of ["profile-box", "slice-row", "overlays", "nodule-row", "views", "unseen"]) byId(id).hidden = true;
@@ -164,7 +172,7 @@ export class Stage {
     if (!canExplain(entry) || entry.explained !== undefined) return;
     byId("explaining").hidden = false;
     try {
-      entry.explained = await explanationFor(entry, this.modelOf()?.name, "auto");
+      entry.explained = await explanationFor(entry, this.modelOf(), "auto");
     } catch {
       entry.explained = undefined; // asked for again when the slice is looked at again
     }

@@ -84,8 +84,8 @@ export function position(mm) {
 }
 
 /** "1 slice", "2 slices". */
-export function count(n, noun) {
-  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+export function count(n, noun, nouns = `${noun}s`) {
+  return `${n} ${n === 1 ? noun : nouns}`;
 }
 
 export function capital(text) {

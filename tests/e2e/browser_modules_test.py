@@ -244,6 +244,32 @@ class ModulesTest(PageTest):
         self.assertEqual(self.run_in("study", "return m.differentNames(['a', 'b', 'a', 'a']);"),
                          ["a", "b", "2-a", "3-a"])
 
+    def test_of_a_dropped_folder_all_is_taken_that_can_be_read_and_the_rest_is_counted(self):
+        got = self.run_in("upload", """
+          const file = (name) => ({ isFile: true, name, file: (resolve) => resolve({ name }) });
+          const broken = { isFile: true, name: "broken.dcm", file: (_, reject) => reject(new Error("no")) };
+          const folder = (name, batches) => ({ name, createReader: () => ({ readEntries: (resolve, reject) => {
+            const next = batches.shift() ?? [];
+            if (next === "locked") reject(new Error("no")); else resolve(next);
+          } }) });
+          const drop = (...entries) => m.filesOfDrop({ files: [], items: entries.map((entry) =>
+            ({ kind: "file", webkitGetAsEntry: () => entry })) });
+          const some = await drop(folder("scan", [[file("2.dcm"), broken], [file("1.dcm"), file(".DS_Store")],
+            [folder("locked", ["locked"])]]), file("10.png"));
+          const many = await drop(folder("scan", [[...Array(4098).keys()].map((i) => file(`${i}.dcm`))]));
+          return [some.files.map(({ name }) => name), m.missing(some), many.files.length, m.missing(many),
+            m.missing({ unread: 1, left: 1 }), m.missing({ unread: 0, left: 0 })];""")
+        self.assertEqual(got, [["10.png", "scan/1.dcm", "scan/2.dcm"], ["2 files or folders could not be read."], 4096,
+                               ["2 files left out: no more than 4096 are taken at a time."],
+                               ["1 file or folder could not be read.",
+                                "1 file left out: no more than 4096 are taken at a time."], []])
+
+    def test_a_picker_says_how_many_files_it_leaves_out(self):
+        got = self.run_in("upload", """
+          const found = m.filesOfPicker({ files: [...Array(4100).keys()].map((i) => ({ name: `${i}.png` })) });
+          return [found.files.length, found.unread, found.left];""")
+        self.assertEqual(got, [4096, 0, 4])
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)

@@ -115,6 +115,30 @@ class SliceTest(PageTest):
         self.assertFalse(self.find("#workspace").is_displayed())
         self.assertEqual(self.browser.switch_to.active_element, self.find("#choose").element())
 
+    def test_what_cannot_be_read_of_a_drop_is_told_until_the_next_upload(self):
+        # A drop by script has no entries: one that cannot be read is put in their place.
+        self.script("""
+          const names = ["slice.png", "broken.png"];
+          DataTransferItem.prototype.webkitGetAsEntry = function () {
+            const [name, file] = [names.shift(), this.getAsFile()];
+            return { isFile: true, name, file: (resolve, reject) => (name === "broken.png" ? reject() : resolve(file)) };
+          };""")
+        self.drop(("slice.png", "image/png", self.png), ("broken.png", "image/png", self.png))
+        self.wait_for_studies(1)
+        self.assertEqual(self.find("#missing").text, "1 file or folder could not be read.")
+        self.assertEqual(self.find("#missing").get_attribute("role"), "status")
+        self.click("#clear")
+        self.assertEqual(self.text("#missing"), "")
+
+    def test_clearing_asks_for_no_explanation_of_what_was_cleared(self):
+        self.drop(("slice.png", "image/png", self.png))
+        self.wait_for_studies(1)
+        self.script("window.asked = []; const ask = window.fetch; window.fetch = (path, options) => {"
+                    " asked.push(path); return ask(path, options); };"
+                    "document.getElementById('clear').click();")  # in one step: sooner than the page asks
+        self.browser.execute_async_script("setTimeout(arguments[0], 600)")
+        self.assertEqual(self.script("return asked.filter((path) => path.startsWith('v1/explain'))"), [])
+
     def test_answers_can_be_saved_as_json_without_pictures(self):
         self.script("URL.createObjectURL = (blob) => { if (blob.type === 'application/json') window.saved = blob;"
                     " return 'data:,'; }")

@@ -165,7 +165,9 @@ class CrossOriginTest(unittest.TestCase):
             self.assertEqual(reply.status, 204)
             self.assertEqual(reply.headers["access-control-allow-origin"], self.ORIGIN)
             self.assertIn("POST", reply.headers["access-control-allow-methods"])
-            self.assertIn("X-API-Key", reply.headers["access-control-allow-headers"])
+            for header in ("X-API-Key", "Inference-Header-Content-Length"):  # the latter for binary tensors
+                self.assertIn(header, reply.headers["access-control-allow-headers"])
+            self.assertIn("Inference-Header-Content-Length", reply.headers["access-control-expose-headers"])
             self.assertEqual(reply.headers["vary"], "Origin")
             self.assertNotIn("access-control-allow-credentials", reply.headers)
             for body, status in ((PNG, 200), (b"no picture", 422)):
