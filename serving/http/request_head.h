@@ -11,11 +11,11 @@ namespace pulmo::serving {
 
 /// What a request may cost, checked before its body is read.
 struct HttpLimits {
-  std::size_t target_bytes = 8 * 1024;                          ///< of the request target
-  std::size_t head_bytes = 16 * 1024;                           ///< request line and headers together
+  std::size_t target_bytes = std::size_t{8} * 1024;             ///< of the request target
+  std::size_t head_bytes = std::size_t{16} * 1024;              ///< request line and headers together
   std::size_t header_count = 100;                               ///< header fields
   std::uint64_t body_bytes = std::uint64_t{256} * 1024 * 1024;  ///< of a POST: a zip of a large CT series
-  std::uint64_t idle_body_bytes = 64 * 1024;                    ///< of any other method: read and ignored
+  std::uint64_t idle_body_bytes = std::uint64_t{64} * 1024;     ///< of any other method: read and ignored
   std::size_t parts = 1024;                                     ///< of a multipart body, files and fields together
 };
 
