@@ -323,6 +323,9 @@ class BadRequests(Protocol):
         self.check({"inputs": [tensor(len(nan), datatype="FP32")]}, "FP32", binary=nan)
         for broken in (b"\1\0\0", b"\5\0\0\0abcd", struct.pack("<I", 2**32 - 1)):
             self.check({"inputs": [tensor(len(broken), name="file", datatype="BYTES", shape=[1])]}, "file", binary=broken)
+        # Eight million files of no bytes: the second one ends it, before they take memory.
+        empty = bytes(32 << 20)
+        self.check({"inputs": [tensor(len(empty), name="file", datatype="BYTES", shape=[1])]}, "more than 1 files", binary=empty)
         for length in ("99999999", "-1", "x", "1e3", "18446744073709551616"):
             status, _ = self.refused("POST", "/v2/models/lungs/infer", b"{}", {"Inference-Header-Content-Length": length})
             self.assertEqual(status, 400, length)
