@@ -114,7 +114,7 @@ DecodedSlice WorkerPool::decode(ByteView file, std::string_view name) {
       refuse("decoder_failed", name, "the file cannot be decoded");
   }
   const std::uint64_t room = static_cast<std::uint64_t>(options_.limits.max_pixels) * sizeof(float);
-  const DecodedSlice decoded = [&] {
+  DecodedSlice decoded = [&] {
     try {
       return restore(*reply, worker->pixels(), room, options_.limits);
     } catch (const InvalidInput&) {  // an answer that no decoder gives: the file has taken the process over
