@@ -8,6 +8,7 @@
 #include "core/support/digest.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
+#include "training/diverged.h"
 #include "training/norm_calibration.h"
 
 namespace pulmo::training {
@@ -210,10 +211,8 @@ void Trainer::check_finite(double global_loss, const Meter& local, const Batch& 
     for (const std::int64_t index : batch.indices) {
       samples.append(samples.empty() ? "" : ", ").append(input_.data.train.place(index));
     }
-    throw InvalidInput("diverged", "the loss is not finite at epoch " + std::to_string(progress_.epoch + 1) +
-                                       ", step " + std::to_string(progress_.step + 1) + " (batch of " + samples +
-                                       "): lower schedule.learning_rate, add schedule.warmup_epochs, or use "
-                                       "training.precision=fp32; the last checkpoint is still good");
+    throw diverged("the loss is not finite at epoch " + std::to_string(progress_.epoch + 1) + ", step " +
+                   std::to_string(progress_.step + 1) + " (batch of " + samples + ")");
   });
 }
 
@@ -299,10 +298,8 @@ void Trainer::save() {
 void Trainer::require_finite_weights() {
   for (const torch::Tensor& master : weights_.masters()) {
     if (std::isfinite(master.sum(torch::kFloat64).item<double>())) continue;
-    throw InvalidInput("diverged", "the weights are not finite after epoch " + std::to_string(progress_.epoch + 1) +
-                                       ", step " + std::to_string(progress_.step) +
-                                       ": lower schedule.learning_rate, add schedule.warmup_epochs, or use "
-                                       "training.precision=fp32; the last checkpoint is still good");
+    throw diverged("the weights are not finite after epoch " + std::to_string(progress_.epoch + 1) + ", step " +
+                   std::to_string(progress_.step));
   }
 }
 

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "core/support/error.h"
+#include "training/diverged.h"
 #include "training/evaluation/metrics.h"
 #include "training/sampler.h"
 
@@ -82,10 +82,7 @@ std::optional<Validation> validate(const ValidationInput& input, const std::func
   // be put in order.
   input.communicator.together([&] {
     if (std::isfinite(sums[0]) || !input.communicator.is_root()) return;
-    throw InvalidInput(
-        "diverged",
-        "the validation loss is not finite: lower schedule.learning_rate, add schedule.warmup_epochs, or "
-        "use training.precision=fp32; the last checkpoint is still good");
+    throw diverged("the validation loss is not finite");
   });
   std::array<double, 1> area = {gathered_auc(input, share)};  // that of rank 0 holds
   if (!input.communicator.is_root()) area[0] = 0.0;
