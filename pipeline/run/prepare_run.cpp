@@ -7,6 +7,7 @@
 #include "core/support/error.h"
 #include "core/support/log.h"
 #include "core/support/version.h"
+#include "pipeline/inspection/run_report.h"
 
 namespace pulmo::pipeline {
 namespace {
@@ -27,6 +28,32 @@ RunSummary summary_of(const std::filesystem::path& directory) {
   summary.manifest = read_manifest(directory);
   for (const Split which : kSplits) summary.samples += summary.manifest.split(which).samples();
   return summary;
+}
+
+std::int64_t problems_of_report(const std::filesystem::path& directory) {
+  std::int64_t problems = 0;
+  const auto report = read_run_report(directory);
+  if (report) {
+    for (const CountedReason& entry : report->problems) problems += entry.count;
+  }
+  return problems;
+}
+
+std::int64_t problems_of_finished(const std::vector<ShardPlan>& plans, const ShardRunOptions& options) {
+  std::int64_t problems = 0;
+  for (const ShardPlan& plan : plans) {
+    if (const auto result = read_shard_result(plan, options)) problems += result->problems.total();
+  }
+  return problems;
+}
+
+/// What an earlier run went on after would have ended a strict one. Its work is kept.
+void refuse_recorded(std::int64_t problems, const std::filesystem::path& directory) {
+  if (problems == 0) return;
+  throw InvalidInput("output", directory.string() + " was prepared past " + std::to_string(problems) +
+                                   (problems == 1 ? " problem" : " problems") +
+                                   " with its input, by an earlier run without --strict: leave --strict out to keep "
+                                   "it, or mend the input and begin anew with --force");
 }
 
 std::vector<ShardPlan> plans_of_part(const std::vector<ShardPlan>& plans, const PrepareOptions& options) {
@@ -72,6 +99,7 @@ std::optional<RunSummary> run_prepare(const PrepareOptions& options, const std::
   OutputFolder folder(options.output, part_name(options));
   if (options.force && options.parts == 1) folder.discard();  // the parts of a job array share what one of them made
   if (folder.claim(fingerprint, options.force)) {
+    if (options.strict) refuse_recorded(problems_of_report(options.output), options.output);
     log_info("already prepared from the same input with the same configuration", {{"folder", options.output.string()}});
     remove_abandoned(options.output, {"report.html"});  // which a run writes last, after the manifest
     if (!std::filesystem::exists(options.output / "report.html")) write_report_page(options.output);
@@ -84,6 +112,7 @@ std::optional<RunSummary> run_prepare(const PrepareOptions& options, const std::
   write_draft(folder.state(), run.draft);
   const std::vector<ShardPlan> mine = plans_of_part(run.draft.shards, options);
   const ShardRunOptions shard_options{folder.directory(), folder.state(), options.threads, options.strict};
+  if (options.strict) refuse_recorded(problems_of_finished(mine, shard_options), options.output);
   try {
     const auto results = run_shards(mine, run.draft.shard_info(), shard_options, run.make_worker);
     if (options.parts > 1) return std::nullopt;

@@ -18,7 +18,7 @@ namespace pulmo::pipeline {
 struct PrepareOptions {
   std::filesystem::path output;
   std::size_t threads = 1;
-  bool strict = false;  ///< the first problem ends the run
+  bool strict = false;  ///< the first problem ends the run, also one that an earlier run has recorded
   bool force = false;   ///< begin anew, whatever lies in the output folder; of a part: only what is another run's
   std::size_t part = 1, parts = 1;  ///< make every parts-th shard, beginning at `part` (1-based); merge finishes then
 };

@@ -16,6 +16,7 @@ namespace pulmo::pipeline {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::write_text;
@@ -151,6 +152,32 @@ TEST_F(PrepareImages, EndsAtTheFirstMissingPictureWhenStrict) {
     EXPECT_EQ(error.reason(), "missing_file");
   }
   EXPECT_TRUE(fs::is_empty(options_.output));
+}
+
+TEST_F(PrepareImages, WhenStrictRefusesButKeepsWhatAnEarlierRunMadePastAProblem) {
+  rows_ += "gone.png,benign,x,,\n";
+  write_text(dir_ / "m.csv", "path,label,patient,group,mask\n" + rows_);
+  options_.parts = 2;
+  for (options_.part = 1; options_.part <= 2; ++options_.part) prepare_images(dir_ / "m.csv", config_, options_);
+  const auto refusal = [&] {
+    try {
+      prepare();
+    } catch (const InvalidInput& error) {
+      return error.reason() + ": " + error.what();
+    }
+    return std::string();
+  };
+  options_.part = options_.parts = 1;
+  options_.strict = true;
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("output: "), HasSubstr("past 1 problem"), HasSubstr("--force")));
+  options_.strict = false;
+  const std::string digest = prepare().manifest.data_digest();
+  options_.strict = true;
+  EXPECT_THAT(refusal(), AllOf(HasSubstr("output: "), HasSubstr("past 1 problem"), HasSubstr("--force")));
+  options_.strict = false;
+  EXPECT_EQ(prepare().manifest.data_digest(), digest);
+  options_.strict = options_.force = true;
+  EXPECT_THAT(refusal(), HasSubstr("missing_file: "));
 }
 
 TEST_F(PrepareImages, ReadsPicturesInsideAZip) {
