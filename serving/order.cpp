@@ -82,8 +82,9 @@ Wishes wishes_of(const RequestHead& head) {
 std::shared_ptr<ServedModel> requested_model(const ModelRepository& models, const RequestHead& head) {
   const auto named = head.query.find("model");
   const std::string name = named == head.query.end() ? models.default_model() : named->second;
-  if (auto model = models.find(name)) return model;
-  if (models.knows(name)) throw HttpRefusal(503, "not_ready", "this model does not answer now: try again");
+  const std::string version = value_of(head, "version");
+  if (auto model = models.find(name, version)) return model;
+  if (models.knows(name, version)) throw HttpRefusal(503, "not_ready", "this model does not answer now: try again");
   throw HttpRefusal(404, "unknown_model", "no such model here; GET /v1/models lists what there is");
 }
 

@@ -1,8 +1,8 @@
 // How sure an answer is and why: plain remarks on one result, from what server, model and explanation say. Pure.
+// What the server warns of (unusual input, grey values, a probability on the edge) is told in its words and not again.
 import { full, percent } from "./words.js";
 
-const kAtThePoint = 0.05; // of probability, on each side of the operating point
-const kNearThePoint = 0.15;
+const kNearThePoint = 0.15; // of probability, on each side of the operating point
 const kMostlyInside = 0.5; // share of the heat map inside the lungs
 
 const caution = (text, why = "") => ({ tone: "caution", text, why });
@@ -13,9 +13,6 @@ function distance(probability, threshold) {
   const margin = Math.abs(probability - threshold);
   const side = probability >= threshold ? "above" : "below";
   const figures = `${(margin * 100).toFixed(1)} points ${side} the operating point of ${percent(threshold)}.`;
-  if (margin < kAtThePoint) {
-    return caution("On the edge", `${figures} A slightly different picture could be called the other way.`);
-  }
   if (margin < kNearThePoint) return note("Near the operating point", figures);
   return good("Clear of the operating point", figures);
 }
@@ -27,12 +24,6 @@ function calibration(model) {
   if (typeof error !== "number") return [note("Calibrated", `${scaled}; how well is not recorded in this model.`)];
   const text = `${scaled}; stated and observed shares differ by ${percent(error)} on average.`;
   return [error <= 0.1 ? good("Calibrated", text) : caution("Loosely calibrated", text)];
-}
-
-function unusual(result) {
-  if (!result.input?.unusual) return [];
-  return [caution("Unlike the training pictures",
-    "Lung share or brightness is outside of what the model was trained on.")];
 }
 
 function attention(explanation) {
@@ -61,12 +52,9 @@ function outlined(explanation) {
 export function remarks({ result, subject, model, explanation }) {
   const all = [
     distance(result.probabilities[subject], result.threshold),
-    ...unusual(result),
     ...(result.warnings ?? []).map((text) => caution(full(text))),
     ...attention(explanation),
     ...outlined(explanation),
-    ...(result.kind === "hounsfield" ? [] : [note("Grey values, not Hounsfield units",
-      "The picture's own brightness stands in for the CT numbers; DICOM is better.")]),
     ...calibration(model),
   ];
   const order = ["caution", "note", "good"];

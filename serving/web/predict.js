@@ -57,15 +57,19 @@ const explaining = { missing: false };
 /** Whether this server explains; false once it said that it does not. */
 export const explains = () => !explaining.missing;
 
-/** The result of one slice with its `explanation`, or null when this server has none to give. */
+/**
+ * The result of one slice with its `explanation`, by exactly this model ({name, version, sha256}); null when the server has
+ * none to give, or no longer has this model.
+ */
 export async function explain(upload, { model, method, signal }) {
   if (explaining.missing) return null;
   try {
-    const address = `v1/explain${query({ model, method })}`;
+    const address = `v1/explain${query({ model: model?.name, version: model?.version, method })}`;
     const { json } = await call(address, { method: "POST", ...upload, signal, tries: 3 });
-    return json.results[0];
+    return model?.sha256 && json.model.sha256 !== model.sha256 ? null : json.results[0];
   } catch (problem) {
-    if (problem.code === "unknown_model" || !kGone.includes(problem.status)) throw problem;
+    if (problem.code === "unknown_model") return null;
+    if (!kGone.includes(problem.status)) throw problem;
     explaining.missing = true;
     return null;
   }

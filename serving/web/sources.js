@@ -67,10 +67,10 @@ const bitmapOf = async (url) => {
 /** Whether an entry can have an explanation. */
 export const canExplain = (entry) => explains() && Boolean(entry?.slice && entry.result && !entry.result.error);
 
-/** {explanation, lungs, heat, nodule} of an entry, the layers as bitmaps, nodule only of a model that outlines it; null when the server explains nothing. */
+/** {explanation, lungs, heat, nodule} of an entry, the layers as bitmaps, nodule only of a model that outlines it; null as of explain(). */
 export function explanationFor(entry, model, method) {
   return explanations.get(`${model?.name} ${model?.sha256} ${method} ${keyOf(entry.slice)}`, async () => {
-    const result = await explain(await uploadOf(entry.slice), { model: model?.name, method });
+    const result = await explain(await uploadOf(entry.slice), { model, method });
     if (!result?.explanation) return null;
     const { lungs, heat, nodule } = result.explanation;
     const maps = await Promise.all([lungs, heat, nodule?.outline].map((url) => url && bitmapOf(url)));

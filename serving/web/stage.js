@@ -168,19 +168,27 @@ export class Stage {
   }
 
   async explain(entry) {
-    byId("overlays").hidden = !canExplain(entry);
-    if (!canExplain(entry) || entry.explained !== undefined) return;
-    byId("explaining").hidden = false;
+    const asked = canExplain(entry) && entry.explained === undefined;
+    this.tellExplaining(entry, asked);
+    if (!asked) return;
     try {
       entry.explained = await explanationFor(entry, this.modelOf(), "auto");
     } catch {
       entry.explained = undefined; // asked for again when the slice is looked at again
     }
-    byId("explaining").hidden = true;
-    byId("overlays").hidden = !canExplain(entry);
-    if (!entry.explained || this.entry !== entry) return;
+    if (this.entry !== entry) return;
+    this.tellExplaining(entry, false);
+    if (!entry.explained) return;
     this.onexplained(entry, entry.explained.explanation);
     this.load(entry);
+  }
+
+  // The sliders, and below them why there is no map.
+  tellExplaining(entry, asked) {
+    byId("overlays").hidden = !canExplain(entry);
+    byId("explaining").hidden = !asked && entry.explained !== null;
+    byId("explaining").textContent = asked ? "Asking where the model looks"
+      : "The model that gave this answer is no longer on the server: where it looked cannot be shown";
   }
 
   hover(point) {

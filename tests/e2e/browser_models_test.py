@@ -119,6 +119,24 @@ class ModelsTest(PageTest):
         self.assertIn("PHANTOM", report)
         self.check_console()
 
+    def test_where_a_model_looked_is_never_told_by_its_successor(self):
+        self.keep_second()
+        self.choose("second")
+        self.script("const ask = window.fetch; window.blocked = true; window.fetch = (path, options) =>"
+                    " (window.blocked && path.startsWith('v1/explain') ? Promise.reject(new TypeError()) : ask(path, options));")
+        self.drop(("before.png", "image/png", self.png))
+        self.wait_for_studies(1)
+        self.canvas()
+        self.reload_second()
+        self.script("window.blocked = false;")
+        self.drop(("after.png", "image/png", self.png))
+        self.wait_for_studies(2)
+        self.choose_study("after.png")
+        self.wait(lambda: self.find("#overlays").is_displayed() and not self.find("#explaining").is_displayed())
+        self.choose_study("before.png")
+        self.wait(lambda: "no longer on the server" in self.text("#explaining"))
+        self.assertNotIn("heat map", self.text("#slice-findings"))
+
     def test_without_a_new_list_the_page_tells_no_figures_of_another_version(self):
         self.keep_second()
         self.choose("second")

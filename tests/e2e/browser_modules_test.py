@@ -179,17 +179,16 @@ class ModulesTest(PageTest):
     def test_remarks_name_what_calls_for_caution(self):
         base = {"kind": "hounsfield", "class": "malignant", "probabilities": {"normal": 0.57, "malignant": 0.43},
                 "threshold": 0.41, "lung_fraction": 0.2, "warnings": ["the lungs are small"],
-                "input": {"lung_fraction": 0.02, "mean_intensity": 0.1, "unusual": True}}
+                "input": {"lung_fraction": 0.02, "mean_intensity": 0.1}}
         body = ("const [result, model, explanation] = inputs;"
                 "const list = m.remarks({ result, subject: 'malignant', model, explanation });"
                 "return [list.map(({ tone, text }) => `${tone}: ${text}`), m.inShort(list).text];")
         model = {"temperature": 1.5, "metrics": {"test": {"sample": {"ece": 0.031}}}}
         remarks, short = self.run_in("certainty", body, base, model, {"inside_lungs": 0.2})
-        self.assertEqual(remarks, ["caution: On the edge", "caution: Unlike the training pictures",
-                                   "caution: The lungs are small.", "caution: Looks elsewhere", "good: Calibrated"])
-        self.assertEqual(short, "4 reasons for caution")
-        calm = {**base, "probabilities": {"normal": 0.01, "malignant": 0.99}, "warnings": [],
-                "input": {"unusual": False}}
+        self.assertEqual(remarks, ["caution: The lungs are small.", "caution: Looks elsewhere",
+                                   "note: Near the operating point", "good: Calibrated"])
+        self.assertEqual(short, "2 reasons for caution")
+        calm = {**base, "probabilities": {"normal": 0.01, "malignant": 0.99}, "warnings": []}
         remarks, short = self.run_in("certainty", body, calm, model, {"inside_lungs": 0.9})
         self.assertEqual([one.split(":")[0] for one in remarks], ["good"] * 3)
         self.assertEqual(short, "Nothing unusual seen")

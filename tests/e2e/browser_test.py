@@ -43,7 +43,7 @@ class SliceTest(PageTest):
         points, side = re.search(r"([\d.]+) points (above|below)", remarks).groups()
         self.assertAlmostEqual(float(points), abs(probability - threshold), delta=0.11)
         self.assertEqual(side, "above" if probability >= threshold else "below")
-        self.assertIn("Grey values, not Hounsfield units", remarks)
+        self.assertEqual(remarks.count("grey values, not Hounsfield units"), 1)
         self.assertIn("Calibrated", remarks)
 
     def test_dicom_is_shown_in_hounsfield_units(self):

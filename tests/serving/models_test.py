@@ -60,8 +60,13 @@ class ModelsTest(unittest.TestCase):
         for query, name, version in (("", "small", "2"), ("?model=large", "large", "1"), ("?model=small", "small", "2")):
             self.assertEqual(self.predict(query)["model"]["name"], name)
             self.assertEqual(self.predict(query)["model"]["version"], version)
-        reply = self.server.post(PNG, "image/png", "/v1/predict?model=other")
-        self.assertEqual((reply.status, reply.code()), (404, "unknown_model"))
+        for query, version in (("?version=1", "1"), ("?model=small&version=1", "1"), ("?model=small&version=", "2")):
+            self.assertEqual(self.predict(query)["model"]["version"], version)
+        reply = self.server.post(PNG, "image/png", "/v1/explain?method=occlusion&model=small&version=1")
+        self.assertEqual((reply.status, reply.json()["model"]["version"]), (200, "1"), reply.body)
+        for query in ("?model=other", "?model=small&version=3", "?model=large&version=2"):
+            reply = self.server.post(PNG, "image/png", "/v1/predict" + query)
+            self.assertEqual((reply.status, reply.code()), (404, "unknown_model"))
         self.assertEqual(self.server.get("/v2").json()["models"], ["large", "small"])
         self.assertEqual(self.server.get("/v2/models/small").json()["versions"], ["1", "2"])
         self.assertEqual(self.server.get("/v2/models/small/versions/1").json()["inputs"][0]["shape"], [-1, 1, 32, 32])
