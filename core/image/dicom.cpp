@@ -45,6 +45,13 @@ void require_rescale(const DicomHeader& header, std::string_view name) {
                                                std::to_string(header.rescale_slope) + " and intercept " +
                                                std::to_string(header.rescale_intercept) + " give no Hounsfield units");
   }
+  // PS3.3 C.11.1.1.2: optical density, iodine and such, effective atomic number, electron density, percent. Maps of
+  // spectral CT are CT images too.
+  for (const char* type : {"OD", "MGML", "Z_EFF", "ED", "EDW", "PCT"}) {
+    if (header.rescale_type != type) continue;
+    throw InvalidInput("bad_pixel_format", std::string(name) + ": rescale type " + type +
+                                               ": a map of another quantity than Hounsfield units, choose a CT slice");
+  }
 }
 
 // Whether all of slope * value + intercept are whole numbers that a float holds: then floats give what doubles give.

@@ -36,6 +36,7 @@ struct DicomHeader {
   double slice_thickness_mm = 0.0;
   double rescale_slope = 1.0;
   double rescale_intercept = 0.0;
+  std::string rescale_type;  ///< empty: not told
 
   /// Position along the normal of the image plane, mm. 0 when has_position is false.
   double position_along_normal_mm() const;

@@ -85,6 +85,7 @@ void read_rescale(DcmItem& item, DicomHeader& header) {
       real_of(item, tag, *value);
     }
   }
+  if (item.tagExistsWithValue(DCM_RescaleType)) header.rescale_type = text_of(item, DCM_RescaleType);
 }
 
 // Functional groups of an enhanced object (PS3.3 C.7.6.16): those of all frames, then those of one.

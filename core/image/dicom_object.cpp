@@ -83,6 +83,20 @@ std::size_t count_item_tags(ByteView bytes) {
                                    kBig.data());
 }
 
+/// Does `work` with as much stack as the sequences of `bytes` can need.
+void with_room_for(ByteView bytes, std::string_view name, const std::function<void()>& work) {
+  const std::size_t items = count_item_tags(bytes);
+  if (items > kMaxItems) {
+    throw InvalidInput("too_large", std::string(name) + ": the DICOM file holds " + std::to_string(items) +
+                                        " sequence items, at most " + std::to_string(kMaxItems) + " are read");
+  }
+  if (items <= kItemsOnAnyStack) {
+    work();
+  } else {
+    run_with_stack(kStackBytes + items * kStackPerItemBytes, work);
+  }
+}
+
 void parse(const Layout& layout, std::string_view name, DicomPart part, DicomObject& object) {
   // Every syntax that DCMTK does not know is compressed, and those all have explicit little endian headers (PS3.5 A.4).
   const bool unknown = layout.syntax == EXS_Unknown && !layout.transfer_syntax_uid.empty();
@@ -115,22 +129,19 @@ void with_dicom_object(ByteView bytes, std::string_view name, DicomPart part, co
     throw InvalidInput("not_dicom", std::string(name) + ": not a DICOM file: neither the DICM mark nor a data set");
   }
   start_dcmtk();
-  const Layout layout = find_dataset(bytes, name, limits);
-  const std::size_t items = count_item_tags(layout.dataset);
-  if (items > kMaxItems) {
-    throw InvalidInput("too_large", std::string(name) + ": the DICOM data set holds " + std::to_string(items) +
-                                        " sequence items, at most " + std::to_string(kMaxItems) + " are read");
-  }
-  const auto work = [&] {
-    DicomObject object;
-    parse(layout, name, part, object);
-    use(object);
-  };
-  if (items <= kItemsOnAnyStack) {
-    work();
-  } else {
-    run_with_stack(kStackBytes + items * kStackPerItemBytes, work);
-  }
+  with_room_for(bytes, name, [&] {  // sequences may be nested in the file meta information too
+    const Layout layout = find_dataset(bytes, name, limits);
+    const auto work = [&] {
+      DicomObject object;
+      parse(layout, name, part, object);
+      use(object);
+    };
+    if (layout.inflated.empty()) {
+      work();
+    } else {
+      with_room_for(layout.dataset, name, work);
+    }
+  });
 }
 
 }  // namespace pulmo

@@ -3,18 +3,15 @@
 #include <openjpeg.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <memory>
 #include <string>
 
+#include "core/image/jpeg2000_header.h"
 #include "core/support/error.h"
 
 namespace pulmo {
 namespace {
-
-// OpenJPEG sets some 7 kB aside for each tile before it reads one.
-constexpr std::int64_t kMaxTiles = 1024;
 
 [[noreturn]] void refuse(std::string reason, std::string_view name, const std::string& problem) {
   throw InvalidInput(std::move(reason), std::string(name) + ": the JPEG 2000 data " + problem);
@@ -63,45 +60,14 @@ struct StreamDeleter {
   void operator()(opj_stream_t* stream) const { opj_stream_destroy(stream); }
 };
 
-std::int64_t number_at(ByteView bytes, std::size_t at, std::size_t count) {
-  std::int64_t value = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    value = value << 8U | std::to_integer<std::int64_t>(bytes[at + i]);
-  }
-  return value;
-}
-
-// Reads the SIZ segment (15444-1 A.5.1), the first of every code stream, before OpenJPEG makes room for what it says.
-void check_size(ByteView stream, std::string_view name, const PixelLayout& layout) {
-  constexpr std::size_t kSegmentBytes = 42;
-  if (stream.size() < kSegmentBytes) {
-    refuse("truncated_dicom", name, "end within their header");
-  }
-  std::array<std::int64_t, 8> numbers{};  // Xsiz, Ysiz, XOsiz, YOsiz, XTsiz, YTsiz, XTOsiz, YTOsiz
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    numbers[i] = number_at(stream, 8 + 4 * i, 4);
-  }
-  const std::int64_t components = number_at(stream, 40, 2);
-  const auto [right, bottom, left, top, tile_width, tile_height, tile_left, tile_top] = numbers;
-  if (right - left != layout.columns || bottom - top != layout.rows || components != 1) {
-    refuse("bad_pixel_format", name,
-           "are of " + std::to_string(right - left) + " x " + std::to_string(bottom - top) + " x " +
-               std::to_string(components) + " values, the DICOM header says otherwise");
-  }
-  if (tile_width < 1 || tile_height < 1 || tile_left > left || tile_top > top ||
-      ((right - tile_left) / tile_width + 1) * ((bottom - tile_top) / tile_height + 1) > kMaxTiles) {
-    refuse("bad_pixel_format", name, "are cut into over " + std::to_string(kMaxTiles) + " tiles");
-  }
-}
-
 std::unique_ptr<opj_image_t, Deleter> unpack(Source source, std::string_view name, const PixelLayout& layout) {
   constexpr std::string_view kStart("\xFF\x4F\xFF\x51", 4);
   const std::size_t start = as_text(source.bytes).find(kStart);
   if (start == std::string_view::npos) {
     refuse("truncated_dicom", name, "have no code stream");
   }
-  check_size(source.bytes.subspan(start), name, layout);
   source.bytes = source.bytes.subspan(start);  // a JP2 file's boxes add nothing to a single channel
+  check_jpeg2000_header(source.bytes, name, layout);
   const std::unique_ptr<opj_codec_t, Deleter> codec(opj_create_decompress(OPJ_CODEC_J2K));
   const std::unique_ptr<opj_stream_t, StreamDeleter> stream(opj_stream_default_create(OPJ_TRUE));
   if (!codec || !stream) {

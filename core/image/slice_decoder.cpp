@@ -23,10 +23,15 @@ void check_header(const std::optional<PictureHeader>& header, std::string_view n
     refuse("truncated_image", name, "the picture ends within its header: send the whole file");
   }
   if (header->width > limits.max_side_px || header->height > limits.max_side_px ||
-      header->width * header->height > limits.max_pixels || header->scans > kMaxJpegScans) {
+      header->width * header->height > limits.max_pixels) {
     refuse("too_large", name,
            std::to_string(header->width) + " x " + std::to_string(header->height) + " pixels are over the limit of " +
                std::to_string(limits.max_side_px) + " a side and " + std::to_string(limits.max_pixels) + " in all");
+  }
+  if (header->scans > kMaxJpegScans) {
+    refuse("too_large", name,
+           "a JPEG of " + std::to_string(header->scans) + " scans, at most " + std::to_string(kMaxJpegScans) +
+               " are read: save it as a baseline JPEG");
   }
   if (!header->complete) {
     refuse("truncated_image", name, "the picture's end mark is missing: send the whole file");

@@ -124,6 +124,74 @@ TEST(BadDicom, DeepNestingDoesNotExhaustTheStack) {
   EXPECT_EQ(refusal_of([] { read_dicom_header(nested(60000), "test.dcm"); }), "truncated_dicom");
 }
 
+// The same within group 0002, in explicit VR, as (0002,0103).
+Bytes nested_in_meta(std::size_t depth) {
+  constexpr std::size_t kLengthAt = 140;  // of the value of (0002,0000), which follows the preamble
+  Bytes whole = DicomBuilder().file();
+  const std::size_t meta_bytes = std::to_integer<std::size_t>(whole[kLengthAt]);
+  Bytes levels;
+  for (std::size_t i = 0; i < depth; ++i) {
+    append(levels, {0x02, 0x00, 0x03, 0x01, 'S', 'Q', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF});
+    append(levels, {0xFE, 0xFF, 0x00, 0xE0, 0xFF, 0xFF, 0xFF, 0xFF});
+  }
+  const std::size_t length = meta_bytes + levels.size();
+  for (unsigned i = 0; i < 4; ++i) whole[kLengthAt + i] = static_cast<std::byte>(length >> 8 * i & 0xFFU);
+  whole.insert(whole.begin() + static_cast<std::ptrdiff_t>(kLengthAt + 4 + meta_bytes), levels.begin(), levels.end());
+  return whole;
+}
+
+TEST(BadDicom, DeepNestingInTheMetaInformationDoesNotExhaustTheStack) {
+  EXPECT_EQ(refusal(nested_in_meta(100)), "truncated_dicom");
+  EXPECT_EQ(refusal(nested_in_meta(60000)), "truncated_dicom");
+  EXPECT_EQ(refusal_of([] { read_dicom_header(nested_in_meta(60000), "test.dcm"); }), "truncated_dicom");
+  EXPECT_EQ(refusal(nested_in_meta(70000)), "too_large");
+}
+
+/// A JPEG 2000 stream of side x side pixels and no data, with one decomposition whose precincts have these sides
+/// (logarithms of the two resolutions: vertical << 4 | horizontal), and perhaps the same once more in its only tile's
+/// header.
+Bytes in_precincts(int side, int first, int second, bool in_tile) {
+  Bytes code;
+  append(code, {0xFF, 0x4F, 0xFF, 0x51, 0, 41, 0, 0});
+  for (const int value : {side, side, 0, 0, side, side, 0, 0}) append(code, {0, 0, value >> 8, value & 255});
+  append(code, {0, 1, 15, 1, 1});
+  const auto style = [&](int levels_0, int levels_1) {
+    append(code, {0xFF, 0x52, 0, 14, 1, 0, 0, 1, 0, 1, 4, 4, 0, 1, levels_0, levels_1});
+  };
+  style(in_tile ? 0xFF : first, in_tile ? 0xFF : second);
+  append(code, {0xFF, 0x5C, 0, 7, 0x40, 0x80, 0x80, 0x80, 0x80});
+  append(code, {0xFF, 0x90, 0, 10, 0, 0, 0, 0, 0, in_tile ? 14 + 16 + 8 : 14 + 8, 0, 1});
+  if (in_tile) style(first, second);
+  append(code, {0xFF, 0x93, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xD9});
+  DicomBuilder builder;
+  Bytes dataset = builder.number(0x00280010, static_cast<std::uint16_t>(side))
+                      .number(0x00280011, static_cast<std::uint16_t>(side))
+                      .erase(0x7FE00010)
+                      .explicit_dataset();
+  append(dataset, {0xE0, 0x7F, 0x10, 0x00, 'O', 'B', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE, 0xFF, 0x00, 0xE0, 0, 0, 0, 0});
+  append(dataset, {0xFE, 0xFF, 0x00, 0xE0, static_cast<int>(code.size()), 0, 0, 0});
+  dataset.insert(dataset.end(), code.begin(), code.end());
+  append(dataset, {0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0});
+  return builder.transfer_syntax("1.2.840.10008.1.2.4.90").file_with(dataset);
+}
+
+TEST(BadDicom, Jpeg2000InCountlessPrecinctsIsRefused) {
+  for (const bool in_tile : {false, true}) {
+    EXPECT_NE(refusal(in_precincts(1024, 0xFF, 0xFF, in_tile)), "bad_pixel_format");
+    EXPECT_EQ(refusal(in_precincts(1024, 0x00, 0x11, in_tile)), "bad_pixel_format");
+    EXPECT_NE(refusal(in_precincts(16, 0x00, 0x11, in_tile)), "bad_pixel_format");
+  }
+}
+
+TEST(BadDicom, MapsOfOtherQuantitiesAreRefused) {
+  for (const char* type : {"Z_EFF", "MGML", "ED", "EDW", "PCT", "OD"}) {
+    EXPECT_EQ(refusal(DicomBuilder().text(0x00281054, "LO", type)), "bad_pixel_format") << type;
+  }
+  for (const char* type : {"HU", "US", "HU_MOD", "", "hounsfield"}) {
+    EXPECT_EQ(refusal(DicomBuilder().text(0x00281054, "LO", type)), "") << type;
+  }
+}
+
 TEST(BadDicom, EndlessItemsAreRefused) {
   EXPECT_EQ(refusal(nested(70000)), "too_large");
 }

@@ -1,5 +1,6 @@
 #include "core/image/slice_decoder.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -7,6 +8,7 @@
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 
+#include "core/support/error.h"
 #include "core/support/seed.h"
 #include "tests/core/image/dicom_builder.h"
 #include "tests/core/image/expect_refused.h"
@@ -17,7 +19,9 @@
 namespace pulmo {
 namespace {
 
+using ::testing::HasSubstr;
 using testing::refusal_of;
+using ::testing::ThrowsMessage;
 
 Bytes encoded(const std::string& extension, const cv::Mat& picture) {
   std::vector<std::uint8_t> bytes;
@@ -145,6 +149,7 @@ TEST(SliceDecoder, RefusesJpegsOfCountlessScans) {
   jpeg.push_back(std::byte{0xFF});
   jpeg.push_back(std::byte{0xD9});
   EXPECT_EQ(refusal(jpeg), "too_large");
+  EXPECT_THAT([&] { decode_slice(jpeg, "test.jpg"); }, ThrowsMessage<InvalidInput>(HasSubstr("scans, at most 100")));
 }
 
 // Nothing is printed either: what OpenCV's and the JPEG library's own handlers say would end in a server's log.
