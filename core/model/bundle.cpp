@@ -90,10 +90,12 @@ BundleMetadata metadata_beside(const std::filesystem::path& path) {
 
 /// Some kernels make 0 of what is no number, so that predictions alone would not tell.
 void require_numbers(const torch::jit::Module& module, const std::filesystem::path& path) {
-  for (const torch::Tensor& weight : module.parameters()) {
-    if (!weight.is_floating_point() || !weight.isnan().any().item<bool>()) continue;
+  const auto check = [&](const torch::Tensor& weight) {
+    if (!weight.is_floating_point() || !weight.isnan().any().item<bool>()) return;
     refuse(path, "its weights hold values that are no numbers: damaged, or the training diverged");
-  }
+  };
+  for (const torch::Tensor& weight : module.parameters()) check(weight);
+  for (const torch::Tensor& buffer : module.buffers()) check(buffer);
 }
 
 /// Finds or makes the submodule of a dotted prefix ("layer1.conv1").

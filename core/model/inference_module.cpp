@@ -17,23 +17,37 @@ namespace {
 
 constexpr double kSameProbability = 1e-6;
 
-/// Two inputs of uniform noise, of the shape that the metadata tells.
-torch::Tensor probe_of(const BundleMetadata& metadata) {
+/// Of two inputs.
+std::vector<std::int64_t> probe_shape(const BundleMetadata& metadata) {
   const std::int64_t size = metadata.spec.size_px;
-  const auto features = static_cast<std::int64_t>(feature_names().size());
-  const bool on_images = metadata.input == BundleInput::kImage;
-  torch::Tensor probe = !on_images            ? at::empty({2, features})
-                        : metadata.depth == 0 ? at::empty({2, metadata.channels, size, size})
-                                              : at::empty({2, metadata.channels, metadata.depth, size, size});
+  if (metadata.input != BundleInput::kImage) return {2, static_cast<std::int64_t>(feature_names().size())};
+  if (metadata.depth == 0) return {2, metadata.channels, size, size};
+  return {2, metadata.channels, metadata.depth, size, size};
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text;
+  for (const std::int64_t extent : shape) text += (text.empty() ? "" : " x ") + std::to_string(extent);
+  return text;
+}
+
+/// Uniform noise.
+torch::Tensor probe_of(const BundleMetadata& metadata) {
+  torch::Tensor probe = at::empty(probe_shape(metadata));
   Random random(derive_seed(0, "probe"));
   std::generate_n(probe.data_ptr<float>(), probe.numel(), [&] { return static_cast<float>(random.uniform()); });
   return probe;
 }
 
-double largest_difference(const std::vector<double>& a, const std::vector<double>& b) {
-  double largest = 0.0;
-  for (std::size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(a[i] - b[i]));
-  return largest;
+bool are_same(const std::vector<double>& a, const std::vector<double>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](double x, double y) { return std::abs(x - y) <= kSameProbability; });
+}
+
+/// The interpreter's messages end with what went wrong, after the way there.
+std::string last_line(std::string_view text) {
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  return std::string(text.substr(text.rfind('\n') + 1));
 }
 
 }  // namespace
@@ -50,23 +64,30 @@ torch::Tensor run_module(const torch::jit::Module& module, const torch::Tensor& 
 torch::jit::Module prepare_for_inference(const Bundle& bundle, Device device) {
   torch::jit::Module on_device = bundle.module;  // shares the weights
   on_device.to(torch_device(device));
-  const torch::Tensor probe = probe_of(bundle.metadata).to(torch_device(device));
+  torch::Tensor probe;
   const auto classes = static_cast<std::int64_t>(bundle.metadata.class_names.size());
   const auto answer_of = [&](const torch::jit::Module& module) {
     return softmax(run_module(module, probe, classes), bundle.metadata.temperature);
   };
   std::vector<double> expected;
   try {
+    probe = probe_of(bundle.metadata).to(torch_device(device));
     expected = answer_of(bundle.module);
-  } catch (const c10::Error&) {
-    throw InvalidInput("bundle", "the model does not run on the input that its metadata tells");
+  } catch (const InvalidInput&) {
+    throw;
+  } catch (const std::exception& error) {  // c10::Error, and what the interpreter throws of its own
+    throw InvalidInput("bundle", "the model does not run on the input that its metadata tells, " +
+                                     shape_text(probe_shape(bundle.metadata)) + ": " + last_line(error.what()));
+  }
+  if (!std::all_of(expected.begin(), expected.end(), [](double p) { return std::isfinite(p); })) {
+    throw InvalidInput("bundle", "the model answers with what are no numbers: its weights are damaged, or it diverged");
   }
   if (bundle.metadata.input != BundleInput::kImage || device.is_gpu()) return bundle.module;
   try {
     torch::jit::Module plain = bundle.module;
     torch::jit::Module packed = torch::jit::optimize_for_inference(plain);
-    if (largest_difference(answer_of(packed), expected) <= kSameProbability) return packed;
-  } catch (const c10::Error&) {  // an operator that the passes cannot handle: serve it as it is
+    if (are_same(answer_of(packed), expected)) return packed;
+  } catch (const std::exception&) {  // an operator that the passes cannot handle: serve it as it is
   }
   log_warning("the model is served without packed weights", {{"row", bundle.metadata.row}});
   return bundle.module;

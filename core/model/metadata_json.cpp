@@ -175,7 +175,7 @@ std::string metadata_to_json(const BundleMetadata& metadata) {
                    {"metrics", metrics.is_discarded() ? json() : std::move(metrics)}};
   if (metadata.depth > 0) document["depth"] = metadata.depth;
   if (metadata.reference) document["reference"] = reference_to_json(*metadata.reference);
-  std::string text = document.dump(2);
+  std::string text = document.dump(2, ' ', false, json::error_handler_t::replace);
   metadata_from_json(text, "to be written");  // never write what could not be read back
   return text;
 }

@@ -9,8 +9,9 @@
 namespace pulmo {
 namespace {
 
-constexpr int kMaxDepth =
-    100;  // a state_dict needs a handful; without a limit, freeing the values could recurse too far
+// A state_dict needs a handful. Without a limit, freeing the values could recurse too far.
+constexpr int kMaxDepth = 100;
+constexpr std::size_t kMostArguments = 16;  // of what describes a tensor or a storage
 
 [[noreturn]] void refuse(const std::string& why) {
   throw InvalidInput("pickle", why);
@@ -32,8 +33,11 @@ PicklePtr make_text(PickleKind kind, std::string text) {
   return value;
 }
 
-/// To be called for each value that goes into another.
-void nest(PickleValue& outer, const PickleValue& inner) {
+/// To be called for each value that goes into another. Its own depth is final then: torch.save() fills a value before
+/// it puts it somewhere.
+void nest(PickleValue& outer, PickleValue& inner) {
+  if (outer.sealed) refuse("a value grows after it was used");
+  inner.sealed = true;
   outer.depth = std::max(outer.depth, inner.depth + 1);
   if (outer.depth > kMaxDepth) refuse("it is nested too deeply");
 }
@@ -201,6 +205,7 @@ class Unpickler {
     const auto get = [&](std::uint64_t key) {
       const auto found = memo_.find(key);
       if (found == memo_.end()) refuse("it recalls what it never stored");
+      found->second->sealed = true;
       push(found->second);
     };
     switch (code) {
@@ -226,10 +231,7 @@ class Unpickler {
         return true;
       }
       case 'Q': {
-        PicklePtr storage = make(PickleKind::kStorage);
-        storage->items = pop()->items;
-        for (const PicklePtr& item : storage->items) nest(*storage, *item);
-        push(std::move(storage));
+        push(described(PickleKind::kStorage, *pop()));
         return true;
       }
       case 'b': pop(); return true;  // the object's other attributes
@@ -248,10 +250,16 @@ class Unpickler {
     if (function.text == "torch._utils _rebuild_parameter" && !arguments.items.empty()) return arguments.items.front();
     if (function.text != "torch._utils _rebuild_tensor_v2") return make(PickleKind::kOpaque);
     if (arguments.items.size() < 4) refuse("a tensor is described by too little");
-    PicklePtr tensor = make(PickleKind::kTensor);
-    tensor->items = arguments.items;
-    for (const PicklePtr& item : tensor->items) nest(*tensor, *item);
-    return tensor;
+    return described(PickleKind::kTensor, arguments);
+  }
+
+  /// The one place where items are copied: a recalled list costs two bytes, however long it is.
+  static PicklePtr described(PickleKind kind, const PickleValue& arguments) {
+    if (arguments.items.size() > kMostArguments) refuse("a tensor or storage is described by too much");
+    PicklePtr value = make(kind);
+    value->items = arguments.items;
+    for (const PicklePtr& item : value->items) nest(*value, *item);
+    return value;
   }
 
   ByteView bytes_;

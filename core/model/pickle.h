@@ -30,7 +30,8 @@ struct PickleValue {
   PickleKind kind = PickleKind::kNone;
   std::int64_t integer = 0;
   double real = 0.0;
-  int depth = 0;  ///< levels of values inside
+  int depth = 0;        ///< levels of values inside
+  bool sealed = false;  ///< it lies in another value or was recalled, and grows no more
   std::string text;
   std::vector<PicklePtr> items;
   std::vector<std::pair<PicklePtr, PicklePtr>> pairs;

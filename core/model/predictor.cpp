@@ -103,6 +103,9 @@ class BundlePredictor final : public Predictor {
                                       .toTensor()
                                       .to(at::kCPU, at::kDouble)
                                       .contiguous();
+    if (weights.numel() != batch.count * batch.depth) {
+      throw InvalidInput("bundle", "its slice_weights are not one of each slice");
+    }
     return {weights.data_ptr<double>(), weights.data_ptr<double>() + weights.numel()};
   }
 

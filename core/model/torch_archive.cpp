@@ -13,6 +13,7 @@ namespace pulmo {
 namespace {
 
 constexpr std::size_t kMaxDimensions = 16;
+constexpr std::int64_t kMostRepeated = std::int64_t{1} << 20;  // elements that strides may make of fewer stored ones
 
 const std::map<std::string, at::ScalarType>& storage_types() {
   static const std::map<std::string, at::ScalarType> table = {
@@ -72,6 +73,9 @@ class TensorReader {
     if (std::find(sizes.begin(), sizes.end(), 0) != sizes.end()) return true;
     std::int64_t left = elements - 1 - offset;  // how far the last element may be from the first
     if (offset < 0 || left < 0) return false;
+    std::int64_t room = std::max(elements, kMostRepeated);  // for as many, though strides may repeat what is stored
+    for (const std::int64_t size : sizes) room /= size;
+    if (room == 0) return false;
     for (std::size_t i = 0; i < sizes.size(); ++i) {
       if (strides[i] < 0) return false;
       if (sizes[i] == 1 || strides[i] == 0) continue;

@@ -23,6 +23,7 @@
 namespace pulmo {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 ImageBatch random_batch(std::int64_t count, std::int64_t channels, std::int64_t size, std::uint64_t seed = 1) {
@@ -179,6 +180,46 @@ TEST_F(PredictorTest, RefusesAModelWhoseLogitsDoNotFitItsClasses) {
     EXPECT_EQ(error.reason(), "bundle");
     EXPECT_THAT(error.what(), HasSubstr("2 classes"));
   }
+}
+
+/// A module that pulmo did not write.
+torch::jit::Module foreign(const std::string& methods) {
+  torch::jit::Module module("Foreign");
+  module.define(methods + "\n");
+  return module;
+}
+
+TEST_F(PredictorTest, RefusesAModelMadeElsewhereThatDoesNotRunAndSaysWhy) {
+  const auto refusal = [&](const torch::jit::Module& module) -> std::string {
+    save_bundle(file_, module, testing::test_bundle_metadata());
+    try {
+      load_predictor(file_);
+    } catch (const InvalidInput& error) {
+      return error.reason() + ": " + error.what();
+    }
+    return "accepted";
+  };
+  EXPECT_EQ(refusal(foreign("def forward(self, x):\n  return x.flatten(1)[:, :2]")), "accepted");
+  EXPECT_THAT(refusal(foreign("def forward(self, x):\n  return torch.matmul(x.flatten(1), torch.zeros([16, 2]))")),
+              AllOf(HasSubstr("bundle: "), HasSubstr(file_.string()), HasSubstr("2 x 1 x 32 x 32"), HasSubstr("mat1")));
+  EXPECT_THAT(refusal(foreign("def forward(self, x):\n  return x.flatten(1)[:, :2] * float('nan')")),
+              AllOf(HasSubstr("bundle: "), HasSubstr("no numbers")));
+  torch::jit::Module spoilt = foreign("def forward(self, x):\n  return x.flatten(1)[:, :2]");
+  spoilt.register_buffer("running_mean", torch::full({3}, NAN));
+  EXPECT_THAT(refusal(spoilt), AllOf(HasSubstr("bundle: "), HasSubstr("no numbers")));
+}
+
+TEST_F(PredictorTest, RefusesWeightsThatAreNotOneOfEachSlice) {
+  save_bundle(file_,
+              foreign("def forward(self, x):\n  return x.flatten(1)[:, :2]\n"
+                      "def slice_weights(self, x):\n  return torch.ones([1, 1])"),
+              testing::test_bundle_metadata({.network = "slice_attention", .depth = 3}));
+  const auto predictor = load_predictor(file_);
+  ImageBatch batch = random_batch(1, 1, 32);
+  batch.depth = 3;
+  batch.pixels.resize(3 * batch.pixels.size());
+  EXPECT_EQ(predictor->predict(batch).size(), 2U);
+  EXPECT_THROW(predictor->slice_weights(batch), InvalidInput);
 }
 
 TEST_F(PredictorTest, ServesAFeatureRowLikeAnyOther) {

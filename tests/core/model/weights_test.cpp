@@ -104,6 +104,15 @@ class WeightsTest : public ::testing::Test {
   std::filesystem::path file_ = directory_ / "weights.bin";
 };
 
+TEST_F(WeightsTest, SetsNoMemoryAsideForRepeatedElements) {
+  const auto result = testing::run_process(
+      {testing::python(), "-c",
+       "import sys, torch; torch.save({'w': torch.zeros(1).expand(2**40), 'v': torch.ones(1).expand(4)}, sys.argv[1])",
+       file_.string()});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(refusal(file_), HasSubstr("tensor w lies outside its storage"));
+}
+
 TEST_F(WeightsTest, ReadsWhatPythonWroteInEitherFormat) {
   const std::string table = write_golden();
   EXPECT_EQ(compare(table, [&](const std::string& name) { return directory_ / name; }), 32U);
@@ -190,6 +199,18 @@ TEST(Pickle, RefusesMalformedAndDeeplyNestedOnes) {
     EXPECT_TRUE(refused(bytes)) << bytes;
   }
   EXPECT_TRUE(refused(")" + std::string(1'000'000, '\x85') + "."));
+  // Values that grow after they were put somewhere: nesting without end, one level at a time.
+  std::string growing("\x80\x02]q\0]q\1a", 8);
+  for (int i = 0; i < 1000; ++i)
+    growing +=
+        "h\x01]q\x01"
+        "ab";
+  EXPECT_TRUE(refused(growing + "."));
+  EXPECT_TRUE(refused(std::string("\x80\x02]q\0h\0a.", 9)));  // a list in itself
+  // A list of many items, recalled as what describes a storage.
+  std::string many("\x80\x02]q\0(", 6);
+  many.append(1000, 'N');
+  EXPECT_TRUE(refused(many + std::string("eh\0Q.", 6)));
 }
 
 }  // namespace
