@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -220,7 +221,7 @@ PreprocessSpec read_spec(YamlReader section) {
     const auto parsed = nlohmann::json::parse(scalar, nullptr, false);
     json[key] = parsed.is_discarded() ? nlohmann::json(scalar) : parsed;
   }
-  return spec_from_json(json.dump());
+  return spec_from_json(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 ManifestSplit read_split(YamlReader section) {
@@ -242,9 +243,12 @@ ManifestSplit read_split(YamlReader section) {
 
 std::uint64_t read_seed(YamlReader& root) {
   const std::string text = root.text("seed", "0");
-  if (text.empty() || text.size() > 20 || text.find_first_not_of("0123456789") != std::string::npos)
-    root.refuse("seed", "expected a whole number");
-  return std::stoull(text);
+  std::uint64_t seed = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), seed);
+  if (status != std::errc() || end != text.data() + text.size()) {
+    root.refuse("seed", "expected a whole number from 0 to 2^64 - 1");
+  }
+  return seed;
 }
 
 Manifest from_yaml(YamlReader root) {

@@ -37,6 +37,10 @@ bool is_text(const std::string& text) {
     for (std::size_t k = 1; k < length; ++k) {
       if ((bytes[i + k] & 0xc0U) != 0x80U) return false;
     }
+    // Nothing longer than need be, no half of a surrogate pair, nothing beyond U+10FFFF (RFC 3629).
+    const unsigned char next = length > 2 ? bytes[i + 1] : 0x80;
+    if ((lead == 0xe0 && next < 0xa0) || (lead == 0xed && next > 0x9f)) return false;
+    if ((lead == 0xf0 && next < 0x90) || (lead == 0xf4 && next > 0x8f)) return false;
     i += length;
   }
   return true;

@@ -46,8 +46,13 @@ fs::path temp_name(const fs::path& target) {
 
 }  // namespace
 
-AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)), temp_(temp_name(target_)) {
-  const int descriptor = ::open(temp_.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+// In a container, where every process has the same number, a killed one may have left a file of that name.
+AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
+  int descriptor = -1;
+  do {
+    temp_ = temp_name(target_);
+    descriptor = ::open(temp_.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+  } while (descriptor < 0 && errno == EEXIST);
   if (descriptor < 0) fail("create a file in", parent_of(target_));
   ::close(descriptor);
 }

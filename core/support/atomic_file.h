@@ -21,7 +21,7 @@ class AtomicFile {
   const std::filesystem::path& temp_path() const { return temp_; }
   /// Has the system begin to write to disk what is in the file: commit() will wait the less.
   void begin_flush() const noexcept;
-  /// Throws IoError; the target is then as it was.
+  /// Throws IoError; the target is then as it was, or the new one where only its folder could not be flushed to disk.
   void commit();
 
  private:
@@ -30,7 +30,7 @@ class AtomicFile {
   bool committed_ = false;
 };
 
-/// Throws IoError; the target is then as it was.
+/// Throws IoError as AtomicFile::commit() does.
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 
 /// Creates the folder (and its parents) and proves that a file can be made in it; clears what a process killed while

@@ -95,7 +95,9 @@ Value YamlReader::convert(const YAML::Node& node, const std::string& key, const 
   try {
     return node.as<Value>();
   } catch (const YAML::Exception&) {
-    refuse(key, std::string("expected ") + expected + (node.IsScalar() ? ", got '" + node.Scalar() + "'" : ""));
+    constexpr bool kOneValue = std::is_arithmetic_v<Value> || std::is_same_v<Value, std::string>;
+    const bool tell = kOneValue && node.IsScalar();  // not of lists, which may be of patients
+    refuse(key, std::string("expected ") + expected + (tell ? ", got '" + node.Scalar() + "'" : ""));
   }
 }
 

@@ -133,7 +133,7 @@ struct ZipArchive::State {
     throw InvalidInput("corrupt_zip", name(stat) + " cannot be opened: " + zip_strerror(archive.get()));
   }
 
-  void fill(zip_file_t* entry, const zip_stat_t& stat, Bytes& bytes) const;
+  void fill(zip_file_t* entry, const zip_stat_t& stat, Bytes& bytes, std::uint64_t count) const;
   Bytes inflate(const zip_stat_t& stat);
   Bytes read_stream(const zip_stat_t& stat, std::uint64_t max_bytes) const;
 
@@ -148,14 +148,20 @@ struct ZipArchive::State {
   }
 };
 
-void ZipArchive::State::fill(zip_file_t* entry, const zip_stat_t& stat, Bytes& bytes) const {
-  for (std::size_t filled = 0; filled < bytes.size();) {
-    const auto got = zip_fread(entry, bytes.data() + filled, bytes.size() - filled);
-    if (got <= 0) {
-      throw InvalidInput("corrupt_zip", name(stat) + " breaks off after " + std::to_string(filled) + " of " +
-                                            std::to_string(bytes.size()) + " bytes (damaged archive)");
+/// The first `count` bytes of an entry. Memory grows with what arrives, whatever the archive declares.
+void ZipArchive::State::fill(zip_file_t* entry, const zip_stat_t& stat, Bytes& bytes, std::uint64_t count) const {
+  constexpr std::uint64_t kFirstBytes = std::uint64_t{1} << 20U;
+  std::size_t filled = 0;
+  while (filled < count) {
+    bytes.resize(static_cast<std::size_t>(std::min(count, std::max<std::uint64_t>(kFirstBytes, 2 * filled))));
+    while (filled < bytes.size()) {
+      const auto got = zip_fread(entry, bytes.data() + filled, bytes.size() - filled);
+      if (got <= 0) {
+        throw InvalidInput("corrupt_zip", name(stat) + " breaks off after " + std::to_string(filled) + " of " +
+                                              std::to_string(count) + " bytes (damaged archive)");
+      }
+      filled += static_cast<std::size_t>(got);
     }
-    filled += static_cast<std::size_t>(got);
   }
 }
 
@@ -163,8 +169,8 @@ void ZipArchive::State::fill(zip_file_t* entry, const zip_stat_t& stat, Bytes& b
 Bytes ZipArchive::State::inflate(const zip_stat_t& stat) {
   if (!decompressor) decompressor.reset(libdeflate_alloc_decompressor());
   if (!decompressor) throw std::bad_alloc();
-  Bytes packed(static_cast<std::size_t>(stat.comp_size));
-  fill(open(stat, ZIP_FL_COMPRESSED).get(), stat, packed);
+  Bytes packed;
+  fill(open(stat, ZIP_FL_COMPRESSED).get(), stat, packed, stat.comp_size);
   Bytes bytes(static_cast<std::size_t>(stat.size));
   std::size_t filled = 0;
   switch (libdeflate_deflate_decompress(decompressor.get(), packed.data(), packed.size(), bytes.data(), bytes.size(),
@@ -181,8 +187,8 @@ Bytes ZipArchive::State::inflate(const zip_stat_t& stat) {
 /// The beginning of an entry, or one that is not deflated, by libzip.
 Bytes ZipArchive::State::read_stream(const zip_stat_t& stat, std::uint64_t max_bytes) const {
   const OpenEntry entry = open(stat, 0);
-  Bytes bytes(static_cast<std::size_t>(std::min<std::uint64_t>(stat.size, max_bytes)));
-  fill(entry.get(), stat, bytes);
+  Bytes bytes;
+  fill(entry.get(), stat, bytes, std::min<std::uint64_t>(stat.size, max_bytes));
   if (max_bytes <= stat.size) return bytes;
   std::byte beyond{};  // the end of the stream is where libzip compares the checksum
   const auto extra = zip_fread(entry.get(), &beyond, 1);

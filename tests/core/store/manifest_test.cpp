@@ -180,12 +180,28 @@ INSTANTIATE_TEST_SUITE_P(
         Edit{"OtherSamples", "samples: 5", "samples: 6", "splits.train.samples"},
         Edit{"OtherCounts", "normal: 4", "normal: 5", "splits.train.counts: they sum to 6"},
         Edit{"PatientTwice", "\"1e3\"", "\"0001\"", "the same patient as splits.train.patients[0]"},
+        Edit{"SeedTooLarge", "seed: 18446744073709551615", "seed: 18446744073709551616",
+             "seed: expected a whole number"},
+        Edit{"SpecNotUtf8", "mask: lungs", "mask: \"lungs\xff\"", "mask"},
         Edit{"FileElsewhere", "file: test-00000.h5", "file: ../test-00000.h5", "'../test-00000.h5' is not a plain"},
         Edit{"UnknownPositive", "positive_class: \"no\"", "positive_class: yes", "positive_class"},
         Edit{"NegativeCount", "samples: 3", "samples: -3", "splits.train.shards[0].samples"},
         Edit{"NotYaml", "class_names:", "class_names: [", "not valid YAML"},
         Edit{"ShapeZero", "height: 96", "height: 0", "shape.height"}),
     [](const auto& test) { return std::string(test.param.name); });
+
+TEST(Manifest, NamesNoPatientWhereTheirListIsNone) {
+  const TempDir dir;
+  write_manifest(dir.path(), example_manifest());
+  std::string text = read_text_file(dir / "manifest.yaml");
+  const auto list = text.find("patients:", text.find("test:"));
+  ASSERT_NE(list, std::string::npos);
+  text.insert(list, "patients: LIDC-IDRI-0001\n    was_");
+  std::ofstream(dir / "manifest.yaml") << text;
+  EXPECT_THAT([&] { read_manifest(dir.path()); },
+              ThrowsMessage<InvalidInput>(
+                  AllOf(HasSubstr("patients: expected a list of texts"), Not(HasSubstr("LIDC-IDRI-0001")))));
+}
 
 class OpenSplit : public ::testing::Test {
  protected:

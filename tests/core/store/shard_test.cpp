@@ -251,6 +251,9 @@ INSTANTIATE_TEST_SUITE_P(
         BadSample{"NoPatient", [](Sample& s) { s.patient.clear(); }, "no patient"},
         BadSample{"PatientNotUtf8", [](Sample& s) { s.patient = "P\xe5tient"; }, "not UTF-8"},
         BadSample{"OverlongUtf8", [](Sample& s) { s.group = "\xc0\xaf"; }, "not UTF-8"},
+        BadSample{"OverlongUtf8OfThree", [](Sample& s) { s.group = "\xe0\x80\xaf"; }, "not UTF-8"},
+        BadSample{"Surrogate", [](Sample& s) { s.group = "\xed\xa0\x80"; }, "not UTF-8"},
+        BadSample{"BeyondUnicode", [](Sample& s) { s.group = "\xf4\x90\x80\x80"; }, "not UTF-8"},
         BadSample{"TextWithZero", [](Sample& s) { s.instance = std::string("a\0b", 3); }, "not UTF-8"}),
     [](const auto& test) { return std::string(test.param.name); });
 

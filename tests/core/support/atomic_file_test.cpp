@@ -34,6 +34,20 @@ TEST(AtomicFile, AppearsUnderItsNameOnCommit) {
   EXPECT_EQ(entries_in(dir), 1U);
 }
 
+TEST(AtomicFile, PassesOverWhatAProcessOfTheSameNumberLeft) {
+  const TempDir dir;
+  const std::string first = AtomicFile(dir / "a.txt").temp_path();
+  const auto dash = first.rfind('-');
+  for (int ahead = 1; ahead <= 2; ++ahead) {
+    std::ofstream(first.substr(0, dash + 1) + std::to_string(std::stoi(first.substr(dash + 1)) + ahead)) << "left";
+  }
+  AtomicFile file(dir / "a.txt");
+  std::ofstream(file.temp_path()) << "content";
+  file.commit();
+  EXPECT_EQ(read_text_file(dir / "a.txt"), "content");
+  EXPECT_EQ(entries_in(dir), 3U);
+}
+
 TEST(AtomicFile, LeavesNothingWithoutCommit) {
   const TempDir dir;
   {

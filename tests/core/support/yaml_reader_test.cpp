@@ -13,6 +13,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::ThrowsMessage;
 
 YamlReader reader(const std::string& text) {
@@ -78,6 +79,7 @@ TEST(YamlReader, AWrongTypeIsRefusedWithFileKeyAndValue) {
   expect_refused([&] { root.real("r", 0, 0, 10); }, "file.yaml: r: expected a number, got 'fast'");
   expect_refused([&] { root.boolean("b", false); }, "file.yaml: b: expected true or false, got '2'");
   expect_refused([&] { root.texts("l", {}); }, "file.yaml: l: expected a list of texts");
+  EXPECT_THAT([&] { root.texts("l", {}); }, ThrowsMessage<InvalidInput>(Not(HasSubstr("word"))));  // may be a patient
   expect_refused([&] { root.text("m", ""); }, "file.yaml: m: expected text");
   expect_refused([&] { root.section("i"); }, "file.yaml: i: expected a mapping");
   expect_refused([&] { root.sections("m"); }, "file.yaml: m: expected a list");

@@ -1,6 +1,7 @@
 #include "core/support/zip_archive.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <string_view>
@@ -92,6 +93,25 @@ TEST(ZipArchive, RefusesDamagedEntries) {
   Bytes packed = whole;
   packed[directory + 22] = std::byte{1};                           // 64 kB more than the archive has
   EXPECT_EQ(ZipArchive(packed, "upload").read(0).size(), 50000U);  // libzip finds the end of the stream
+}
+
+// Both headers say 1 GiB, packed in 20 MB, of an entry of a few bytes.
+TEST(ZipArchive, SetsNoMemoryAsideForWhatIsOnlyDeclared) {
+  Bytes bytes = python_zip(" z.writestr('a', ''.join(chr(33 + i * i % 89) for i in range(300)))");
+  const std::size_t directory = as_text(bytes).rfind("PK\1\2");
+  ASSERT_NE(directory, std::string_view::npos);
+  for (const std::size_t at : {std::size_t{18}, directory + 20}) {  // sizes packed and unpacked, APPNOTE 4.3.7, 4.3.12
+    for (unsigned i = 0; i < 4; ++i) {
+      bytes[at + i] = static_cast<std::byte>(20'000'000U >> 8 * i & 0xFFU);
+      bytes[at + 4 + i] = static_cast<std::byte>((1U << 30U) >> 8 * i & 0xFFU);
+    }
+  }
+  struct rusage before {
+  }, after{};
+  ::getrusage(RUSAGE_SELF, &before);
+  EXPECT_EQ(reason_of([&] { ZipArchive(bytes, "upload").read(0); }), "corrupt_zip");
+  ::getrusage(RUSAGE_SELF, &after);
+  EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 100'000);  // KiB
 }
 
 TEST(StoredZip, IsIntactOnlyWithoutDamageAndExpansion) {
