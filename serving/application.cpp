@@ -243,10 +243,12 @@ void keep_freed_memory() {
 }
 
 void serve(const ServeArguments& arguments) {
-  if (arguments.bundle.empty() && arguments.models.empty()) {
-    throw UsageError("say what to serve: --bundle FILE or --models FOLDER");
-  }
   const ServeConfig config = configuration(arguments);
+  if (arguments.bundle.empty() && arguments.models.empty()) {
+    if (!arguments.common.check) throw UsageError("say what to serve: --bundle FILE or --models FOLDER");
+    std::cout << config.effective << "\n";
+    return;
+  }
   const sigset_t signals = block_signals();  // before any thread starts: all inherit it
   cv::setNumThreads(1);                      // slices are prepared side by side; threads inside one only add waiting
   keep_freed_memory();

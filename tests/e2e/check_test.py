@@ -35,6 +35,7 @@ class Check(unittest.TestCase):
         yield "pulmo-train", ["compare", *run], "compare.yaml"
         yield "pulmo-train", ["evaluate", "--bundle", BUNDLE, "--data", "data"], "evaluate.yaml"
         yield "pulmo-serve", ["--bundle", BUNDLE], "serve.yaml"
+        yield "pulmo-serve", [], "serve.yaml"
 
     def test_the_shipped_configurations_pass_and_are_printed_whole(self):
         for program, arguments, name in self.cases():

@@ -20,17 +20,13 @@ FIT = {"PULMO_CONFIG": SOURCE / "configs/train/conventional_cnn.yaml",
 def setUpModule():
     global cluster, folder, archive, data, temporary
     temporary = tempfile.TemporaryDirectory(prefix="pulmo-slurm-")
+    unittest.addModuleCleanup(temporary.cleanup)
     folder = pathlib.Path(temporary.name)
     folder.chmod(0o711)  # munge wants its socket within everybody's reach
     archive, data = folder / "archive", folder / "data"
     make_archive(archive)
     prepare_at_once(archive, data)
     cluster = Cluster(folder / "cluster")
-
-
-def tearDownModule():
-    cluster.script("stop")
-    temporary.cleanup()
 
 
 def digests(directory):
@@ -221,6 +217,12 @@ class Submission(unittest.TestCase):
     def test_a_bad_configuration(self):
         self.refused("--work", folder / "bad", "--from", "compare", "--compare-options", "--set training.epoch=3",
                      code=1, words="unknown key")
+        self.refused("--work", folder / "bad", "--from", "compare", "--serve-options", "--set serve.prot=1",
+                     code=1, words="unknown key")
+
+    def test_a_row_that_is_not_trained_or_not_there(self):
+        self.refused("--work", folder / "bad", "--from", "compare", "--row", "densenet", code=2, words="is not among the rows")
+        self.refused("--work", folder / "bad", "--from", "serve", code=2, words="proposed_cnn/bundle.pt is not there")
 
     def test_a_chain_of_which_slurm_refuses_a_stage_is_taken_back(self):
         done = run(SLURM / "submit", "--work", folder / "refused", "--from", "merge", "--merge-sbatch", "--begin=now+1hour",

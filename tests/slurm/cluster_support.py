@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+import unittest
 
 SOURCE = pathlib.Path(os.environ["PULMO_SOURCE_DIR"])
 BIN = pathlib.Path(os.environ["PULMO_BIN_DIR"])
@@ -46,6 +47,7 @@ class Cluster:
                           OMP_NUM_THREADS="1")
         # Both nodes have this machine's name; between them Open MPI takes the loopback interface, which always is there.
         os.environ.update(OMPI_MCA_btl="self,tcp", OMPI_MCA_btl_tcp_if_include="lo", OMPI_MCA_pml="ob1")
+        unittest.addModuleCleanup(self.script, "stop")
         self.script("start")
 
     def script(self, *arguments):
