@@ -5,6 +5,7 @@
 # --exit: end after the answer instead of serving on. Every figure it prints is from the synthetic phantom. Slices are
 # prepared at 112 x 112 so that two cores see enough epochs within minutes; real runs use the default of 224 x 224.
 set -euo pipefail
+here=$PWD
 cd "$(dirname "$0")/.."
 
 exit_after=0 port=8080 output=runs/demo patients=64 epochs=20
@@ -12,12 +13,19 @@ while (($#)); do
   case "$1" in
     --exit) exit_after=1; shift ;;
     --port) port=$2; shift 2 ;;
-    --output) output=$2; shift 2 ;;
+    --output) output=$(cd "$here" && realpath -m "$2"); shift 2 ;;
     --patients) patients=$2; shift 2 ;;
     --epochs) epochs=$2; shift 2 ;;
     *) echo "usage: $0 [--exit] [--port N] [--output DIR] [--patients N] [--epochs N]" >&2; exit 2 ;;
   esac
 done
+
+# What an earlier demo made is made anew; a folder of anyone else's is left alone.
+mark=$output/.pulmo-demo
+if [[ -d $output && ! -e $mark && -n $(ls -A "$output") ]]; then
+  echo "demo: $output is there and no demo made it: name another folder with --output" >&2
+  exit 1
+fi
 
 step() { printf '\n\033[1m== %s\033[0m (%d s)\n' "$*" "$SECONDS"; }
 
@@ -41,6 +49,7 @@ export OMPI_MCA_rmaps_base_oversubscribe=1 PRTE_MCA_rmaps_default_mapping_policy
 
 step "Making a phantom archive of $patients patients"
 mkdir -p "$output"
+touch "$mark"
 rm -rf "$output"/{data,run,montage.png,serve.log}
 # truth.csv is written last: with it the archive is whole, and one of an earlier run with as many patients is the same, byte for byte.
 version=$("$bin/pulmo-prepare" --version)

@@ -6,6 +6,7 @@ set -euo pipefail
 
 build_packages=(
   build-essential cmake ninja-build ccache pkg-config git ca-certificates curl
+  file                                                 # by which cpack tells programs from other files
   libtorch-dev libopenblas0-openmp                     # tensors, training, TorchScript; a real BLAS beside it
   libopenmpi-dev openmpi-bin openssh-client            # ranks; mpirun looks for ssh even on one machine
   libhdf5-dev                                          # shards (serial flavour)

@@ -19,7 +19,7 @@ while (($#)); do
   esac
 done
 
-real_data=${PULMO_REAL_DATA:-../shared/data}
+real_data=$(realpath -m "${PULMO_REAL_DATA:-../shared/data}")
 if ((require_real_data)) && [[ ! -f $real_data/SHA256SUMS ]]; then
   echo "test: the real CT samples are required but $real_data/SHA256SUMS is missing; set PULMO_REAL_DATA" >&2
   exit 1
@@ -27,7 +27,11 @@ fi
 
 scripts/setup.sh
 jobs=$(nproc)
-cmake --preset "$preset" -DBUILD_TESTING=ON >/dev/null  # scripts/demo.sh leaves it off in the same folder
+cmake --preset "$preset" -DBUILD_TESTING=ON -DPULMO_REAL_DATA="$real_data" >/dev/null  # scripts/demo.sh leaves it off in the same folder
 cmake --build --preset "$preset" --parallel "$jobs"
+if ((require_real_data)) && ! ctest --preset "$preset" -N -L data | grep -q 'Test *#'; then
+  echo "test: no test on the real CT samples is registered, though they are required" >&2
+  exit 1
+fi
 if ((fuzz_seconds > 0)); then scripts/fuzz.sh "$fuzz_seconds"; fi
 ctest --preset "$preset" --parallel "$jobs" --no-tests=error "$@"
