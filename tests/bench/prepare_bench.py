@@ -91,6 +91,8 @@ def compare(folders, every_normal):
     """The number of our samples, and how alike both pipelines' are: they must have done the same work."""
     ours, theirs = (read_samples(folders[name]) for name in ("pulmo-prepare", "reference"))
     both = sorted(set(ours) & set(theirs))
+    if not both:
+        raise RuntimeError(f"nothing to compare: {len(ours)} and {len(theirs)} samples, none in both")
     if every_normal and len(both) < 0.99 * max(len(ours), len(theirs)):
         raise RuntimeError(f"not the same samples: {len(ours)} and {len(theirs)}, {len(both)} of them in both")
     if any(ours[key][0] != theirs[key][0] for key in both):

@@ -16,17 +16,13 @@ class KeysTest(PageTest):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory(prefix="pulmo-keys-")
+        cls.addClassCleanup(cls.folder.cleanup)
         made = subprocess.run([BIN / "pulmo-serve", "keygen", "--name", "page"], capture_output=True, text=True, check=True)
         file = pathlib.Path(cls.folder.name) / "keys"
         file.write_text(made.stdout)
         cls.key = re.search(r"pulmo_[A-Za-z0-9_-]+", made.stderr).group(0)
         cls.settings = (f"security.keys_file={file}",)
         super().setUpClass()
-
-    @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
-        cls.folder.cleanup()
 
     def open_page(self):
         self.browser.get(self.server.address + "/")

@@ -27,6 +27,7 @@ class ModelsTest(PageTest):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory(prefix="pulmo-models-")
+        cls.addClassCleanup(cls.folder.cleanup)
         for seed, name in enumerate(("first", "second")):
             (pathlib.Path(cls.folder.name) / name).mkdir()
             extra = ["phantom"] if name == "second" else []
@@ -34,11 +35,6 @@ class ModelsTest(PageTest):
                             *extra, "--seed", str(seed)], check=True)
         cls.server_options = {"models": cls.folder.name}
         super().setUpClass()
-
-    @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
-        cls.folder.cleanup()
 
     def test_the_model_that_answers_can_be_chosen_and_another_one_asked_then(self):
         names = self.script("return [...document.getElementById('model').options].map((one) => one.value)")

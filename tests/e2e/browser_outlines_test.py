@@ -32,6 +32,7 @@ class OutlinesTest(PageTest):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory(prefix="pulmo-outlines-")
+        cls.addClassCleanup(cls.folder.cleanup)
         models = pathlib.Path(cls.folder.name)
         for name in ("outlining", "plain"):
             (models / name).mkdir()
@@ -40,11 +41,6 @@ class OutlinesTest(PageTest):
                        check=True)
         cls.server_options = {"models": models}
         super().setUpClass()
-
-    @classmethod
-    def tearDownClass(cls):
-        super().tearDownClass()
-        cls.folder.cleanup()
 
     def show(self):
         self.drop(("slice.dcm", "", self.dicom))

@@ -13,6 +13,7 @@ import urllib.request
 from selenium.webdriver.common.action_chains import ActionChains
 
 from page_driver import PageTest, chest, dicom
+from server_process import CheckedThread
 
 
 class SliceTest(PageTest):
@@ -198,7 +199,7 @@ class Load:
     def __init__(self, address, body, clients=6):
         self.stopping = threading.Event()
         self.refused = 0
-        self.threads = [threading.Thread(target=self._run, args=(address, body)) for _ in range(clients)]
+        self.threads = [CheckedThread(target=self._run, args=(address, body)) for _ in range(clients)]
         for thread in self.threads:
             thread.start()
 

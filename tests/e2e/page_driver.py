@@ -112,15 +112,16 @@ class PageTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.server = Server(*cls.settings, **cls.server_options)
+        cls.addClassCleanup(cls.end_server)
         cls.png = encode(chest(512, nodule=True), "png")
         cls.dicom = dicom(chest(512, nodule=True))
         cls.profile = tempfile.TemporaryDirectory(prefix="pulmo-browser-", ignore_cleanup_errors=True)
+        cls.addClassCleanup(cls.profile.cleanup)
         cls.browser = start_browser(cls.profile.name)
+        cls.addClassCleanup(cls.browser.quit)
 
     @classmethod
-    def tearDownClass(cls):
-        cls.browser.quit()
-        cls.profile.cleanup()
+    def end_server(cls):
         code = cls.server.stop()
         if code != 0:
             raise AssertionError(f"the server ended with {code}")

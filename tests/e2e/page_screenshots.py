@@ -129,7 +129,7 @@ def make(pictures):
     try:
         outcome = pictures().run()
     finally:
-        pictures.tearDownClass()
+        pictures.doClassCleanups()
     for _, trace in outcome.errors + outcome.failures:
         raise SystemExit(trace)
 

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 
 import expressions
-from monitored import BIN, CONFIGS, Gateway, Load, Prometheus, Trainer, free_port, post, wait_for
 
 sys.path.insert(0, str(expressions.SOURCE / "tests/serving"))
 import sample_images  # noqa: E402
+from monitored import BIN, CONFIGS, Gateway, Load, Prometheus, Trainer, free_port, post, wait_for  # noqa: E402
 from server_process import Server  # noqa: E402
 
 SIZE_PX = 64

@@ -8,13 +8,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 
 import expressions
+from server_process import CheckedThread
 
 BIN = pathlib.Path(os.environ["PULMO_BIN_DIR"])
 CONFIGS = expressions.SOURCE / "configs"
@@ -142,7 +142,7 @@ class Load:
     def __init__(self, address, bodies, clients=1, kind="application/dicom"):
         self.address, self.bodies, self.kind = address, bodies, kind
         self.replies, self.going = [], True
-        self.threads = [threading.Thread(target=self.run) for _ in range(clients)]
+        self.threads = [CheckedThread(target=self.run) for _ in range(clients)]
         for thread in self.threads:
             thread.start()
 

@@ -12,7 +12,7 @@ import time
 import unittest
 
 from sample_images import chest, dicom, encode
-from server_process import SANITIZED, Server, multipart, request
+from server_process import SANITIZED, CheckedThread, Server, multipart, request, wait_for
 
 PNG = encode(chest(), "png")
 
@@ -31,14 +31,6 @@ def decoders(server):
     return sorted(found)
 
 
-def wait_for(condition, what, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"never: {what}")
-        time.sleep(0.01)
-
-
 class Requests:
     """Posts run beside each other; their replies in the order in which they were started."""
 
@@ -52,7 +44,7 @@ class Requests:
         def run():
             self.replies[at] = self.server.post(body, kind)
 
-        self.threads.append(threading.Thread(target=run))
+        self.threads.append(CheckedThread(target=run))
         self.threads[-1].start()
 
     def all(self):
@@ -76,8 +68,7 @@ class ServerWithDecoders(unittest.TestCase):
             self.assertFalse(os.path.exists(f"/proc/{child}"), "a decoder outlived its server")
 
     def metric(self, name):
-        found = re.search(rf"^{re.escape(name)} (\S+)$", self.server.get("/metrics").body.decode(), re.M)
-        return float(found.group(1))
+        return self.server.metric(name)
 
     def restarts(self, reason):
         return self.metric(f'pulmo_decoder_restarts_total{{reason="{reason}"}}')
@@ -93,7 +84,7 @@ class CrashTest(ServerWithDecoders):
         for _ in range(2):
             sender(requests)
         wait_for(lambda: self.metric("pulmo_in_progress") == 2, "two slices under way")
-        time.sleep(0.2)
+        time.sleep(0.5)  # no figure tells that a stopped decoder has been given its slice
         os.kill(both[0], number)
         for child in both:
             os.kill(child, signal.SIGCONT)
@@ -117,7 +108,7 @@ class CrashTest(ServerWithDecoders):
         kind, body = multipart([(f"{i}.png", "image/png", PNG) for i in range(6)])
         requests.post(body, kind)
         wait_for(lambda: self.metric("pulmo_in_progress") > 0, "slices under way")
-        time.sleep(0.2)
+        time.sleep(0.5)  # no figure tells that a stopped decoder has been given its slice
         both = decoders(self.server)
         os.kill(both[1], signal.SIGABRT)
         for child in both:
@@ -137,7 +128,7 @@ class CrashTest(ServerWithDecoders):
                     connection.send(request("POST", "/v1/predict", PNG, "Content-Type: image/png\r\n"))
                     statuses.append(connection.reply().status)
 
-        threads = [threading.Thread(target=client) for _ in range(4)]
+        threads = [CheckedThread(target=client) for _ in range(4)]
         for thread in threads:
             thread.start()
         for _ in range(5):

@@ -6,7 +6,6 @@ import json
 import pathlib
 import subprocess
 import tempfile
-import threading
 import unittest
 
 import numpy as np
@@ -16,7 +15,7 @@ from scipy import ndimage
 
 import sample_images
 from outlining_bundle import write_outlining_bundle
-from server_process import BIN, Server, multipart, request
+from server_process import BIN, CheckedThread, Server, multipart, request
 
 PATIENCE_S = 200  # with a large network, at low priority, on a machine that has other work
 
@@ -219,7 +218,7 @@ class ExplainTest(unittest.TestCase):
             statuses.append(server.exchange(post, 60).status)
 
         try:
-            threads = [threading.Thread(target=ask) for _ in range(8)]
+            threads = [CheckedThread(target=ask) for _ in range(8)]
             for thread in threads:
                 thread.start()
             for _ in range(5):

@@ -4,12 +4,11 @@ Each case names what Pistache 0.0.5 itself would do with it; docs/threat-model.m
 
 import random
 import socket
-import threading
 import time
 import unittest
 
 from sample_images import chest, dicom, encode
-from server_process import SANITIZED, Server, request
+from server_process import SANITIZED, CheckedThread, Server, request
 
 GET = request("GET", "/v2/health/live")
 
@@ -292,7 +291,7 @@ class HostileClientTest(unittest.TestCase):
                     if status != expected[method]:
                         wrong.append((method, status))
 
-        threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(6)]
+        threads = [CheckedThread(target=ask, args=(seed,)) for seed in range(6)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -433,7 +432,7 @@ class HostileClientTest(unittest.TestCase):
                 except ConnectionError:
                     pass
 
-        threads = [threading.Thread(target=attack, args=(250, dice.random())) for _ in range(4)]
+        threads = [CheckedThread(target=attack, args=(250, dice.random())) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -12,7 +12,7 @@ import time
 import unittest
 
 from sample_images import chest, encode
-from server_process import BIN, Server, request
+from server_process import BIN, CheckedThread, Server, request, wait_for
 
 PNG = encode(chest(), "png")
 
@@ -139,7 +139,7 @@ class EndTest(unittest.TestCase):
                     return
 
         ended = threading.Event()
-        threads = [threading.Thread(target=load, args=(index % 2 == 0,)) for index in range(8)]
+        threads = [CheckedThread(target=load, args=(index % 2 == 0,)) for index in range(8)]
         for thread in threads:
             thread.start()
         time.sleep(1)
@@ -161,10 +161,9 @@ class EndTest(unittest.TestCase):
         head = request("POST", "/v1/predict", headers=f"Content-Type: image/png\r\nContent-Length: {len(PNG)}\r\n")
         with server.client() as slow:
             slow.send(head + PNG[:100])
-            time.sleep(0.2)
+            wait_for(lambda: server.metric("pulmo_upload_bytes") > 0, "the upload has begun")
             server.process.send_signal(signal.SIGTERM)
-            time.sleep(0.3)
-            self.assertEqual(server.get("/v2/health/ready").status, 503)
+            wait_for(lambda: server.get("/v2/health/ready").status == 503, "the server shuts down")
             self.assertEqual(server.get("/v2/health/live").status, 200)
             late = server.post(PNG, "image/png")
             self.assertEqual((late.status, late.code()), (503, "shutting_down"))
@@ -179,8 +178,8 @@ class EndTest(unittest.TestCase):
     def test_grace_period_is_bounded(self):
         server = Server("serve.shutdown_grace_s=1", size_px=32)
         with server.client() as stuck:
-            stuck.send(request("POST", "/v1/predict", headers="Content-Type: image/png\r\nContent-Length: 9999\r\n"))
-            time.sleep(0.2)
+            stuck.send(request("POST", "/v1/predict", headers="Content-Type: image/png\r\nContent-Length: 9999\r\n") + b"x")
+            wait_for(lambda: server.metric("pulmo_upload_bytes") > 0, "the upload has begun")
             server.process.send_signal(signal.SIGTERM)
             self.assertEqual(server.process.wait(10), 0)
         server.stop()
@@ -188,10 +187,10 @@ class EndTest(unittest.TestCase):
     def test_second_signal_ends_at_once(self):
         server = Server("serve.shutdown_grace_s=60", size_px=32)
         with server.client() as stuck:
-            stuck.send(request("POST", "/v1/predict", headers="Content-Type: image/png\r\nContent-Length: 9999\r\n"))
-            time.sleep(0.2)
+            stuck.send(request("POST", "/v1/predict", headers="Content-Type: image/png\r\nContent-Length: 9999\r\n") + b"x")
+            wait_for(lambda: server.metric("pulmo_upload_bytes") > 0, "the upload has begun")
             server.process.send_signal(signal.SIGTERM)
-            time.sleep(0.3)
+            wait_for(lambda: "shutting down" in server.log(), "the server shuts down")
             server.process.send_signal(signal.SIGTERM)
             self.assertEqual(server.process.wait(5), 1)
         server.stop()
@@ -209,7 +208,7 @@ class OverloadTest(unittest.TestCase):
                 with lock:
                     replies.append(reply)
 
-        threads = [threading.Thread(target=client) for _ in range(24)]
+        threads = [CheckedThread(target=client) for _ in range(24)]
         for thread in threads:
             thread.start()
         for thread in threads:

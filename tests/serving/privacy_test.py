@@ -10,7 +10,7 @@ import time
 import unittest
 
 import sample_images
-from server_process import Server, multipart
+from server_process import CheckedThread, Server, multipart
 
 NAMES = {"PatientName": "Zebra^Quagga", "PatientID": "PID-7781-XQ", "OtherPatientIDs": "OTHER-5512", "AccessionNumber": "ACC-90210",
          "PatientBirthDate": "19510417", "InstitutionName": "Hospital of Nowhere", "StudyDescription": "Thorax of Zebra"}
@@ -115,7 +115,7 @@ class PrivacyTest(unittest.TestCase):
 
         watch = FolderWatch([self.server.work, self.server.work.parent])
         before, log_before = written_bytes(), len(self.server.log())
-        looker = threading.Thread(target=look)
+        looker = CheckedThread(target=look)
         looker.start()
         try:
             sent = sum(1 for _ in range(3) for _ in self.requests())

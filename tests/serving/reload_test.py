@@ -10,7 +10,7 @@ import time
 import unittest
 
 import sample_images
-from server_process import Server, put, request, write_bundle
+from server_process import CheckedThread, Server, put, request, write_bundle
 
 PNG = sample_images.encode(sample_images.chest(), "png")
 RELOADS = 100
@@ -34,7 +34,7 @@ class Load:
         self.answers = []  # (digest of the model or "", probability of malignant)
         self.lost = []
         self.ending = threading.Event()  # from now on a closed connection is not opened again
-        self.threads = [threading.Thread(target=self._run, args=(i % 2 == 1,)) for i in range(CLIENTS)]
+        self.threads = [CheckedThread(target=self._run, args=(i % 2 == 1,)) for i in range(CLIENTS)]
         for thread in self.threads:
             thread.start()
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 BIN = pathlib.Path(os.environ["PULMO_BIN_DIR"])
@@ -29,6 +30,33 @@ def put(path, content):
     aside = path.with_suffix(".new")
     aside.write_bytes(content)
     os.rename(aside, path)
+
+
+def wait_for(condition, what, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not in {seconds} s: {what}")
+        time.sleep(0.02)
+
+
+class CheckedThread(threading.Thread):
+    """A thread whose failure is its test's: join() raises it."""
+
+    def __init__(self, target, args=()):
+        super().__init__(target=target, args=args, daemon=True)
+        self.failure = None
+
+    def run(self):
+        try:
+            super().run()
+        except BaseException as failure:
+            self.failure = failure
+
+    def join(self, timeout=None):
+        super().join(timeout)
+        if self.failure is not None:
+            raise self.failure
 
 
 class Server:
@@ -53,7 +81,13 @@ class Server:
         with open(self.log_path, "w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=self.work,
                                             env=environment)
-        self.port = self._wait_for_port(host)
+        try:
+            self.port = self._wait_for_port(host)
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
         self.address = f"http://127.0.0.1:{self.port}"
 
     def _wait_for_port(self, host):
@@ -122,6 +156,11 @@ class Server:
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def metric(self, name):
+        """The value of one series of /metrics."""
+        found = re.search(rf"^{re.escape(name)} (\S+)$", self.get("/metrics").body.decode(), re.M)
+        return float(found.group(1))
 
     def check_healthy(self, test):
         reply = self.get("/v2/health/live")
