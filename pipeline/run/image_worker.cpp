@@ -49,7 +49,7 @@ class ImageWorker {
   Sample make_sample(const ImageRow& row, Statistics& statistics) {
     const SourceEntry& entry = entry_of(row.path, row);
     const Slice slice = decode_slice(reader_.read(entry), entry.name, {}, task_.config.intercept_hu);
-    const PreprocessedSlice done = preprocess(slice, task_.config.preprocess);
+    const PreprocessedSlice done = preprocess_of_file(slice, task_.config.preprocess, entry.name);
     Sample sample;
     sample.image = image_values(done.image);
     if (task_.stores_lungs()) sample.lungs = mask_values(done.lungs);

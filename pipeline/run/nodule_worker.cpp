@@ -94,7 +94,8 @@ class NoduleWorker {
       sample.nodules = mask_values(preprocess_counts(counts, task_.config.preprocess));
     }
     slice.pixels = patch;
-    const PreprocessedSlice done = preprocess(slice, task_.config.preprocess);
+    const SourceEntry& entry = task_.source.entries()[series_of(job).slices[job.slice].entry];
+    const PreprocessedSlice done = preprocess_of_file(slice, task_.config.preprocess, entry.name);
     sample.image = image_values(done.image);
     count_pixels(slice, class_of(job), statistics);
     count_preprocessed(done, task_.config.preprocess, class_of(job), statistics);

@@ -3,6 +3,8 @@
 #include <opencv2/core.hpp>
 #include <opencv2/imgproc.hpp>
 
+#include "core/support/error.h"
+
 namespace pulmo::pipeline {
 namespace {
 
@@ -25,6 +27,14 @@ std::vector<std::uint16_t> image_values(const cv::Mat& image) {
 
 std::vector<std::uint8_t> mask_values(const cv::Mat& mask) {
   return values_of<std::uint8_t>(mask);
+}
+
+PreprocessedSlice preprocess_of_file(const Slice& slice, const PreprocessSpec& spec, const std::string& file) {
+  try {
+    return preprocess(slice, spec);
+  } catch (const InvalidInput& error) {
+    throw InvalidInput(error.reason(), file + ": " + error.what());
+  }
 }
 
 cv::Mat preprocess_counts(const cv::Mat& counts, const PreprocessSpec& spec) {

@@ -12,6 +12,9 @@ namespace pulmo::pipeline {
 std::vector<std::uint16_t> image_values(const cv::Mat& image);
 std::vector<std::uint8_t> mask_values(const cv::Mat& mask);
 
+/// preprocess(), whose refusals name the file.
+PreprocessedSlice preprocess_of_file(const Slice& slice, const PreprocessSpec& spec, const std::string& file);
+
 /// Brings a counting mask of the original slice, (H,W) CV_8UC1, to (S,S): at each level k the area of "at least k" is
 /// resized by preprocess_mask(), so that counts never blend to values between.
 cv::Mat preprocess_counts(const cv::Mat& counts, const PreprocessSpec& spec);

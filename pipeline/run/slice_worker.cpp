@@ -57,7 +57,7 @@ class SliceWorker {
     const SeriesSlice& slice = read.series.slices[slice_index];
     const SourceEntry& entry = task_.source.entries()[slice.entry];
     const Slice pixels = decode_dicom(reader_.read(entry), entry.name, {}, slice.frame);
-    const PreprocessedSlice done = preprocess(pixels, task_.config.preprocess);
+    const PreprocessedSlice done = preprocess_of_file(pixels, task_.config.preprocess, entry.name);
     Sample sample;
     sample.image = image_values(done.image);
     if (task_.stores_lungs()) sample.lungs = mask_values(done.lungs);

@@ -6,13 +6,15 @@ then gets the signal that a fault of its own would have raised. The server has n
 import os
 import pathlib
 import re
+import shutil
 import signal
+import tempfile
 import threading
 import time
 import unittest
 
 from sample_images import chest, dicom, encode
-from server_process import SANITIZED, CheckedThread, Server, multipart, request, wait_for
+from server_process import BIN, SANITIZED, CheckedThread, Server, multipart, request, wait_for
 
 PNG = encode(chest(), "png")
 
@@ -72,6 +74,32 @@ class ServerWithDecoders(unittest.TestCase):
 
     def restarts(self, reason):
         return self.metric(f'pulmo_decoder_restarts_total{{reason="{reason}"}}')
+
+
+class NoDecoderTest(unittest.TestCase):
+    def test_without_decoders_slices_are_refused_until_there_are_some_again(self):
+        with tempfile.TemporaryDirectory(prefix="pulmo-decoder-") as folder:
+            program, decoder = pathlib.Path(folder) / "pulmo-serve", pathlib.Path(folder) / "pulmo-decoder"
+            shutil.copy(BIN / "pulmo-serve", program)
+            decoder.symlink_to(BIN / "pulmo-decoder")
+            server = Server("serve.workers=2", "decode.timeout_s=1", program=program)
+            try:
+                wait_for(lambda: server.metric("pulmo_decoder_processes") == 2, "two decoders")
+                decoder.unlink()
+                decoder.symlink_to("/bin/false")
+                for child in decoders(server):
+                    os.kill(child, signal.SIGKILL)
+                wait_for(lambda: not decoders(server), "no decoder")
+                reply = server.post(PNG, "image/png")
+                self.assertEqual((reply.status, reply.code()), (503, "decoder_unavailable"))
+                self.assertIn("retry-after", reply.headers)
+                reply = server.post(PNG, "image/png", "/v1/explain?method=occlusion")
+                self.assertEqual((reply.status, reply.code()), (503, "decoder_unavailable"))
+                decoder.unlink()
+                decoder.symlink_to(BIN / "pulmo-decoder")
+                wait_for(lambda: server.post(PNG, "image/png").status == 200, "an answer", 60)
+            finally:
+                self.assertEqual(server.stop(), 0)
 
 
 class CrashTest(ServerWithDecoders):

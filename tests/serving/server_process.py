@@ -63,7 +63,7 @@ class Server:
     """One process on a free port, with a bundle of its own unless one (or a folder of models) is given."""
 
     def __init__(self, *settings, bundle=None, models=None, size_px=64, mask="lungs", phantom=False,
-                 host="127.0.0.1", tls=None):
+                 host="127.0.0.1", tls=None, program=BIN / "pulmo-serve"):
         self.tls = tls  # an ssl.SSLContext for clients of a server with a certificate
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pulmo-serve-"))
         self.bundle = bundle or self.folder / "bundle.pt"
@@ -74,7 +74,7 @@ class Server:
         self.work.mkdir()
         self.log_path = self.folder / "log"
         served = ["--models", models] if models else ["--bundle", self.bundle]
-        command = [BIN / "pulmo-serve", *served, "--port", "0"]
+        command = [program, *served, "--port", "0"]
         for setting in settings:
             command += ["--set", setting]
         environment = {**os.environ, "TMPDIR": str(self.work), "OMP_NUM_THREADS": "1"}

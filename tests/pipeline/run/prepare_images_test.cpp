@@ -135,6 +135,7 @@ TEST_F(PrepareImages, CountsPicturesThatCannotBeUsedAndGoesOn) {
   const YAML::Node left_out = report()["left_out"]["rows"];
   EXPECT_EQ(left_out["missing_file"]["count"].as<int>(), 2);
   EXPECT_EQ(left_out["constant_image"]["count"].as<int>(), 1);
+  EXPECT_THAT(report()["problems"]["constant_image"]["examples"][0].as<std::string>(), HasSubstr("flat.png: "));
   EXPECT_EQ(left_out["truncated_image"]["count"].as<int>(), 1);
   EXPECT_EQ(left_out["unknown_format"]["count"].as<int>(), 1);
   EXPECT_EQ(left_out["mask_size"]["count"].as<int>(), 1);
