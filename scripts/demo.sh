@@ -23,7 +23,7 @@ done
 # What an earlier demo made is made anew; a folder of anyone else's is left alone.
 mark=$output/.pulmo-demo
 if [[ -d $output && ! -e $mark && -n $(ls -A "$output") ]]; then
-  echo "demo: $output is there and no demo made it: name another folder with --output" >&2
+  echo "demo: $output is there and no demo of this version made it: remove it, or name another folder with --output" >&2
   exit 1
 fi
 

@@ -24,9 +24,9 @@ constexpr std::int64_t kData = 0xFF93;
 constexpr std::int64_t kEnd = 0xFFD9;
 // Those before segments that begin with their length, as OpenJPEG knows them: within others it looks for markers
 // itself.
-constexpr std::array kSegments = {0xFF50, kCodingStyle, kComponentStyle, 0xFF55, 0xFF57, 0xFF58,
-                                  0xFF5C, 0xFF5D,       0xFF5E,          0xFF5F, 0xFF60, 0xFF61,
-                                  0xFF63, 0xFF64,       0xFF74,          0xFF75, 0xFF77, 0xFF78};
+constexpr std::array kSegments = {0xFF50, kCodingStyle, kComponentStyle, 0xFF55, 0xFF57, 0xFF58, 0xFF59,
+                                  0xFF5C, 0xFF5D,       0xFF5E,          0xFF5F, 0xFF60, 0xFF61, 0xFF63,
+                                  0xFF64, 0xFF74,       0xFF75,          0xFF77, 0xFF78};
 
 constexpr std::size_t kStartBytes = 2;
 constexpr std::size_t kSizeSegmentBytes = 43;  // of one component
@@ -98,8 +98,8 @@ class HeaderCheck {
     }
     if (number(2, 4) + 2 != static_cast<std::int64_t>(kSizeSegmentBytes)) refuse_damaged();
     const bool placed = tile_width >= 1 && tile_height >= 1 && tile_left <= left && tile_top <= top;
-    const std::int64_t across = placed ? (right - tile_left) / tile_width + 1 : 0;
-    const std::int64_t down = placed ? (bottom - tile_top) / tile_height + 1 : 0;
+    const std::int64_t across = placed ? (right - tile_left + tile_width - 1) / tile_width : 0;
+    const std::int64_t down = placed ? (bottom - tile_top + tile_height - 1) / tile_height : 0;
     if (!placed || across > kMaxTiles || down > kMaxTiles || across * down > kMaxTiles) {
       refuse("bad_pixel_format", "are cut into over " + std::to_string(kMaxTiles) + " tiles");
     }
@@ -130,14 +130,17 @@ class HeaderCheck {
     };
     const bool given = (value(flags_at) & 1) != 0;
     const int levels = value(levels_at);
-    const int block_bits = (value(levels_at + 1) & 15) + (value(levels_at + 2) & 15) + 4;
+    const int block_width = (value(levels_at + 1) & 15) + 2, block_height = (value(levels_at + 2) & 15) + 2;
     if (levels > 32) refuse_damaged();
     for (int r = 0; r <= levels; ++r) {
       const int sides = given ? value(levels_at + 5 + static_cast<std::size_t>(r)) : 0xFF;
       const std::int64_t width = ceil_shift(grid_.tile_width, levels - r);
       const std::int64_t height = ceil_shift(grid_.tile_height, levels - r);
       precincts_ += tiles * (ceil_shift(width, sides & 15) + 1) * (ceil_shift(height, sides >> 4) + 1);
-      blocks_ += tiles * ceil_shift(width * height, block_bits);
+      // A block is cut to its precinct, which of all resolutions but the first is halved among three bands (B.7).
+      const int halved = r > 0 ? 1 : 0;
+      blocks_ += tiles * ceil_shift(width * height, std::min(block_width, std::max((sides & 15) - halved, 0)) +
+                                                        std::min(block_height, std::max((sides >> 4) - halved, 0)));
     }
     if (precincts_ > kMaxPrecincts || blocks_ > kMaxBlocks) {
       refuse("bad_pixel_format", "are cut into over " + std::to_string(kMaxPrecincts) + " precincts or " +

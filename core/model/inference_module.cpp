@@ -44,10 +44,16 @@ bool are_same(const std::vector<double>& a, const std::vector<double>& b) {
                     [](double x, double y) { return std::abs(x - y) <= kSameProbability; });
 }
 
-/// The interpreter's messages end with what went wrong, after the way there.
-std::string last_line(std::string_view text) {
-  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
-  return std::string(text.substr(text.rfind('\n') + 1));
+/// What went wrong, of a message of many lines: the interpreter's tell the way there first, and name an error last.
+std::string essence(const std::string& text) {
+  const std::size_t named = text.rfind("Error: ");
+  const std::size_t begin = named == std::string::npos ? 0 : text.rfind('\n', named) + 1;
+  return text.substr(begin, text.find('\n', named == std::string::npos ? 0 : named) - begin);
+}
+
+[[noreturn]] void refuse_to_run(const BundleMetadata& metadata, const std::string& why) {
+  throw InvalidInput("bundle", "the model does not run on the input that its metadata tells, " +
+                                   shape_text(probe_shape(metadata)) + ": " + essence(why));
 }
 
 }  // namespace
@@ -75,9 +81,10 @@ torch::jit::Module prepare_for_inference(const Bundle& bundle, Device device) {
     expected = answer_of(bundle.module);
   } catch (const InvalidInput&) {
     throw;
-  } catch (const std::exception& error) {  // c10::Error, and what the interpreter throws of its own
-    throw InvalidInput("bundle", "the model does not run on the input that its metadata tells, " +
-                                     shape_text(probe_shape(bundle.metadata)) + ": " + last_line(error.what()));
+  } catch (const c10::Error& error) {
+    refuse_to_run(bundle.metadata, error.what_without_backtrace());
+  } catch (const std::exception& error) {  // what the interpreter throws of its own
+    refuse_to_run(bundle.metadata, error.what());
   }
   if (!std::all_of(expected.begin(), expected.end(), [](double p) { return std::isfinite(p); })) {
     throw InvalidInput("bundle", "the model answers with what are no numbers: its weights are damaged, or it diverged");

@@ -14,7 +14,7 @@ torch::Tensor run_module(const torch::jit::Module& module, const torch::Tensor& 
 /// The module of the bundle made ready to serve on `device`: tried once on an input of the bundle's shape, and for
 /// images on the processor replaced by LibTorch's inference form (constants folded, convolutions with packed weights)
 /// where that gives the same probabilities to 1e-6. Throws InvalidInput("bundle") when it does not run on the input its
-/// metadata tells, its logits do not fit the classes, or are no finite numbers.
+/// metadata tells, its logits do not fit the classes, or its probabilities are no numbers.
 torch::jit::Module prepare_for_inference(const Bundle& bundle, Device device = {});
 
 /// softmax(logits / temperature) of (N,K) logits on any device, in double precision, row-major.

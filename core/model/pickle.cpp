@@ -33,10 +33,10 @@ PicklePtr make_text(PickleKind kind, std::string text) {
   return value;
 }
 
-/// To be called for each value that goes into another. Its own depth is final then: torch.save() fills a value before
-/// it puts it somewhere.
+/// To be called for each value that goes into another. Its own depth is final then: Python fills a value before it puts
+/// it somewhere, but for objects that hold each other, as no weights do.
 void nest(PickleValue& outer, PickleValue& inner) {
-  if (outer.sealed) refuse("a value grows after it was used");
+  if (outer.sealed) refuse("objects in it hold each other; save model.state_dict() alone");
   inner.sealed = true;
   outer.depth = std::max(outer.depth, inner.depth + 1);
   if (outer.depth > kMaxDepth) refuse("it is nested too deeply");

@@ -13,7 +13,8 @@ namespace pulmo {
 namespace {
 
 constexpr std::size_t kMaxDimensions = 16;
-constexpr std::int64_t kMostRepeated = std::int64_t{1} << 20;  // elements that strides may make of fewer stored ones
+// Elements of a file that strides make of fewer stored ones.
+constexpr std::int64_t kMostRepeated = std::int64_t{1} << 20;
 
 const std::map<std::string, at::ScalarType>& storage_types() {
   static const std::map<std::string, at::ScalarType> table = {
@@ -41,6 +42,10 @@ class TensorReader {
     const std::vector<std::int64_t> strides = integers(*tensor.items[3]);
     const auto elements = static_cast<std::int64_t>(bytes.size() / at::elementSize(type->second));
     if (!fits(offset, sizes, strides, elements)) refuse(name, "lies outside its storage");
+    if (!takes_room(sizes, elements)) {
+      refuse(name, "repeats its elements, with others of the file to over " + std::to_string(kMostRepeated) +
+                       ": save it with .contiguous()");
+    }
     const torch::TensorOptions options(type->second);
     if (std::find(sizes.begin(), sizes.end(), 0) != sizes.end()) return torch::empty(sizes, options);
     auto* first =
@@ -73,9 +78,6 @@ class TensorReader {
     if (std::find(sizes.begin(), sizes.end(), 0) != sizes.end()) return true;
     std::int64_t left = elements - 1 - offset;  // how far the last element may be from the first
     if (offset < 0 || left < 0) return false;
-    std::int64_t room = std::max(elements, kMostRepeated);  // for as many, though strides may repeat what is stored
-    for (const std::int64_t size : sizes) room /= size;
-    if (room == 0) return false;
     for (std::size_t i = 0; i < sizes.size(); ++i) {
       if (strides[i] < 0) return false;
       if (sizes[i] == 1 || strides[i] == 0) continue;
@@ -85,9 +87,21 @@ class TensorReader {
     return true;
   }
 
+  /// Whether there is room for so many elements. Strides may repeat what is stored, or let it overlap.
+  bool takes_room(const std::vector<std::int64_t>& sizes, std::int64_t elements) {
+    std::int64_t product = 1;
+    for (const std::int64_t size : sizes) {
+      if (size != 0 && product > (elements + repeated_left_) / size) return false;
+      product *= size;
+    }
+    repeated_left_ -= std::max<std::int64_t>(0, product - elements);
+    return true;
+  }
+
   ZipArchive& archive_;
   std::string root_;
   const std::string& file_;
+  std::int64_t repeated_left_ = kMostRepeated;
   std::map<std::string, Bytes> storages_;
 };
 

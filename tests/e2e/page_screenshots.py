@@ -125,11 +125,13 @@ class NodulePicture(Pictures):
 
 
 def make(pictures):
-    pictures.setUpClass()
     try:
+        pictures.setUpClass()
         outcome = pictures().run()
     finally:
         pictures.doClassCleanups()
+    for _, failure, _ in pictures.tearDown_exceptions:
+        raise failure
     for _, trace in outcome.errors + outcome.failures:
         raise SystemExit(trace)
 

@@ -25,6 +25,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 ImageBatch random_batch(std::int64_t count, std::int64_t channels, std::int64_t size, std::uint64_t seed = 1) {
   Random random(seed);
@@ -202,6 +203,11 @@ TEST_F(PredictorTest, RefusesAModelMadeElsewhereThatDoesNotRunAndSaysWhy) {
   EXPECT_EQ(refusal(foreign("def forward(self, x):\n  return x.flatten(1)[:, :2]")), "accepted");
   EXPECT_THAT(refusal(foreign("def forward(self, x):\n  return torch.matmul(x.flatten(1), torch.zeros([16, 2]))")),
               AllOf(HasSubstr("bundle: "), HasSubstr(file_.string()), HasSubstr("2 x 1 x 32 x 32"), HasSubstr("mat1")));
+  for (const char* other : {"def forward(self, x):\n  return x, x", "def forward(self, x, y: Tensor):\n  return x"}) {
+    EXPECT_THAT(refusal(foreign(other)),
+                AllOf(HasSubstr("bundle: "), HasSubstr("2 x 1 x 32 x 32: "), Not(HasSubstr("frame #"))))
+        << other;
+  }
   EXPECT_THAT(refusal(foreign("def forward(self, x):\n  return x.flatten(1)[:, :2] * float('nan')")),
               AllOf(HasSubstr("bundle: "), HasSubstr("no numbers")));
   torch::jit::Module spoilt = foreign("def forward(self, x):\n  return x.flatten(1)[:, :2]");

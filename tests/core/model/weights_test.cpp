@@ -20,6 +20,7 @@
 namespace pulmo {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 std::string golden_script() {
@@ -105,12 +106,19 @@ class WeightsTest : public ::testing::Test {
 };
 
 TEST_F(WeightsTest, SetsNoMemoryAsideForRepeatedElements) {
-  const auto result = testing::run_process(
-      {testing::python(), "-c",
-       "import sys, torch; torch.save({'w': torch.zeros(1).expand(2**40), 'v': torch.ones(1).expand(4)}, sys.argv[1])",
-       file_.string()});
-  ASSERT_EQ(result.exit_code, 0) << result.err;
-  EXPECT_THAT(refusal(file_), HasSubstr("tensor w lies outside its storage"));
+  const auto save = [&](const std::string& tensors) {
+    const auto result = testing::run_process(
+        {testing::python(), "-c", "import sys, torch; torch.save(" + tensors + ", sys.argv[1])", file_.string()});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+  };
+  save("{'w': torch.zeros(1).expand(2**40)}");
+  EXPECT_THAT(refusal(file_), HasSubstr("tensor w repeats its elements"));
+  save("{f'w{i}': torch.zeros(1).expand(2**19) for i in range(3)}");
+  EXPECT_THAT(refusal(file_), AllOf(HasSubstr("repeats its elements"), HasSubstr(".contiguous()")));
+  save("{'w': torch.arange(3.).view(3, 1).expand(3, 4)}");
+  const torch::Tensor read = read_weights(file_).tensors.at("w");
+  EXPECT_EQ(shape_text(read), "3x4");
+  EXPECT_EQ(read[2][3].item<float>(), 2.0F);
 }
 
 TEST_F(WeightsTest, ReadsWhatPythonWroteInEitherFormat) {
