@@ -47,8 +47,9 @@ bool are_same(const std::vector<double>& a, const std::vector<double>& b) {
 /// What went wrong, of a message of many lines: the interpreter's tell the way there first, and name an error last.
 std::string essence(const std::string& text) {
   const std::size_t named = text.rfind("Error: ");
-  const std::size_t begin = named == std::string::npos ? 0 : text.rfind('\n', named) + 1;
-  return text.substr(begin, text.find('\n', named == std::string::npos ? 0 : named) - begin);
+  const std::size_t within = named == std::string::npos ? 0 : named;
+  const std::size_t begin = text.rfind('\n', within) + 1;
+  return text.substr(begin, text.find('\n', begin) - begin);
 }
 
 [[noreturn]] void refuse_to_run(const BundleMetadata& metadata, const std::string& why) {

@@ -133,7 +133,7 @@ struct ZipArchive::State {
     throw InvalidInput("corrupt_zip", name(stat) + " cannot be opened: " + zip_strerror(archive.get()));
   }
 
-  void fill(zip_file_t* entry, const zip_stat_t& stat, Bytes& bytes, std::uint64_t count) const;
+  Bytes take(zip_file_t* entry, const zip_stat_t& stat, std::uint64_t count) const;
   Bytes inflate(const zip_stat_t& stat);
   Bytes read_stream(const zip_stat_t& stat, std::uint64_t max_bytes) const;
 
@@ -149,8 +149,9 @@ struct ZipArchive::State {
 };
 
 /// The first `count` bytes of an entry. Memory grows with what arrives, whatever the archive declares.
-void ZipArchive::State::fill(zip_file_t* entry, const zip_stat_t& stat, Bytes& bytes, std::uint64_t count) const {
+Bytes ZipArchive::State::take(zip_file_t* entry, const zip_stat_t& stat, std::uint64_t count) const {
   constexpr std::uint64_t kFirstBytes = std::uint64_t{1} << 20U;
+  Bytes bytes;
   std::size_t filled = 0;
   while (filled < count) {
     bytes.resize(static_cast<std::size_t>(std::min(count, std::max<std::uint64_t>(kFirstBytes, 2 * filled))));
@@ -163,14 +164,14 @@ void ZipArchive::State::fill(zip_file_t* entry, const zip_stat_t& stat, Bytes& b
       filled += static_cast<std::size_t>(got);
     }
   }
+  return bytes;
 }
 
 /// A whole entry, by libdeflate.
 Bytes ZipArchive::State::inflate(const zip_stat_t& stat) {
   if (!decompressor) decompressor.reset(libdeflate_alloc_decompressor());
   if (!decompressor) throw std::bad_alloc();
-  Bytes packed;
-  fill(open(stat, ZIP_FL_COMPRESSED).get(), stat, packed, stat.comp_size);
+  const Bytes packed = take(open(stat, ZIP_FL_COMPRESSED).get(), stat, stat.comp_size);
   Bytes bytes(static_cast<std::size_t>(stat.size));
   std::size_t filled = 0;
   switch (libdeflate_deflate_decompress(decompressor.get(), packed.data(), packed.size(), bytes.data(), bytes.size(),
@@ -187,8 +188,7 @@ Bytes ZipArchive::State::inflate(const zip_stat_t& stat) {
 /// The beginning of an entry, or one that is not deflated, by libzip.
 Bytes ZipArchive::State::read_stream(const zip_stat_t& stat, std::uint64_t max_bytes) const {
   const OpenEntry entry = open(stat, 0);
-  Bytes bytes;
-  fill(entry.get(), stat, bytes, std::min<std::uint64_t>(stat.size, max_bytes));
+  Bytes bytes = take(entry.get(), stat, std::min<std::uint64_t>(stat.size, max_bytes));
   if (max_bytes <= stat.size) return bytes;
   std::byte beyond{};  // the end of the stream is where libzip compares the checksum
   const auto extra = zip_fread(entry.get(), &beyond, 1);

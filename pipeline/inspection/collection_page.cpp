@@ -36,12 +36,6 @@ std::string card(const std::string& number, const std::string& what) {
   return "<li><b>" + escape_html(number) + "</b><span>" + escape_html(what) + "</span></li>";
 }
 
-std::int64_t sum_of(const std::vector<CountedReason>& reasons) {
-  std::int64_t sum = 0;
-  for (const CountedReason& entry : reasons) sum += entry.count;
-  return sum;
-}
-
 std::string cards(const PageContent& content) {
   const SampleCount& all = content.summary.total().all;
   std::string out = card(grouped(all.samples), samples_word(content.manifest()));

@@ -14,12 +14,6 @@ constexpr std::size_t kExamplesShown = 5;
 
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-std::int64_t sum_of(const std::vector<CountedReason>& reasons) {
-  std::int64_t sum = 0;
-  for (const CountedReason& entry : reasons) sum += entry.count;
-  return sum;
-}
-
 std::string examples_of(const CountedReason& entry, const std::set<std::string>& patients) {
   if (entry.examples.empty()) return "";
   std::string out = "<details><summary>examples</summary><ul>";

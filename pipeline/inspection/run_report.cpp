@@ -39,6 +39,12 @@ RunReport report_from(const YAML::Node& node) {
 
 }  // namespace
 
+std::int64_t sum_of(const std::vector<CountedReason>& reasons) {
+  std::int64_t sum = 0;
+  for (const CountedReason& entry : reasons) sum += entry.count;
+  return sum;
+}
+
 std::optional<RunReport> read_run_report(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / "report.yaml";
   if (!std::filesystem::exists(path)) return std::nullopt;

@@ -29,6 +29,9 @@ struct RunReport {
   Statistics statistics;
 };
 
+/// How often all of them happened.
+std::int64_t sum_of(const std::vector<CountedReason>& reasons);
+
 /// nullopt when the folder has none. Throws IoError, or InvalidInput("report") when it is damaged.
 std::optional<RunReport> read_run_report(const std::filesystem::path& directory);
 

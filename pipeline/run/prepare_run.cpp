@@ -31,12 +31,8 @@ RunSummary summary_of(const std::filesystem::path& directory) {
 }
 
 std::int64_t problems_of_report(const std::filesystem::path& directory) {
-  std::int64_t problems = 0;
   const auto report = read_run_report(directory);
-  if (report) {
-    for (const CountedReason& entry : report->problems) problems += entry.count;
-  }
-  return problems;
+  return report ? sum_of(report->problems) : 0;
 }
 
 std::int64_t problems_of_finished(const std::vector<ShardPlan>& plans, const ShardRunOptions& options) {

@@ -61,7 +61,7 @@ class ServerWithDecoders(unittest.TestCase):
     def setUp(self):
         self.server = Server(*self.settings, "serve.io_threads=2")
         self.addCleanup(self.check_end)
-        wait_for(lambda: self.metric("pulmo_decoder_processes") == 2, "two decoders")
+        wait_for(lambda: self.server.metric("pulmo_decoder_processes") == 2, "two decoders")
 
     def check_end(self):
         children = decoders(self.server)
@@ -69,11 +69,8 @@ class ServerWithDecoders(unittest.TestCase):
         for child in children:
             self.assertFalse(os.path.exists(f"/proc/{child}"), "a decoder outlived its server")
 
-    def metric(self, name):
-        return self.server.metric(name)
-
     def restarts(self, reason):
-        return self.metric(f'pulmo_decoder_restarts_total{{reason="{reason}"}}')
+        return self.server.metric(f'pulmo_decoder_restarts_total{{reason="{reason}"}}')
 
 
 class NoDecoderTest(unittest.TestCase):
@@ -111,7 +108,7 @@ class CrashTest(ServerWithDecoders):
         requests = Requests(self.server)
         for _ in range(2):
             sender(requests)
-        wait_for(lambda: self.metric("pulmo_in_progress") == 2, "two slices under way")
+        wait_for(lambda: self.server.metric("pulmo_in_progress") == 2, "two slices under way")
         time.sleep(0.5)  # no figure tells that a stopped decoder has been given its slice
         os.kill(both[0], number)
         for child in both:
@@ -125,7 +122,7 @@ class CrashTest(ServerWithDecoders):
         self.assertEqual(refused.code(), "decoder_failed")
         self.assertNotIn("SIGSEGV", refused.body.decode())
         self.assertEqual(self.restarts("crash"), 1)
-        wait_for(lambda: self.metric("pulmo_decoder_processes") == 2, "a new decoder")
+        wait_for(lambda: self.server.metric("pulmo_decoder_processes") == 2, "a new decoder")
         for _ in range(6):
             self.assertEqual(self.server.post(PNG, "image/png").status, 200)
 
@@ -135,7 +132,7 @@ class CrashTest(ServerWithDecoders):
         requests = Requests(self.server)
         kind, body = multipart([(f"{i}.png", "image/png", PNG) for i in range(6)])
         requests.post(body, kind)
-        wait_for(lambda: self.metric("pulmo_in_progress") > 0, "slices under way")
+        wait_for(lambda: self.server.metric("pulmo_in_progress") > 0, "slices under way")
         time.sleep(0.5)  # no figure tells that a stopped decoder has been given its slice
         both = decoders(self.server)
         os.kill(both[1], signal.SIGABRT)
@@ -205,7 +202,7 @@ class RunawayTest(ServerWithDecoders):
         reply = self.server.post(PNG, "image/png")
         self.assertEqual((reply.status, reply.code()), (422, "decoder_timeout"))
         self.assertEqual(self.restarts("timeout"), 1)
-        wait_for(lambda: self.metric("pulmo_decoder_processes") == 2, "a new decoder")
+        wait_for(lambda: self.server.metric("pulmo_decoder_processes") == 2, "a new decoder")
         self.assertEqual(self.server.post(PNG, "image/png").status, 200)
         for child in decoders(self.server):
             os.kill(child, signal.SIGCONT)
