@@ -102,6 +102,7 @@ class Application {
     GaugeSources sources;
     sources.queue_depth = [this] { return static_cast<double>(service_.queue_depth()); };
     sources.in_progress = [this] { return static_cast<double>(service_.in_progress()); };
+    sources.queue_used = [this] { return static_cast<double>(service_.queue_used()); };
     sources.queue_capacity = [this] { return static_cast<double>(service_.capacity()); };
     sources.connections = [this] { return static_cast<double>(server_.connections()); };
     sources.upload_bytes = [this] { return static_cast<double>(server_.upload_bytes()); };

@@ -46,6 +46,7 @@ struct Metrics::Impl {
   prometheus::Family<prometheus::Histogram>& durations;
   prometheus::Gauge& queue_depth;
   prometheus::Gauge& in_progress;
+  prometheus::Gauge& queue_used;
   prometheus::Gauge& queue_capacity;
   prometheus::Gauge& connections;
   prometheus::Gauge& upload_bytes;
@@ -76,7 +77,8 @@ struct Metrics::Impl {
                          "From a request's first byte to its reply")),
         queue_depth(gauge("pulmo_queue_depth", "Slices waiting for the model")),
         in_progress(gauge("pulmo_in_progress", "Slices from their arrival to their result")),
-        queue_capacity(gauge("pulmo_queue_capacity", "Slices that may be in progress at once")),
+        queue_used(gauge("pulmo_queue_used", "Slices in progress that take room of the queue")),
+        queue_capacity(gauge("pulmo_queue_capacity", "Slices that find room in the queue")),
         connections(gauge("pulmo_connections", "Open client connections")),
         upload_bytes(gauge("pulmo_upload_bytes", "Bytes of request bodies held in memory")),
         ready(gauge("pulmo_ready", "1 when the server takes requests and every model answers")),
@@ -194,6 +196,7 @@ std::string Metrics::text() const {
   const std::lock_guard lock(impl_->scrape_mutex);
   impl_->queue_depth.Set(ask(impl_->sources.queue_depth));
   impl_->in_progress.Set(ask(impl_->sources.in_progress));
+  impl_->queue_used.Set(ask(impl_->sources.queue_used));
   impl_->queue_capacity.Set(ask(impl_->sources.queue_capacity));
   impl_->connections.Set(ask(impl_->sources.connections));
   impl_->upload_bytes.Set(ask(impl_->sources.upload_bytes));

@@ -24,7 +24,8 @@ struct ModelLabels {
 struct GaugeSources {
   std::function<double()> queue_depth;        ///< samples waiting for a model
   std::function<double()> in_progress;        ///< slices from their arrival to their result
-  std::function<double()> queue_capacity;     ///< slices that may be in progress
+  std::function<double()> queue_used;         ///< of them, those in the queue's room
+  std::function<double()> queue_capacity;     ///< slices that find room in the queue
   std::function<double()> connections;        ///< open client connections
   std::function<double()> upload_bytes;       ///< request bodies in memory
   std::function<double()> ready;              ///< 1 or 0

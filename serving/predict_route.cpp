@@ -38,7 +38,7 @@ void run_as_job(const PredictContext& context, const std::shared_ptr<Order>& ord
                 PredictOptions options, const Responder& respond) {
   options.progress = std::make_shared<Progress>();
   options.progress->total = files.size();
-  options.beyond_capacity = true;  // at most jobs.at_once run
+  options.room = Room::kOwn;  // at most jobs.at_once run
   const auto held = std::make_shared<std::vector<Upload>>(std::move(files));
   Jobs& jobs = context.jobs;
   const auto begin = [&service = context.service, &jobs, order, held, options](const std::string& id) {

@@ -113,9 +113,16 @@ struct Progress {
   std::atomic<bool> cancelled{false};
 };
 
+/// Where the slices of a request under way find room.
+enum class Room {
+  kQueue,       ///< in the queue, or the request is refused
+  kQueueOrNot,  ///< they count in the queue, which they may overfill: what was let in once goes on
+  kOwn,         ///< beside the queue, which others find as empty as before: the caller bounds such work
+};
+
 struct PredictOptions {
   std::size_t previews = 0;              ///< of the first so many slices, pictures too
-  bool beyond_capacity = false;          ///< its slices find room although there is none: the caller bounds such work
+  Room room = Room::kQueue;              ///< one request holds it for `per_request` slices, at most
   bool prepare_only = false;             ///< slices are described and made samples of, but not predicted
   std::shared_ptr<Progress> progress{};  ///< null: nobody asks
 };

@@ -95,7 +95,7 @@ struct Service::Slice {
   }
   ~Slice() {
     if (announced) request->model->batcher().expect(-1);
-    if (holds_room) --service.in_progress_;  // dropped on its way
+    if (holds_room) service.give_room_back(request->options.room);  // dropped on its way
   }
   Slice(const Slice&) = delete;
   Slice& operator=(const Slice&) = delete;
@@ -122,7 +122,7 @@ struct Service::Slice {
   const Clock::time_point begin;
   const Clock::time_point deadline;
   bool announced = true;   ///< the batcher waits for it
-  bool holds_room = true;  ///< it counts in in_progress_
+  bool holds_room = true;  ///< it is in progress
   bool prepared = false;   ///< came as a sample: nothing is known of a picture
   bool composed = false;   ///< a stack: its slices are counted one by one when they are judged
   Prediction prediction;
@@ -145,15 +145,25 @@ void Service::close() {
 }
 
 bool Service::has_room() const {
-  return in_progress_.load() < options_.capacity;
+  return queue_used_.load() < options_.capacity;
 }
 
-bool Service::take_room(std::size_t slices) {
-  std::size_t used = in_progress_.load();
-  do {
-    if (slices > options_.capacity || used > options_.capacity - slices) return false;
-  } while (!in_progress_.compare_exchange_weak(used, used + slices));
+bool Service::take_room(Room room, std::size_t slices) {
+  if (room == Room::kQueue) {
+    std::size_t used = queue_used_.load();
+    do {
+      if (slices > options_.capacity || used > options_.capacity - slices) return false;
+    } while (!queue_used_.compare_exchange_weak(used, used + slices));
+  } else if (room == Room::kQueueOrNot) {
+    queue_used_ += slices;
+  }
+  in_progress_ += slices;
   return true;
+}
+
+void Service::give_room_back(Room room) {
+  --in_progress_;
+  if (room != Room::kOwn) --queue_used_;
 }
 
 void Service::predict(std::shared_ptr<ServedModel> model, std::vector<Upload> uploads, const PredictOptions& options,
@@ -165,9 +175,7 @@ void Service::predict(std::shared_ptr<ServedModel> model, std::vector<Upload> up
     return;
   }
   const std::size_t at_once = std::min({uploads.size(), options_.per_request, options_.capacity});
-  if (options.beyond_capacity) {
-    in_progress_ += at_once;
-  } else if (!take_room(at_once)) {
+  if (!take_room(options.room, at_once)) {
     done(ServiceFailure{"queue_full", "the server is busy: try again in a moment"});
     return;
   }
@@ -180,7 +188,7 @@ void Service::predict(std::shared_ptr<ServedModel> model, std::vector<Upload> up
 void Service::go_on(const std::shared_ptr<Request>& request) {
   const auto turn = request->take_turn();
   if (!turn) {
-    --in_progress_;
+    give_room_back(request->options.room);
     return;
   }
   auto slice = std::make_shared<Slice>(*this, request, *turn);

@@ -24,7 +24,7 @@ using Clock = std::chrono::steady_clock;
 
 struct ServiceOptions {
   int workers = 0;                             ///< threads that decode and preprocess; 0: one a core that it may use
-  std::size_t capacity = 256;                  ///< slices under way at once, at most
+  std::size_t capacity = 256;                  ///< slices under way at once, at most, but for those with Room::kOwn
   std::size_t per_request = 32;                ///< of one request; its others wait until these are done
   std::chrono::milliseconds deadline{30'000};  ///< from a slice's turn to the model
   DecodeLimits decode;
@@ -35,7 +35,7 @@ struct ServiceOptions {
 int worker_count(int wanted);
 
 /// Predicts slices: decodes and preprocesses them on a pool as the model's bundle says, and runs the model in batches;
-/// room and pool are shared by all models. A request of many slices holds room for `per_request` of them, so that a
+/// queue and pool are shared by all models. A request of many slices holds room for `per_request` of them, so that a
 /// series of a thousand neither fills the queue nor holds up the single slices of others. No HTTP, no JSON.
 /// Thread-safe.
 class Service {
@@ -58,7 +58,7 @@ class Service {
   bool run(std::function<void()> task) { return pool_.submit(std::move(task)); }
 
   const ServiceOptions& options() const { return options_; }
-  /// Slices under way at once, at most.
+  /// Slices that find room in the queue.
   std::size_t capacity() const { return options_.capacity; }
   /// Whether another slice would be taken now.
   bool has_room() const;
@@ -71,14 +71,18 @@ class Service {
 
   ModelRepository& models() { return models_; }
   const ModelRepository& models() const { return models_; }
+  /// Slices from their arrival to their result.
   std::size_t in_progress() const { return in_progress_.load(); }
+  /// Of them, those that take room of the queue, `capacity()` at most.
+  std::size_t queue_used() const { return queue_used_.load(); }
   std::size_t queue_depth() const { return models_.queue_depth(); }
 
  private:
   struct Request;
   struct Slice;
 
-  bool take_room(std::size_t slices);
+  bool take_room(Room room, std::size_t slices);
+  void give_room_back(Room room);
   void go_on(const std::shared_ptr<Request>& request);
   void prepare(const std::shared_ptr<Slice>& slice);
   std::vector<std::uint16_t> decode_and_preprocess(Slice& slice);
@@ -92,6 +96,7 @@ class Service {
   const std::shared_ptr<const Decoder> decoder_;
   Metrics& metrics_;
   std::atomic<std::size_t> in_progress_{0};
+  std::atomic<std::size_t> queue_used_{0};
   ThreadPool pool_;
 };
 

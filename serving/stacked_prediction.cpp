@@ -15,6 +15,7 @@ namespace {
 /// One request between its steps.
 struct Stacked {
   std::shared_ptr<ServedModel> model;
+  Room room;  ///< of its volumes
   Service::Done done;
   std::vector<SliceOutcome> slices;
   StackPlan plan;
@@ -89,7 +90,7 @@ void predict_prepared(Service& service, const std::shared_ptr<Stacked>& request)
   std::vector<Upload> volumes(request->plan.stacks.size());
   for (std::size_t i = 0; i < volumes.size(); ++i) volumes[i].compose = [request, i] { return request->volume(i); };
   PredictOptions options;
-  options.beyond_capacity = true;  // the room of its slices is free again
+  options.room = request->room;  // that of its slices is free again
   service.predict(request->model, std::move(volumes), options, [&service, request](Answer answer) {
     const auto shared = std::make_shared<Answer>(std::move(answer));  // not on the model's own thread
     if (!service.run([request, shared] { finish(*request, std::move(*shared)); })) {
@@ -102,7 +103,8 @@ void predict_prepared(Service& service, const std::shared_ptr<Stacked>& request)
 
 void predict_stacks(Service& service, std::shared_ptr<ServedModel> model, std::vector<Upload> uploads,
                     const PredictOptions& options, Service::Done done) {
-  const auto request = std::make_shared<Stacked>(Stacked{std::move(model), std::move(done), {}, {}});
+  const Room room = options.room == Room::kOwn ? Room::kOwn : Room::kQueueOrNot;
+  const auto request = std::make_shared<Stacked>(Stacked{std::move(model), room, std::move(done), {}, {}});
   PredictOptions preparing = options;
   preparing.prepare_only = true;
   service.predict(request->model, std::move(uploads), preparing, [&service, request](Answer answer) {

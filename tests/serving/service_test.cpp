@@ -125,6 +125,27 @@ TEST_F(ServiceTest, RefusesAtOnceWhatDoesNotFit) {
   EXPECT_TRUE(service_->has_room());
 }
 
+TEST_F(ServiceTest, RoomOfItsOwnLeavesTheQueueAsItWas) {
+  ServiceOptions options;
+  options.capacity = 1;
+  start(options);
+  predictor_->hold();
+  auto apart = send({{"a", encoded(chest_picture())}}, {.room = Room::kOwn});
+  predictor_->wait_for_runs(1);
+  EXPECT_EQ(service_->in_progress(), 1U);
+  EXPECT_EQ(service_->queue_used(), 0U);
+  auto queued = send({{"b", encoded(chest_picture())}});
+  EXPECT_FALSE(service_->has_room());
+  auto beyond = send({{"c", encoded(chest_picture())}}, {.room = Room::kQueueOrNot});
+  EXPECT_EQ(service_->queue_used(), 2U);
+  predictor_->release();
+  for (auto* answer : {&apart, &queued, &beyond}) {
+    EXPECT_TRUE(std::holds_alternative<std::vector<SliceOutcome>>(answer->get()));
+  }
+  while (service_->in_progress() > 0) std::this_thread::yield();
+  EXPECT_EQ(service_->queue_used(), 0U);
+}
+
 TEST_F(ServiceTest, PreparesBetweenTheRunsOfAModelThatTakesEveryProcessor) {
   RepositoryOptions repository;
   repository.batch.prepare_in_pauses = true;
