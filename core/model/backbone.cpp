@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "core/model/dropout.h"
+#include "core/model/shape_text.h"
 #include "core/model/weights_formats.h"
 #include "core/support/error.h"
 
@@ -41,12 +42,6 @@ torch::Tensor as_tensor(const std::array<double, kColours>& values) {
   return tensor;
 }
 
-std::string shape_text(const torch::Tensor& tensor) {
-  std::string text;
-  for (const std::int64_t side : tensor.sizes()) text += (text.empty() ? "" : " x ") + std::to_string(side);
-  return text.empty() ? "one number" : text;
-}
-
 /// What the DenseNet files that torchvision publishes call it: they are older than its rule of no dots within a name.
 /// "denselayer1.norm1.weight" is denselayer1.norm.1.weight; other names are returned as they are.
 std::string published_name(std::string name) {
@@ -74,8 +69,8 @@ void copy_tensor(torch::Tensor& to, const Weights& weights, const std::string& n
   }
   const torch::Tensor from = flat ? inflated(found->second, to) : found->second;
   if (from.sizes() != to.sizes()) {
-    refuse_weights(file,
-                   "tensor " + name + " is " + shape_text(found->second) + ", the network needs " + shape_text(to));
+    refuse_weights(file, "tensor " + name + " is " + shape_text(found->second.sizes()) + ", the network needs " +
+                             shape_text(to.sizes()));
   }
   to.copy_(from);
 }

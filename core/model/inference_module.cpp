@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "core/model/features.h"
+#include "core/model/shape_text.h"
 #include "core/model/torch_device.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
@@ -23,12 +24,6 @@ std::vector<std::int64_t> probe_shape(const BundleMetadata& metadata) {
   if (metadata.input != BundleInput::kImage) return {2, static_cast<std::int64_t>(feature_names().size())};
   if (metadata.depth == 0) return {2, metadata.channels, size, size};
   return {2, metadata.channels, metadata.depth, size, size};
-}
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string text;
-  for (const std::int64_t extent : shape) text += (text.empty() ? "" : " x ") + std::to_string(extent);
-  return text;
 }
 
 /// Uniform noise.

@@ -14,21 +14,24 @@
 #include "core/model/grad_cam.h"
 #include "core/model/inference_module.h"
 #include "core/model/integrated_gradients.h"
+#include "core/model/shape_text.h"
 #include "core/model/torch_device.h"
 #include "core/support/error.h"
 
 namespace pulmo {
 namespace {
 
-std::string shape_text(std::int64_t channels, std::int64_t depth, std::int64_t height, std::int64_t width) {
-  const std::string slices = depth == 0 ? "" : std::to_string(depth) + "x";
-  return std::to_string(channels) + "x" + slices + std::to_string(height) + "x" + std::to_string(width);
+/// Of one image: (C,H,W), or with a depth (C,D,H,W).
+std::vector<std::int64_t> image_shape(std::int64_t channels, std::int64_t depth, std::int64_t height,
+                                      std::int64_t width) {
+  if (depth == 0) return {channels, height, width};
+  return {channels, depth, height, width};
 }
 
 /// Value = pixel / 65535.
 torch::Tensor images_of(const ImageBatch& batch) {
-  std::vector<std::int64_t> sizes = {batch.count, batch.channels, batch.height, batch.width};
-  if (batch.depth > 0) sizes.insert(sizes.begin() + 2, batch.depth);
+  std::vector<std::int64_t> sizes = image_shape(batch.channels, batch.depth, batch.height, batch.width);
+  sizes.insert(sizes.begin(), batch.count);
   torch::Tensor images = at::empty(sizes, at::kFloat);
   std::transform(batch.pixels.begin(), batch.pixels.end(), images.data_ptr<float>(),
                  [](std::uint16_t pixel) { return static_cast<float>(pixel) / 65535.0F; });
@@ -149,10 +152,11 @@ class BundlePredictor final : public Predictor {
     const std::int64_t size = bundle_.metadata.spec.size_px;
     const std::int64_t channels = bundle_.metadata.channels;
     const std::int64_t depth = bundle_.metadata.depth;
-    if (batch.channels != channels || batch.depth != depth || batch.height != size || batch.width != size) {
-      throw InvalidInput("shape", "the batch holds images of " +
-                                      shape_text(batch.channels, batch.depth, batch.height, batch.width) +
-                                      ", the model takes " + shape_text(channels, depth, size, size));
+    const auto given = image_shape(batch.channels, batch.depth, batch.height, batch.width);
+    const auto taken = image_shape(channels, depth, size, size);
+    if (given != taken) {
+      throw InvalidInput("shape",
+                         "the batch holds images of " + shape_text(given) + ", the model takes " + shape_text(taken));
     }
     const std::int64_t values = batch.count * channels * std::max<std::int64_t>(1, depth) * size * size;
     if (batch.count < 1 || static_cast<std::int64_t>(batch.pixels.size()) != values) {

@@ -1,5 +1,6 @@
 #include "core/support/run_main.h"
 
+#include <filesystem>
 #include <iostream>
 #include <new>
 
@@ -33,6 +34,8 @@ int run_main(CLI::App& program, int argc, const char* const* argv, const std::fu
     return report(program, error.what(), kExitFailed);
   } catch (const IoError& error) {
     return report(program, error.what(), kExitFailed);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return report(program, error.path1().string() + ": " + error.code().message(), kExitFailed);
   } catch (const std::bad_alloc&) {
     return report(program, "out of memory", kExitFailed);
   } catch (const std::exception& error) {

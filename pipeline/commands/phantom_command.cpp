@@ -5,14 +5,19 @@
 #include "pipeline/commands/subcommands.h"
 #include "pipeline/phantom/phantom.h"
 #include "pipeline/run/progress.h"
+#include "pipeline/run/stop_signal.h"
 
 namespace pulmo::pipeline {
 namespace {
 
 void run(PhantomOptions options, const std::filesystem::path& output) {
+  watch_stop_signals();
   {
     Progress progress("phantom", "patients", options.patients);
-    options.progress = [&progress](int, int) { progress.advance(); };
+    options.progress = [&progress](int, int) {
+      throw_if_stopped("the same command completes the archive");
+      progress.advance();
+    };
     write_phantom(options, output);
   }
   std::cout << "wrote a synthetic archive of " << options.patients

@@ -8,12 +8,11 @@
 
 #include "core/store/shard.h"
 #include "core/support/error.h"
+#include "pipeline/input/byte_source.h"
 #include "pipeline/input/csv.h"
 
 namespace pulmo::pipeline {
 namespace {
-
-constexpr const char* kPositive = "malignant";
 
 [[noreturn]] void refuse(const std::string& name, std::size_t line, const std::string& problem) {
   throw InvalidInput("csv", name + ":" + std::to_string(line) + ": " + problem);
@@ -53,18 +52,29 @@ class RowChecker {
   std::map<std::string, std::pair<std::string, std::size_t>> patients_;
 };
 
-std::vector<std::string> class_names_of(const std::vector<ImageRow>& rows) {
+std::vector<std::string> class_names_of(const ImageManifest& manifest, const std::string& name,
+                                        const std::string& positive_class) {
   std::set<std::string> labels;
-  for (const ImageRow& row : rows) labels.insert(row.label);
-  const bool has_positive = labels.erase(kPositive) > 0;
+  for (const ImageRow& row : manifest.rows) labels.insert(row.label);
+  if (labels.size() < 2) {
+    throw InvalidInput("csv", name + ": the only label is '" + *labels.begin() + "'; at least two are needed");
+  }
+  if (labels.erase(positive_class) == 0) {
+    std::string known;
+    for (const std::string& label : labels) known += (known.empty() ? "'" : ", '") + label + "'";
+    throw InvalidInput("csv", name + ": no label is '" + positive_class +
+                                  "', the class that precision, recall and ROC are about; set images.positive_class to "
+                                  "one of " +
+                                  known);
+  }
   std::vector<std::string> names(labels.begin(), labels.end());
-  if (has_positive) names.emplace_back(kPositive);
+  names.push_back(positive_class);
   return names;
 }
 
 }  // namespace
 
-ImageManifest parse_image_manifest(std::string_view text, const std::string& name) {
+ImageManifest parse_image_manifest(std::string_view text, const std::string& name, const std::string& positive_class) {
   const CsvTable table(text, name);
   const std::size_t path = table.require("path");
   const std::size_t label = table.require("label");
@@ -82,11 +92,7 @@ ImageManifest parse_image_manifest(std::string_view text, const std::string& nam
     manifest.rows.push_back(std::move(image));
   }
   if (manifest.rows.empty()) throw InvalidInput("csv", name + ": no pictures are listed");
-  manifest.class_names = class_names_of(manifest.rows);
-  if (manifest.class_names.size() < 2) {
-    throw InvalidInput("csv",
-                       name + ": the only label is '" + manifest.class_names.front() + "'; at least two are needed");
-  }
+  manifest.class_names = class_names_of(manifest, name, positive_class);
   return manifest;
 }
 
@@ -96,8 +102,11 @@ std::filesystem::path resolved(const std::filesystem::path& manifest, const std:
 
 std::filesystem::path container_of(const std::filesystem::path& path) {
   const std::string text = path.string();
-  const auto mark = text.find(".zip!");
-  return mark == std::string::npos ? path : std::filesystem::path(text.substr(0, mark + 4));
+  for (auto mark = text.find('!'); mark != std::string::npos; mark = text.find('!', mark + 1)) {
+    const std::string_view before = std::string_view(text).substr(0, mark);
+    if (has_zip_name(before)) return before;
+  }
+  return path;
 }
 
 }  // namespace pulmo::pipeline

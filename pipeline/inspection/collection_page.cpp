@@ -4,8 +4,6 @@
 #include <cctype>
 
 #include "core/support/atomic_file.h"
-#include "core/support/bytes.h"
-#include "core/support/error.h"
 #include "core/support/html.h"
 #include "core/support/version.h"
 #include "pipeline/inspection/grouped.h"
@@ -13,24 +11,6 @@
 
 namespace pulmo::pipeline {
 namespace {
-
-/// Everybody whom the folder knows, those without a sample included.
-std::set<std::string> patients_of(const std::filesystem::path& directory, const Summary& summary) {
-  std::set<std::string> patients = summary.total().all.patients;
-  const std::filesystem::path split = directory / "split.csv";
-  if (!std::filesystem::exists(split)) return patients;
-  std::string text = read_text_file(split);
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    std::string name = text.substr(begin, end - begin);
-    name.erase(std::min(name.rfind(','), name.size()));  // the part comes last
-    if (name.size() > 1 && name.front() == '"') name = name.substr(1, name.size() - 2);
-    patients.insert(name);
-    begin = end + 1;
-  }
-  patients.erase("patient");
-  return patients;
-}
 
 std::string card(const std::string& number, const std::string& what) {
   return "<li><b>" + escape_html(number) + "</b><span>" + escape_html(what) + "</span></li>";
@@ -107,8 +87,7 @@ std::string section(const std::string& id, const std::string& heading, const std
 }
 
 std::string collection_page(const std::filesystem::path& directory) {
-  PageContent content{summarise(directory), read_run_report(directory), {}};
-  content.patients = patients_of(directory, content.summary);
+  const PageContent content{summarise(directory), read_run_report(directory)};
   const std::vector<Part> parts = {
       {"counts", "Counts", counts_section(content)},       {"pictures", "Pictures", pictures_section(content)},
       {"scanners", "Scanners", scanners_section(content)}, {"values", "Values", values_section(content)},

@@ -10,21 +10,10 @@
 namespace pulmo::pipeline {
 namespace {
 
-constexpr std::size_t kExamplesShown = 5;
-
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 
-std::string examples_of(const CountedReason& entry, const std::set<std::string>& patients) {
-  if (entry.examples.empty()) return "";
-  std::string out = "<details><summary>examples</summary><ul>";
-  for (std::size_t i = 0; i < std::min(entry.examples.size(), kExamplesShown); ++i) {
-    out += "<li>" + escape_html(without_patients(entry.examples[i], patients)) + "</li>";
-  }
-  return out + "</ul></details>";
-}
-
 /// Reason, how often, what it means.
-std::string reasons_table(const std::vector<CountedReason>& reasons, const std::set<std::string>& patients) {
+std::string reasons_table(const std::vector<CountedReason>& reasons) {
   std::int64_t most = 1;
   for (const CountedReason& entry : reasons) most = std::max(most, entry.count);
   std::string out = "<ol class=\"reasons\">";
@@ -33,7 +22,7 @@ std::string reasons_table(const std::vector<CountedReason>& reasons, const std::
         100.0 * static_cast<double>(std::max<std::int64_t>(0, entry.count)) / static_cast<double>(most);
     out += "<li><b>" + grouped(entry.count) + "</b><div><code>" + escape_html(entry.reason) +
            "</code><i style=\"width:" + plain_number(share) + "%\"></i><p>" +
-           escape_html(explain_reason(entry.reason)) + "</p>" + examples_of(entry, patients) + "</div></li>\n";
+           escape_html(explain_reason(entry.reason)) + "</p></div></li>\n";
   }
   return out + "</ol>";
 }
@@ -83,7 +72,7 @@ std::string left_out_section(const PageContent& content) {
   std::string body;
   for (const auto& [scope, reasons] : content.report->left_out) {
     if (reasons.empty()) continue;
-    body += panel(grouped(sum_of(reasons)) + " " + scope, reasons_table(reasons, content.patients));
+    body += panel(grouped(sum_of(reasons)) + " " + scope, reasons_table(reasons));
   }
   if (body.empty()) return section("left-out", "What was left out, and why", "<p>Nothing was left out.</p>");
   return section("left-out", "What was left out, and why", "<div class=\"panels\">" + body + "</div>");
@@ -92,17 +81,18 @@ std::string left_out_section(const PageContent& content) {
 std::string notes_section(const PageContent& content) {
   if (!content.report || content.report->notes.empty()) return "";
   return section("notes", "Notes: unusual, and used all the same",
-                 "<div class=\"panel\">" + reasons_table(content.report->notes, content.patients) + "</div>");
+                 "<div class=\"panel\">" + reasons_table(content.report->notes) + "</div>");
 }
 
 std::string problems_section(const PageContent& content) {
   if (!content.report) return "";
   const auto& problems = content.report->problems;
   if (problems.empty()) return section("problems", "Problems", "<p class=\"good\">No file was broken.</p>");
-  return section("problems", "Problems: broken or contradictory input",
-                 "<p class=\"hint\">Examples name files without their folders; <code>report.yaml</code> has the whole "
-                 "paths.</p><div class=\"panel\">" +
-                     reasons_table(problems, content.patients) + "</div>");
+  return section(
+      "problems", "Problems: broken or contradictory input",
+      "<p class=\"hint\"><code>report.yaml</code> names the files; this page does not, since their names may be "
+      "those of patients.</p><div class=\"panel\">" +
+          reasons_table(problems) + "</div>");
 }
 
 std::string origin_section(const PageContent& content) {

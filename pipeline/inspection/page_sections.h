@@ -1,7 +1,6 @@
 #pragma once
 
 #include <optional>
-#include <set>
 #include <string>
 
 #include "pipeline/inspection/run_report.h"
@@ -13,7 +12,6 @@ namespace pulmo::pipeline {
 struct PageContent {
   Summary summary;
   std::optional<RunReport> report;
-  std::set<std::string> patients;  ///< that must not be named
 
   const Manifest& manifest() const { return summary.data.manifest; }
 };

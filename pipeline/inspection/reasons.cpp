@@ -14,6 +14,8 @@ using Meaning = std::pair<std::string_view, std::string_view>;
 constexpr auto kMeanings = std::to_array<Meaning>({
     {"ambiguous_nodules", "Outlines of neighbouring nodules touch, so that they cannot be told apart: taken as one."},
     {"bad_pixel_format", "The pixels are stored in a way that no CT image uses (bits, colours, rescale, frames)."},
+    {"bad_rating",
+     "A malignancy beyond the LIDC scale of 1 to 5: the outline counts as a mark only. Look at the annotation."},
     {"bad_spacing", "The series says its pixels are less than 0.01 or more than 10 mm wide: not to be believed."},
     {"benign_nodule", "Cuts a nodule that the readers call benign, and no malignant one; see labels.benign_class."},
     {"beyond_max_slices", "The nodule gave its share of slices already (nodule.max_slices)."},
@@ -36,6 +38,8 @@ constexpr auto kMeanings = std::to_array<Meaning>({
     {"missing_file", "The list names a file that does not exist."},
     {"mixed_geometry", "A slice has another size, pixel spacing or orientation than most of its series."},
     {"mixed_patient", "One series names several patients: it cannot be trusted."},
+    {"multi_frame",
+     "A listed picture of several frames: list a file for each slice, or prepare the series as an archive."},
     {"multi_frame_without_positions",
      "A picture of several frames that does not say where each of them lies in the patient."},
     {"near_mark", "Too close to a reader's mark to be called normal (labels.margin_mm)."},
@@ -49,6 +53,7 @@ constexpr auto kMeanings = std::to_array<Meaning>({
     {"no_series", "Annotations about series that are not among the images."},
     {"no_spacing", "The series does not say its pixel spacing, so that nothing can be measured in it."},
     {"no_such_frame", "The picture has fewer frames than its header says."},
+    {"no_uid", "The slice has no SOP Instance UID, by which annotations and samples name it."},
     {"nodule_outside_lungs", "Most of an outlined nodule lies outside of the lung mask: look at the slice."},
     {"not_axial", "The slices are not axial (more than 30 degrees off): coronal or sagittal views."},
     {"not_ct_storage", "Says it is CT, but is no CT image: a report, a segmentation, a presentation state."},
@@ -97,42 +102,6 @@ std::string upper(std::string_view text) {
   return result;
 }
 
-/// Cuts everything in front of the last component of a path that ends where `text` does.
-std::string_view last_component(std::string_view text) {
-  const auto cut = text.find_last_of("/\\!");
-  return cut == std::string_view::npos ? text : text.substr(cut + 1);
-}
-
-/// The same for every word that begins like an absolute path.
-std::string cut_absolute_paths(std::string_view text) {
-  std::string result;
-  while (!text.empty()) {
-    const auto end = std::min(text.find(' '), text.size());
-    const std::string_view word = text.substr(0, end);
-    result += !word.empty() && word.front() == '/' ? last_component(word) : word;
-    if (end < text.size()) result += ' ';
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return result;
-}
-
-/// Replaces `word` where neither a letter nor a digit touches it. Words of one or two characters name nobody.
-void hide_word(const std::string& word, std::string& text) {
-  constexpr std::string_view kInstead = "[patient]";
-  if (word.size() < 3) return;
-  const auto inside_word = [&text](std::size_t at) {
-    return at < text.size() && std::isalnum(static_cast<unsigned char>(text[at])) != 0;
-  };
-  for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at)) {
-    if ((at > 0 && inside_word(at - 1)) || inside_word(at + word.size())) {
-      at += word.size();
-    } else {
-      text.replace(at, word.size(), kInstead);
-      at += kInstead.size();
-    }
-  }
-}
-
 }  // namespace
 
 std::string explain_reason(std::string_view reason) {
@@ -146,14 +115,6 @@ std::string explain_reason(std::string_view reason) {
   const std::string_view modality = reason.substr(kModality.size());
   if (modality == "unknown") return "Does not say how it was made (no modality).";
   return "Of another modality than CT: " + upper(modality) + ".";
-}
-
-std::string without_patients(std::string_view example, const std::set<std::string>& patients) {
-  const auto colon = example.find(": ");
-  std::string text(last_component(example.substr(0, colon)));
-  if (colon != std::string_view::npos) text += cut_absolute_paths(example.substr(colon));
-  for (const std::string& patient : patients) hide_word(patient, text);
-  return text;
 }
 
 }  // namespace pulmo::pipeline

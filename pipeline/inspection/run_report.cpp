@@ -14,10 +14,7 @@ std::vector<CountedReason> reasons_from(const YAML::Node& node) {
   std::vector<CountedReason> reasons;
   if (!node.IsDefined()) return reasons;
   for (const auto& item : node) {
-    CountedReason entry{item.first.as<std::string>(), item.second["count"].as<std::int64_t>(), {}};
-    if (const YAML::Node examples = item.second["examples"]; examples.IsDefined()) {
-      entry.examples = examples.as<std::vector<std::string>>();
-    }
+    CountedReason entry{item.first.as<std::string>(), item.second["count"].as<std::int64_t>()};
     if (entry.count != 0) reasons.push_back(std::move(entry));
   }
   std::stable_sort(reasons.begin(), reasons.end(),

@@ -12,11 +12,10 @@
 
 namespace pulmo::pipeline {
 
-/// How often something happened, with its first few cases.
+/// How often something happened.
 struct CountedReason {
   std::string reason;
   std::int64_t count = 0;
-  std::vector<std::string> examples;
 };
 
 /// `report.yaml` of a prepared folder (docs/formats.md), as its readers see it.

@@ -147,7 +147,7 @@ AnnotationTable annotation_table(const std::map<std::string, LidcReading>& readi
     const std::string patient = known == facts.patient_of_series.end() ? "" : known->second;
     const SeriesSpacing* spacing = find_spacing(facts, uid, patient);
     const CtSeries series = series_of_reading(reading, spacing);
-    const SeriesMarks marks = place_reading(reading, series, "a reading without images", ledger);
+    const SeriesMarks marks = place_reading(reading, series, ledger);
     for (std::size_t i = 0; i < marks.nodules.size(); ++i) {
       const Nodule& nodule = marks.nodules[i];
       const auto dice = reader_dice(nodule, {kImageSide, kImageSide});

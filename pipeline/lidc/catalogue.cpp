@@ -101,7 +101,8 @@ SeriesRecords scan_all(const ByteSource& source, std::size_t threads, Ledger& le
     for (std::size_t frame = 0; frame < scanned.headers.size(); ++frame) {
       DicomHeader& header = scanned.headers[frame];
       auto& series = records[header.series_uid];
-      series.push_back({static_cast<std::uint32_t>(i), std::move(header), static_cast<std::int64_t>(frame)});
+      series.push_back(
+          {static_cast<std::uint32_t>(i), entries[i].name, std::move(header), static_cast<std::int64_t>(frame)});
     }
   });
   return records;
@@ -114,8 +115,7 @@ std::vector<CtSeries> read_catalogue(const ByteSource& source, std::size_t threa
   for (const Refusal& refusal : source.refused()) ledger.problem(refusal.reason, refusal.message);
   std::vector<CtSeries> catalogue;
   for (auto& [uid, records] : scan_all(source, threads, ledger)) {
-    const std::string where = source.entries()[records.front().entry].name;
-    auto series = assemble_series(std::move(records), where, ledger);
+    auto series = assemble_series(std::move(records), ledger);
     if (!series) continue;
     ledger.total("series", 1);
     ledger.total("slices", static_cast<std::int64_t>(series->slices.size()));

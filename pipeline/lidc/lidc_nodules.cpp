@@ -39,18 +39,17 @@ class SliceFinder {
 /// Places one reading; collects marks on the way.
 class Placer {
  public:
-  Placer(const CtSeries& series, const std::string& where, Ledger& ledger)
-      : series_(series), finder_(series), where_(where), ledger_(ledger), strays_(series.slices.size(), false) {}
+  Placer(const CtSeries& series, Ledger& ledger)
+      : series_(series), finder_(series), ledger_(ledger), strays_(series.slices.size(), false) {}
 
   void place(const LidcSession& session, std::size_t reader) {
+    file_ = session.file;
     for (const LidcNoduleMark& mark : session.nodules) {
       if (mark.rated()) {
         place_outline(mark, reader);
         continue;
       }
-      if (mark.outlined()) {
-        ledger_.note("unrated_mark", where_ + ": a reader's outline lacks ratings; it counts as a mark only");
-      }
+      if (mark.outlined()) tell_unrated(mark);
       for (const LidcRoi& roi : mark.rois) stray(roi.sop_uid, roi.z_mm);
     }
     for (const LidcNonNodule& mark : session.non_nodules) stray(mark.sop_uid, mark.z_mm);
@@ -61,6 +60,15 @@ class Placer {
   const std::vector<double>& lost_z_mm() const { return lost_z_mm_; }
 
  private:
+  void tell_unrated(const LidcNoduleMark& mark) {
+    if (mark.ratings && mark.ratings->off_scale()) {
+      ledger_.problem("bad_rating", file_ + ": a malignancy of " + std::to_string(mark.ratings->malignancy()) +
+                                        ", where the scale is 1 to 5; the outline counts as a mark only");
+    } else {
+      ledger_.note("unrated_mark", file_ + ": a reader's outline lacks ratings; it counts as a mark only");
+    }
+  }
+
   void place_outline(const LidcNoduleMark& mark, std::size_t reader) {
     ReaderMark placed;
     placed.reader = reader;
@@ -90,7 +98,7 @@ class Placer {
     if (!slice) {
       lost_z_mm_.push_back(z_mm);
       ledger_.problem("unmatched_roi",
-                      where_ + ": a mark at z = " + std::to_string(z_mm) + " mm lies on no slice of its series");
+                      file_ + ": a mark at z = " + std::to_string(z_mm) + " mm lies on no slice of its series");
     }
     return slice;
   }
@@ -99,13 +107,13 @@ class Placer {
     const cv::Rect image(0, 0, static_cast<int>(series_.columns), static_cast<int>(series_.rows));
     const cv::Rect box = cv::boundingRect(outline);
     if ((box & image) != box) {
-      ledger_.problem("contour_outside_image", where_ + ": a contour leaves the image and is clipped");
+      ledger_.problem("contour_outside_image", file_ + ": a contour leaves the image and is clipped");
     }
   }
 
   const CtSeries& series_;
   SliceFinder finder_;
-  const std::string& where_;
+  std::string file_;  ///< of the session that is placed
   Ledger& ledger_;
   std::vector<ReaderMark> marks_;
   std::vector<bool> strays_;
@@ -149,16 +157,16 @@ cv::Point3d Nodule::centre_mm() const {
   return sum * (1.0 / static_cast<double>(marks.size()));
 }
 
-SeriesMarks place_reading(const LidcReading& reading, const CtSeries& series, const std::string& where,
-                          Ledger& ledger) {
-  Placer placer(series, where, ledger);
+SeriesMarks place_reading(const LidcReading& reading, const CtSeries& series, Ledger& ledger) {
+  Placer placer(series, ledger);
   for (std::size_t reader = 0; reader < reading.sessions.size(); ++reader) {
     placer.place(reading.sessions[reader], reader);
   }
   const double tolerance = series.slice_thickness_mm > 0.0 ? series.slice_thickness_mm : kDefaultToleranceMm;
   const Clusters clusters = cluster_marks(placer.marks(), tolerance);
   if (clusters.ambiguous) {
-    ledger.note("ambiguous_nodules", where + ": outlines of neighbouring nodules touch and were taken as one nodule");
+    ledger.note("ambiguous_nodules", reading.sessions.front().file +
+                                         ": outlines of neighbouring nodules touch and were taken as one nodule");
   }
   SeriesMarks result;
   result.marked = placer.strays();

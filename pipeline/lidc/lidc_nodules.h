@@ -93,8 +93,9 @@ Clusters cluster_marks(std::span<const ReaderMark> marks, double tolerance_mm);
 
 /// Places a reading on its series and clusters it with the slice thickness as tolerance. ROIs find their slice by SOP
 /// UID, else by the nearest z within half the slice spacing. Problems: unmatched_roi (a contour on no slice),
-/// contour_outside_image (clipped). Notes: unrated_mark (an outline with a missing rating: a mark, but no part of a
-/// consensus), ambiguous_nodules. Totals: readers' marks and nodules.
-SeriesMarks place_reading(const LidcReading& reading, const CtSeries& series, const std::string& where, Ledger& ledger);
+/// contour_outside_image (clipped), bad_rating (a malignancy off its scale: a mark, but no part of a consensus). Notes:
+/// unrated_mark (an outline with a missing rating: a mark, but no part of a consensus), ambiguous_nodules. Totals:
+/// readers' marks and nodules.
+SeriesMarks place_reading(const LidcReading& reading, const CtSeries& series, Ledger& ledger);
 
 }  // namespace pulmo::pipeline

@@ -60,6 +60,7 @@ class LidcParser {
  private:
   LidcSession session(const pugi::xml_node& node) const {
     LidcSession result;
+    result.file = name_;
     for (const pugi::xml_node& mark : node.children("unblindedReadNodule")) result.nodules.push_back(nodule(mark));
     for (const pugi::xml_node& mark : node.children("nonNodule")) {
       result.non_nodules.push_back(
@@ -114,7 +115,7 @@ class LidcParser {
 }  // namespace
 
 bool Ratings::complete() const {
-  return std::all_of(values.begin(), values.end(), [](int value) { return value > 0; });
+  return !off_scale() && std::all_of(values.begin(), values.end(), [](int value) { return value > 0; });
 }
 
 bool LidcNoduleMark::outlined() const {

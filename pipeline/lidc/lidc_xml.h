@@ -24,14 +24,17 @@ enum class Characteristic {
   kMalignancy
 };
 inline constexpr std::size_t kCharacteristics = 9;
+inline constexpr int kHighestMalignancy = 5;
 
-/// One reader's ratings of one nodule, 1 to 5 (calcification to 6). 0 stands for absent, blank or not a number.
+/// One reader's ratings of one nodule, 1 to 5 (calcification to 6), as they stand in the file, where odd values occur.
+/// 0 stands for absent, blank or not a number.
 struct Ratings {
   std::array<int, kCharacteristics> values{};
 
   int operator[](Characteristic which) const { return values[static_cast<std::size_t>(which)]; }
   int malignancy() const { return (*this)[Characteristic::kMalignancy]; }
-  /// All nine are there: the condition under which pylidc counts a reader's mark.
+  bool off_scale() const { return malignancy() < 0 || malignancy() > kHighestMalignancy; }
+  /// All nine are there, the condition under which pylidc counts a reader's mark, and malignancy is on its scale.
   bool complete() const;
 };
 
@@ -63,6 +66,7 @@ struct LidcNonNodule {
 };
 
 struct LidcSession {
+  std::string file;  ///< that it stands in, for messages
   std::vector<LidcNoduleMark> nodules;
   std::vector<LidcNonNodule> non_nodules;
 };

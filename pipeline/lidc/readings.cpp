@@ -106,7 +106,7 @@ std::string digest_of_readings(const ByteSource& source) {
 }
 
 std::vector<ReadSeries> match_readings(std::vector<CtSeries> catalogue, std::map<std::string, LidcReading> readings,
-                                       const MatchOptions& options, Ledger& ledger) {
+                                       std::size_t threads, Ledger& ledger) {
   std::vector<std::pair<CtSeries*, const LidcReading*>> read;
   for (CtSeries& series : catalogue) {
     const auto reading = readings.find(series.series_uid);
@@ -125,13 +125,12 @@ std::vector<ReadSeries> match_readings(std::vector<CtSeries> catalogue, std::map
     return [&](std::size_t i) {
       const auto& [series, reading] = read[i];
       Placed placed{{}, Ledger(ledger.strict())};
-      const std::string& where = options.source.entries()[series->slices.front().entry].name;
-      placed.marks = place_reading(*reading, *series, where, placed.ledger);
+      placed.marks = place_reading(*reading, *series, placed.ledger);
       return placed;
     };
   };
   std::vector<ReadSeries> result;
-  ordered_for_each<Placed>(read.size(), options.threads, make_worker, [&](std::size_t i, Placed placed) {
+  ordered_for_each<Placed>(read.size(), threads, make_worker, [&](std::size_t i, Placed placed) {
     ledger.merge(placed.ledger);
     result.push_back({std::move(*read[i].first), std::move(placed.marks)});
   });

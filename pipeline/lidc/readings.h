@@ -28,14 +28,10 @@ struct ReadSeries {
   SeriesMarks marks;
 };
 
-struct MatchOptions {
-  const ByteSource& source;  ///< names the series in messages
-  std::size_t threads = 1;   ///< the result does not depend on it
-};
-
 /// Brings series and readings together, in the order of the catalogue. Left out: series without a reading and their
-/// slices (no_reading), readings without their series (no_series).
+/// slices (no_reading), readings without their series (no_series). The result does not
+/// depend on the number of threads.
 std::vector<ReadSeries> match_readings(std::vector<CtSeries> catalogue, std::map<std::string, LidcReading> readings,
-                                       const MatchOptions& options, Ledger& ledger);
+                                       std::size_t threads, Ledger& ledger);
 
 }  // namespace pulmo::pipeline

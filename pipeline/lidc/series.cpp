@@ -64,16 +64,32 @@ bool mentions(std::string_view text, std::initializer_list<std::string_view> wor
                      [&](std::string_view word) { return text.find(word) != std::string_view::npos; });
 }
 
-void drop_repeated_instances(std::vector<SliceRecord>& records, const std::string& where, Ledger& ledger) {
-  std::set<std::string> seen;
+std::string named(const SliceRecord& record, const std::string& problem) {
+  return std::string(record.name) + ": " + problem;
+}
+
+void drop_incomplete(std::vector<SliceRecord>& records, Ledger& ledger) {
   std::erase_if(records, [&](const SliceRecord& record) {
-    if (seen.insert(record.header.sop_instance_uid).second) return false;
-    ledger.note("duplicate_instance", where + ": a SOP instance is in the input twice; the first is used");
+    if (record.header.sop_instance_uid.empty()) {
+      ledger.problem("no_uid", named(record, "a CT slice has no SOP Instance UID"));
+      return true;
+    }
+    if (record.header.has_position) return false;
+    ledger.problem("no_position", named(record, "a CT slice has no Image Position (Patient)"));
     return true;
   });
 }
 
-void keep_main_geometry(std::vector<SliceRecord>& records, const std::string& where, Ledger& ledger) {
+void drop_repeated_instances(std::vector<SliceRecord>& records, Ledger& ledger) {
+  std::set<std::string> seen;
+  std::erase_if(records, [&](const SliceRecord& record) {
+    if (seen.insert(record.header.sop_instance_uid).second) return false;
+    ledger.note("duplicate_instance", named(record, "this SOP instance is in the input twice; the first is used"));
+    return true;
+  });
+}
+
+void keep_main_geometry(std::vector<SliceRecord>& records, Ledger& ledger) {
   std::map<GeometryKey, std::size_t> counts;
   for (const SliceRecord& record : records) ++counts[geometry_of(record.header)];
   if (counts.size() < 2) return;
@@ -82,7 +98,7 @@ void keep_main_geometry(std::vector<SliceRecord>& records, const std::string& wh
                            })->first;
   std::erase_if(records, [&](const SliceRecord& record) {
     if (geometry_of(record.header) == main) return false;
-    ledger.problem("mixed_geometry", where + ": a slice has another size, spacing or orientation than its series");
+    ledger.problem("mixed_geometry", named(record, "has another size, spacing or orientation than its series"));
     return true;
   });
 }
@@ -96,15 +112,20 @@ bool storable(const SliceRecord& record) {
   return is_text(header.patient_id) && is_text(header.series_uid) && is_text(header.sop_instance_uid);
 }
 
-/// Refuses what cannot be one scan of one patient. Returns the reason, empty when all is well.
-std::string unusable(const std::vector<SliceRecord>& records) {
-  const DicomHeader& first = records.front().header;
-  if (first.patient_id.empty()) return "no_patient";
-  const bool one_patient = std::all_of(records.begin(), records.end(), [&](const SliceRecord& record) {
-    return record.header.patient_id == first.patient_id;
-  });
-  if (!one_patient) return "mixed_patient";
-  if (!std::all_of(records.begin(), records.end(), storable)) return "not_text";
+/// The first slice that is not of the patient whom most are of; null where all are of one.
+const SliceRecord* other_patient(const std::vector<SliceRecord>& records) {
+  std::map<std::string_view, std::size_t> counts;
+  for (const SliceRecord& record : records) ++counts[record.header.patient_id];
+  const std::string_view main = std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) {
+                                  return a.second < b.second;
+                                })->first;
+  const auto odd = std::find_if(records.begin(), records.end(),
+                                [&](const SliceRecord& record) { return record.header.patient_id != main; });
+  return odd == records.end() ? nullptr : &*odd;
+}
+
+/// Refuses what cannot be one scan of one patient by one geometry. Returns the reason, empty when all is well.
+std::string unusable(const DicomHeader& first) {
   if (!(first.row_spacing_mm > 0.0) || !(first.column_spacing_mm > 0.0)) return "no_spacing";
   if (!plausible(first.row_spacing_mm) || !plausible(first.column_spacing_mm)) return "bad_spacing";
   const DecodeLimits limits;
@@ -114,27 +135,43 @@ std::string unusable(const std::vector<SliceRecord>& records) {
   return "";
 }
 
-void order_slices(const std::vector<SliceRecord>& records, const std::string& where, CtSeries& series, Ledger& ledger) {
+struct Fault {
+  std::string reason;
+  const SliceRecord* record;  ///< that shows it
+};
+
+std::optional<Fault> fault_of(const std::vector<SliceRecord>& records) {
+  const SliceRecord& first = records.front();
+  const auto with = [&](auto property) { return std::find_if(records.begin(), records.end(), property); };
+  const auto nameless = with([](const SliceRecord& record) { return record.header.patient_id.empty(); });
+  if (nameless != records.end()) return Fault{"no_patient", &*nameless};
+  if (const SliceRecord* odd = other_patient(records)) return Fault{"mixed_patient", odd};
+  const auto unstorable = with([](const SliceRecord& record) { return !storable(record); });
+  if (unstorable != records.end()) return Fault{"not_text", &*unstorable};
+  const std::string reason = unusable(first.header);
+  return reason.empty() ? std::nullopt : std::optional(Fault{reason, &first});
+}
+
+void order_slices(std::vector<SliceRecord> records, CtSeries& series, Ledger& ledger) {
   const Vector normal = normal_of(records.front().header);
-  for (const SliceRecord& record : records) {
+  const auto along = [&](const SliceRecord& record) {
     const Vector& p = record.header.position_mm;
-    series.slices.push_back({record.entry, record.header.sop_instance_uid, record.header.instance_number,
-                             p[0] * normal[0] + p[1] * normal[1] + p[2] * normal[2], p[2], record.frame});
-  }
-  std::sort(series.slices.begin(), series.slices.end(), [](const SeriesSlice& a, const SeriesSlice& b) {
-    return std::tie(a.position_mm, a.instance_number, a.sop_uid) <
-           std::tie(b.position_mm, b.instance_number, b.sop_uid);
+    return p[0] * normal[0] + p[1] * normal[1] + p[2] * normal[2];
+  };
+  std::sort(records.begin(), records.end(), [&](const SliceRecord& a, const SliceRecord& b) {
+    return std::tuple(along(a), a.header.instance_number, std::string_view(a.header.sop_instance_uid)) <
+           std::tuple(along(b), b.header.instance_number, std::string_view(b.header.sop_instance_uid));
   });
-  std::vector<SeriesSlice> kept;
-  for (SeriesSlice& slice : series.slices) {
-    if (!kept.empty() && slice.position_mm - kept.back().position_mm < kSamePlaceMm) {
-      ledger.problem("duplicate_position", where + ": two slices lie at one place; the smaller number is used");
-      if (slice.instance_number < kept.back().instance_number) kept.back() = std::move(slice);
-    } else {
-      kept.push_back(std::move(slice));
+  for (SliceRecord& record : records) {
+    SeriesSlice slice{record.entry,  record.header.sop_instance_uid, record.header.instance_number,
+                      along(record), record.header.position_mm[2],   record.frame};
+    if (series.slices.empty() || slice.position_mm - series.slices.back().position_mm >= kSamePlaceMm) {
+      series.slices.push_back(std::move(slice));
+      continue;
     }
+    ledger.problem("duplicate_position", named(record, "lies where another slice does; the smaller number is used"));
+    if (slice.instance_number < series.slices.back().instance_number) series.slices.back() = std::move(slice);
   }
-  series.slices = std::move(kept);
 }
 
 void measure_spacing(const std::string& where, CtSeries& series, Ledger& ledger) {
@@ -177,20 +214,17 @@ std::optional<std::string> skip_reason(const DicomHeader& header) {
   return std::nullopt;
 }
 
-std::optional<CtSeries> assemble_series(std::vector<SliceRecord> records, const std::string& where, Ledger& ledger) {
-  drop_repeated_instances(records, where, ledger);
-  std::erase_if(records, [&](const SliceRecord& record) {
-    if (record.header.has_position) return false;
-    ledger.problem("no_position", where + ": a CT slice has no Image Position (Patient)");
-    return true;
-  });
+std::optional<CtSeries> assemble_series(std::vector<SliceRecord> records, Ledger& ledger) {
+  drop_incomplete(records, ledger);
+  drop_repeated_instances(records, ledger);
   if (records.empty()) return std::nullopt;
-  keep_main_geometry(records, where, ledger);
-  if (const std::string reason = unusable(records); !reason.empty()) {
-    ledger.problem(reason,
-                   where + ": a series of " + std::to_string(records.size()) + " slices is left out: " + reason);
+  keep_main_geometry(records, ledger);
+  if (const auto fault = fault_of(records)) {
+    ledger.problem(fault->reason, named(*fault->record, "a series of " + std::to_string(records.size()) +
+                                                            " slices is left out: " + fault->reason));
     return std::nullopt;
   }
+  const std::string where(records.front().name);
   const DicomHeader& first = records.front().header;
   CtSeries series;
   series.patient = first.patient_id;
@@ -206,7 +240,7 @@ std::optional<CtSeries> assemble_series(std::vector<SliceRecord> records, const 
   if (series.tilt_degrees > kReportTiltDegrees) {
     ledger.note("tilted_gantry", where + ": tilted by " + std::to_string(series.tilt_degrees) + " degrees");
   }
-  order_slices(records, where, series, ledger);
+  order_slices(std::move(records), series, ledger);
   measure_spacing(where, series, ledger);
   return series;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/image/dicom.h"
@@ -14,6 +15,7 @@ namespace pulmo::pipeline {
 /// The header of one CT slice and where its pixels are.
 struct SliceRecord {
   std::uint32_t entry = 0;  ///< index into the ByteSource's entries
+  std::string_view name;    ///< of that entry, which must outlive this, for messages
   DicomHeader header;
   std::int64_t frame = 0;  ///< of that file, 0-based
 };
@@ -52,13 +54,13 @@ struct CtSeries {
 /// modality_<name>, secondary_capture, localizer, derived_reformat, not_ct_storage. Pure function.
 std::optional<std::string> skip_reason(const DicomHeader& header);
 
-/// Makes one series of records that share a SeriesInstanceUID; `where` names it in messages. Left out as problems:
-/// no_position, mixed_geometry (another size, spacing or orientation than most slices of the series),
+/// Makes one series of records that share a SeriesInstanceUID, at least one. Left out as problems, which name the file:
+/// no_uid, no_position, mixed_geometry (another size, spacing or orientation than most slices of the series),
 /// duplicate_position (of two slices at one place the smaller instance number stays). duplicate_instance (a SOP
 /// instance that is there twice) is left out with a note; gap and tilted_gantry are notes.
 /// nullopt, and a problem: no_patient, mixed_patient, not_text (an ID that is no UTF-8), no_spacing, bad_spacing
 /// (pixels of less than 0.01 or more than 10 mm), too_large, not_axial (normal more than 30 degrees off the z axis).
 /// Pure function but for the ledger.
-std::optional<CtSeries> assemble_series(std::vector<SliceRecord> records, const std::string& where, Ledger& ledger);
+std::optional<CtSeries> assemble_series(std::vector<SliceRecord> records, Ledger& ledger);
 
 }  // namespace pulmo::pipeline

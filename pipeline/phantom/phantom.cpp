@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <exception>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -49,6 +50,7 @@ std::string describe(const PhantomOptions& options) {
 /// An empty folder, or one that the same options have filled before.
 void claim(const fs::path& output, const std::string& description) {
   make_writable_directory(output);
+  remove_abandoned(output, {"truth.csv", kDescription});
   const fs::path file = output / kDescription;
   if (fs::exists(file)) {
     if (read_text_file(file) == description) return;
@@ -76,10 +78,14 @@ std::string write_patient(const PhantomOptions& options, const fs::path& output,
   const ScanUids uids = uids_of(patient);
   const fs::path folder = output / "images" / patient.id / "1";
   make_writable_directory(folder);
-  const SliceRenderer renderer(patient);
+  std::vector<std::string> names;
   for (std::size_t slice = 0; slice < patient.scan.z_mm.size(); ++slice) {
-    const std::string name = three_digits(instance_number(patient, slice)) + ".dcm";
-    write_ct_slice(folder / name, renderer.render(slice), patient, uids, slice);
+    names.push_back(three_digits(instance_number(patient, slice)) + ".dcm");
+  }
+  remove_abandoned(folder, {names.begin(), names.end()});
+  const SliceRenderer renderer(patient);
+  for (std::size_t slice = 0; slice < names.size(); ++slice) {
+    write_ct_slice(folder / names[slice], renderer.render(slice), patient, uids, slice);
   }
   const Readings readings = read_scan(patient);
   const std::string name = three_digits(index + 1) + ".xml";
@@ -139,6 +145,9 @@ void write_phantom(const PhantomOptions& options, const fs::path& output) {
   claim(output, describe(options));
   make_writable_directory(output / "images");
   make_writable_directory(output / "annotations");
+  std::set<std::string> annotations;
+  for (int i = 1; i <= options.patients; ++i) annotations.insert(three_digits(i) + ".xml");
+  remove_abandoned(output / "annotations", annotations);
   write_file_atomically(output / "truth.csv", Crew(options, output).run());
 }
 

@@ -12,7 +12,8 @@ struct PhantomOptions {
   int matrix_px = 512;  ///< side of a slice, 64 to 1024
   int slices = 0;       ///< per scan, 8 to 400; 0: as many as the scanner's own slice spacing asks for (33 to 54)
   int threads = 0;      ///< 0: one per core. The bytes written do not depend on it
-  /// Told after each patient, from any thread but never from two at once. May be empty.
+  /// Told after each patient, from any thread but never from two at once. May be empty; what it throws ends
+  /// the work and is thrown again.
   std::function<void(int done, int total)> progress;
 };
 

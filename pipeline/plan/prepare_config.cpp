@@ -204,6 +204,7 @@ ImagesConfig read_images_config(const YAML::Node& node, const std::string& sourc
   config.task = root.choice("task", config.task, {"slice", "nodule"});
   read_common(root, config);
   YamlReader images = root.section("images");
+  config.positive_class = images.text("positive_class", config.positive_class);
   if (images.text("intercept_hu", "none") != "none") {
     config.intercept_hu = images.real("intercept_hu", 0.0, -100000.0, 100000.0);
   }
@@ -226,6 +227,7 @@ YAML::Node to_yaml(const ImagesConfig& config) {
   YAML::Node node;
   node["task"] = config.task;
   node["seed"] = config.seed;
+  node["images"]["positive_class"] = config.positive_class;
   node["images"]["intercept_hu"] = config.intercept_hu ? shortest(*config.intercept_hu) : "none";
   common_to_yaml(config, node);
   return node;

@@ -46,9 +46,10 @@ struct LidcConfig {
 
 /// Configuration of `pulmo-prepare images`; configs/prepare_images.yaml explains every key.
 struct ImagesConfig {
-  std::string task = "slice";          ///< what one picture is: slice or nodule
-  std::uint64_t seed = 1;              ///< of the split
-  std::optional<double> intercept_hu;  ///< pictures hold HU minus this; nullopt: plain grey pictures
+  std::string task = "slice";                ///< what one picture is: slice or nodule
+  std::uint64_t seed = 1;                    ///< of the split
+  std::string positive_class = "malignant";  ///< the label that precision, recall and ROC are about
+  std::optional<double> intercept_hu;        ///< pictures hold HU minus this; nullopt: plain grey pictures
   SplitOptions split;
   PreprocessSpec preprocess;
   StoreOptions store;

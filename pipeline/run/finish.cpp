@@ -2,6 +2,9 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
+#include <map>
+
 #include "core/support/atomic_file.h"
 #include "core/support/error.h"
 #include "core/support/version.h"
@@ -58,11 +61,13 @@ YAML::Node samples_node(const Manifest& manifest) {
 }
 
 std::string reasons_text(const Ledger& ledger, Scope scope) {
-  std::string text;
+  std::map<std::string, std::int64_t> counts;  // a broken file may be both a problem and left out
   for (const Tally* tally : {&ledger.problems(), &ledger.left_out(scope)}) {
-    for (const auto& [reason, entry] : tally->entries()) {
-      text += (text.empty() ? "" : ", ") + std::to_string(entry.count) + " " + reason;
-    }
+    for (const auto& [reason, entry] : tally->entries()) counts[reason] = std::max(counts[reason], entry.count);
+  }
+  std::string text;
+  for (const auto& [reason, count] : counts) {
+    text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + reason;
   }
   return text.empty() ? "the input is empty" : text;
 }

@@ -5,6 +5,7 @@
 #include <opencv2/core.hpp>
 #include <string>
 
+#include "core/image/dicom.h"
 #include "core/image/slice_decoder.h"
 #include "core/support/error.h"
 #include "pipeline/inspection/measures.h"
@@ -42,13 +43,29 @@ class ImageWorker {
   const SourceEntry& entry_of(const std::string& path, const ImageRow& row) const {
     const std::filesystem::path place = resolved(task_.manifest_path, path);
     if (const SourceEntry* entry = task_.source.find(place.string())) return *entry;
-    throw InvalidInput("missing_file", place.string() + ": does not exist (" + task_.manifest_path.filename().string() +
-                                           ", line " + std::to_string(row.line) + ")");
+    std::error_code error;
+    const bool there = std::filesystem::exists(container_of(place), error) && container_of(place) == place;
+    const std::string line =
+        " (" + task_.manifest_path.filename().string() + ", line " + std::to_string(row.line) + ")";
+    if (error) throw InvalidInput("unreadable", place.string() + ": " + error.message() + line);
+    if (there) throw InvalidInput("unreadable", place.string() + ": is no file" + line);
+    throw InvalidInput("missing_file", place.string() + ": does not exist" + line);
+  }
+
+  /// A row has one label and makes one sample: which frame it is about, it does not say.
+  static void refuse_frames(ByteView bytes, const std::string& name) {
+    if (!looks_like_dicom(bytes)) return;
+    const std::int64_t frames = read_dicom_header(bytes, name).frames;
+    if (frames == 1) return;
+    throw InvalidInput("multi_frame",
+                       name + ": holds " + std::to_string(frames) + " frames; list a file for each slice");
   }
 
   Sample make_sample(const ImageRow& row, Statistics& statistics) {
     const SourceEntry& entry = entry_of(row.path, row);
-    const Slice slice = decode_slice(reader_.read(entry), entry.name, {}, task_.config.intercept_hu);
+    const Bytes bytes = reader_.read(entry);
+    refuse_frames(bytes, entry.name);
+    const Slice slice = decode_slice(bytes, entry.name, {}, task_.config.intercept_hu);
     const PreprocessedSlice done = preprocess_of_file(slice, task_.config.preprocess, entry.name);
     Sample sample;
     sample.image = image_values(done.image);

@@ -29,7 +29,8 @@ std::vector<std::filesystem::path> containers_of(const ImagesRun& run) {
     for (const std::string* path : {&row.path, &row.mask}) {
       if (path->empty()) continue;
       const auto container = container_of(resolved(run.manifest_path, *path));
-      if (std::filesystem::is_regular_file(container)) containers.insert(container);
+      std::error_code unreadable;  // each row says so itself
+      if (std::filesystem::is_regular_file(container, unreadable)) containers.insert(container);
     }
   }
   return {containers.begin(), containers.end()};
@@ -79,7 +80,7 @@ PlannedRun plan_run(const std::shared_ptr<ImagesRun>& run, const PrepareOptions&
   manifest.task = run->config.task;
   manifest.source = "images";
   manifest.class_names = run->manifest.class_names;
-  manifest.positive_class = manifest.class_names.back();
+  manifest.positive_class = run->config.positive_class;
   manifest.spec = run->config.preprocess;
   manifest.shape = {1, 0, manifest.spec.size_px, manifest.spec.size_px};
   manifest.seed = run->config.seed;
@@ -98,7 +99,7 @@ std::optional<RunSummary> prepare_images(const std::filesystem::path& manifest, 
   const auto run = std::make_shared<ImagesRun>();
   run->manifest_path = manifest;
   run->manifest_text = read_text_file(manifest);
-  run->manifest = parse_image_manifest(run->manifest_text, manifest.string());
+  run->manifest = parse_image_manifest(run->manifest_text, manifest.string(), config.positive_class);
   run->config = config;
   run->source = std::make_unique<ByteSource>(containers_of(*run));
   const std::string fingerprint =

@@ -52,7 +52,7 @@ void read_archive(LidcRun& run, std::size_t threads, Ledger& ledger) {
   if (readings.empty()) refuse_empty("no_annotations", "LIDC annotation of a CT series", ledger);
   auto catalogue = read_catalogue(run.images, threads, ledger);
   if (catalogue.empty()) refuse_empty("no_series", "CT series", ledger);
-  run.archive = match_readings(std::move(catalogue), std::move(readings), {run.images, threads}, ledger);
+  run.archive = match_readings(std::move(catalogue), std::move(readings), threads, ledger);
   if (run.archive.empty()) {
     throw InvalidInput("no_series", "none of the " + std::to_string(ledger.totals().at("series")) +
                                         " CT series belongs to one of the " +

@@ -58,6 +58,7 @@ class SliceWorker {
     const SourceEntry& entry = task_.source.entries()[slice.entry];
     const Slice pixels = decode_dicom(reader_.read(entry), entry.name, {}, slice.frame);
     const PreprocessedSlice done = preprocess_of_file(pixels, task_.config.preprocess, entry.name);
+    if (job.label == 0) require_lung(pixels, entry.name);
     Sample sample;
     sample.image = image_values(done.image);
     if (task_.stores_lungs()) sample.lungs = mask_values(done.lungs);
@@ -75,6 +76,14 @@ class SliceWorker {
     count_preprocessed(done, task_.config.preprocess, name, outcome.statistics);
     outcome.statistics.add(measure::kRelativeHeight, name, read.series.relative_height(slice_index));
     return sample;
+  }
+
+  /// A normal slice shows lung, whether or not what lies around it is kept (the spec then has not looked).
+  void require_lung(const Slice& pixels, const std::string& name) const {
+    PreprocessSpec spec = task_.config.preprocess;
+    if (spec.mask == LungMasking::kLungs) return;
+    spec.mask = LungMasking::kLungs;
+    preprocess_of_file(pixels, spec, name);
   }
 
   /// How many readers outlined each pixel as part of some nodule, preprocessed.

@@ -163,7 +163,7 @@ TEST_F(PredictorTest, RefusesABatchOfAnotherShape) {
     }
     return "accepted";
   };
-  EXPECT_THAT(refusal(random_batch(2, 1, 31)), HasSubstr("1x31x31, the model takes 1x32x32"));
+  EXPECT_THAT(refusal(random_batch(2, 1, 31)), HasSubstr("1 x 31 x 31, the model takes 1 x 32 x 32"));
   EXPECT_THAT(refusal(random_batch(2, 3, 32)), HasSubstr("3x32x32"));
   ImageBatch short_batch = random_batch(2, 1, 32);
   short_batch.pixels.pop_back();

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <new>
@@ -51,6 +52,12 @@ Outcome run(
   outcome.out = ::testing::internal::GetCapturedStdout();
   outcome.err = ::testing::internal::GetCapturedStderr();
   return outcome;
+}
+
+TEST(RunMain, NamesThePathThatTheSystemRefuses) {
+  const Outcome outcome = run({"go"}, [] { std::cout << std::filesystem::file_size("/no/such/file"); });
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.err, "pulmo-x: /no/such/file: No such file or directory\n");
 }
 
 TEST(RunMain, ReturnsZeroWhenTheBodyIsDone) {

@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 
 std::string problem_of(std::string_view text) {
   try {
-    parse_image_manifest(text, "m.csv");
+    parse_image_manifest(text, "m.csv", "b");
   } catch (const InvalidInput& error) {
     EXPECT_EQ(error.reason(), "csv");
     return error.what();
@@ -21,14 +21,15 @@ std::string problem_of(std::string_view text) {
   return "no problem";
 }
 
-TEST(ImageManifest, PutsMalignantLastAmongTheSortedLabels) {
-  const auto manifest = parse_image_manifest("path,label,patient\na,normal,1\nb,malignant,2\nc,benign,3\n", "m.csv");
+TEST(ImageManifest, PutsThePositiveLabelLastAmongTheSorted) {
+  const auto manifest =
+      parse_image_manifest("path,label,patient\na,normal,1\nb,malignant,2\nc,benign,3\n", "m.csv", "malignant");
   EXPECT_THAT(manifest.class_names, ElementsAre("benign", "normal", "malignant"));
 }
 
 TEST(ImageManifest, TakesThePictureAsItsOwnGroupWhereNoneIsNamed) {
   const auto manifest =
-      parse_image_manifest("mask,group,patient,label,path\n,g1,p,a,x.png\nm.png,,p,b,y.png\n", "m.csv");
+      parse_image_manifest("mask,group,patient,label,path\n,g1,p,a,x.png\nm.png,,p,b,y.png\n", "m.csv", "b");
   EXPECT_EQ(manifest.rows[0].group, "g1");
   EXPECT_EQ(manifest.rows[1].group, "y.png");
   EXPECT_EQ(manifest.rows[1].mask, "m.png");
@@ -64,6 +65,12 @@ TEST(ImageManifest, RefusesASingleLabel) {
   EXPECT_THAT(problem_of("path,label,patient\na,b,c\nd,b,e\n"), HasSubstr("the only label is 'b'"));
 }
 
+TEST(ImageManifest, RefusesLabelsWithoutThePositiveOneAndNamesThose) {
+  EXPECT_THAT(problem_of("path,label,patient\na,B,c\nd,e,f\n"),
+              HasSubstr("no label is 'b', the class that precision, recall and ROC are about; set "
+                        "images.positive_class to one of 'B', 'e'"));
+}
+
 TEST(ImageManifest, RefusesNoPicturesAtAll) {
   EXPECT_THAT(problem_of("path,label,patient\n"), HasSubstr("no pictures"));
 }
@@ -72,6 +79,8 @@ TEST(ImageManifest, ResolvesPathsAgainstTheFolderOfTheManifest) {
   EXPECT_EQ(resolved("data/m.csv", "a.zip!x/1.png"), "data/a.zip!x/1.png");
   EXPECT_EQ(resolved("data/m.csv", "/abs/1.png"), "/abs/1.png");
   EXPECT_EQ(container_of("data/a.zip!x/1.png"), "data/a.zip");
+  EXPECT_EQ(container_of("data/A.ZIP!x/1.png"), "data/A.ZIP");
+  EXPECT_EQ(container_of("data!/a.zip!x!/1.png"), "data!/a.zip");
   EXPECT_EQ(container_of("data/1.png"), "data/1.png");
 }
 

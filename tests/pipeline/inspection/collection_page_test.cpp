@@ -38,7 +38,7 @@ TEST(CollectionPage, IsTheSameForTheSameFolder) {
   EXPECT_EQ(collection_page(dir.path()), collection_page(dir.path()));
 }
 
-TEST(CollectionPage, NamesNoPatientNotEvenInExamples) {
+TEST(CollectionPage, NamesNoFileSinceItsNameMayBeAPatients) {
   const TempDir dir;
   small_folder().write(dir.path());
   std::ofstream(dir / "split.csv") << "patient,split\n\"SECRET, 9\",test\nSECRET-1,train\n";
@@ -46,11 +46,11 @@ TEST(CollectionPage, NamesNoPatientNotEvenInExamples) {
 problems:
   truncated_dicom:
     count: 3
-    examples: ["/in/SECRET-7/x.dcm: SECRET-1 and SECRET, 9 break off", "SECRET-2/y.dcm is none", "SECRET-3.dcm: bad"]
+    examples: ["/in/SECRET-7/x.dcm: SECRET-1 and SECRET, 9 break off", "SECRET-2_1.dcm is none", "SECRET-3.dcm: bad"]
 )");
   const std::string page = collection_page(dir.path());
   EXPECT_THAT(page, Not(HasSubstr("SECRET")));
-  EXPECT_THAT(page, HasSubstr("x.dcm: [patient] and [patient] break off"));
+  EXPECT_THAT(page, HasSubstr("truncated_dicom"));
 }
 
 TEST(CollectionPage, EscapesWhatComesFromOutside) {
@@ -102,7 +102,6 @@ TEST(RunReport, SortsReasonsByCountAndDropsThoseTakenBack) {
   const auto& reasons = report->left_out[0].second;
   ASSERT_EQ(reasons.size(), 2U);
   EXPECT_EQ(reasons[0].reason, "b");
-  EXPECT_EQ(reasons[0].examples, std::vector<std::string>{"x"});
   EXPECT_EQ(report->totals.at("files"), 3);
   EXPECT_FALSE(read_run_report(dir / "nowhere"));
 }

@@ -60,24 +60,5 @@ TEST(ExplainReason, SaysNothingOfWordsItDoesNotKnow) {
   EXPECT_EQ(explain_reason(""), "");
 }
 
-TEST(WithoutPatients, CutsFoldersAndZipsFromPaths) {
-  EXPECT_EQ(without_patients("/data/LIDC-IDRI-0001/1.2.3/1-001.dcm: breaks off", {}), "1-001.dcm: breaks off");
-  EXPECT_EQ(without_patients("John Doe/scan.zip!Jane Doe/1.dcm is named like a DICOM file but is none", {}),
-            "1.dcm is named like a DICOM file but is none");
-  EXPECT_EQ(without_patients("data/Jane Doe/x.png: does not exist (list.csv, line 26)", {}),
-            "x.png: does not exist (list.csv, line 26)");
-}
-
-TEST(WithoutPatients, LeavesSlashesOfTheMessageAlone) {
-  EXPECT_EQ(without_patients("a/1.dcm: cannot be unpacked (I/O suspension)", {}),
-            "1.dcm: cannot be unpacked (I/O suspension)");
-}
-
-TEST(WithoutPatients, ReplacesNamesThatAreLeft) {
-  const std::set<std::string> patients = {"P-17", "7", "LIDC-IDRI-0001"};
-  EXPECT_EQ(without_patients("x/P-17.dcm: 7 of 17 bytes of P-177", patients), "[patient].dcm: 7 of 17 bytes of P-177");
-  EXPECT_EQ(without_patients("LIDC-IDRI-0001: LIDC-IDRI-0001 twice", patients), "[patient]: [patient] twice");
-}
-
 }  // namespace
 }  // namespace pulmo::pipeline

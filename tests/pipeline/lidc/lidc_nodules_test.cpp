@@ -45,7 +45,7 @@ MarkXml mark_on(const std::vector<std::pair<std::string, double>>& slices, int x
 
 SeriesMarks place(const std::vector<std::vector<MarkXml>>& sessions, const CtSeries& series, Ledger& ledger) {
   const auto reading = parse_lidc_xml(as_bytes(reading_xml("1", sessions)), "r.xml");
-  return place_reading(*reading, series, "r.xml", ledger);
+  return place_reading(*reading, series, ledger);
 }
 
 TEST(ConsensusMalignancy, FollowsItsRule) {
@@ -120,6 +120,7 @@ TEST(PlaceReading, MarksSmallNodulesNonNodulesAndUnratedOutlinesWithoutConsensus
   EXPECT_TRUE(marks.nodules.empty());
   EXPECT_THAT(marks.marked, ElementsAre(true, false, true, false, true));
   EXPECT_EQ(ledger.notes().count("unrated_mark"), 1);
+  EXPECT_EQ(ledger.problems().total(), 0);
 }
 
 TEST(PlaceReading, CountsContoursThatLeaveTheImageAndClipsThem) {

@@ -89,7 +89,7 @@ TEST(RealReadings, NodulesConsensusMasksAndAgreementEqualASecondImplementation) 
     const auto reading = parse_lidc_xml(reader.read(*entry), name).value();
     const CtSeries series = series_of_reading(reading, nullptr);
     Ledger ledger;
-    const SeriesMarks marks = place_reading(reading, series, name, ledger);
+    const SeriesMarks marks = place_reading(reading, series, ledger);
     ASSERT_EQ(expected[name].size(), marks.nodules.size());
     for (std::size_t i = 0; i < marks.nodules.size(); ++i) expect_equal(expected[name][i], marks.nodules[i], series);
     nodules += marks.nodules.size();

@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <functional>
 
 namespace pulmo::pipeline {
 namespace {
+
+constexpr std::array<std::string_view, 6> kNames = {"0.dcm", "1.dcm", "2.dcm", "3.dcm", "4.dcm", "5.dcm"};
 
 DicomHeader header_at(double z, int instance) {
   DicomHeader header;
@@ -28,7 +31,7 @@ DicomHeader header_at(double z, int instance) {
 std::vector<SliceRecord> records_at(const std::vector<double>& positions) {
   std::vector<SliceRecord> records;
   for (std::size_t i = 0; i < positions.size(); ++i) {
-    records.push_back({static_cast<std::uint32_t>(i), header_at(positions[i], static_cast<int>(i) + 1)});
+    records.push_back({static_cast<std::uint32_t>(i), kNames.at(i), header_at(positions[i], static_cast<int>(i) + 1)});
   }
   return records;
 }
@@ -41,7 +44,7 @@ std::vector<double> positions_of(const CtSeries& series) {
 
 TEST(Series, OrdersSlicesFromFeetToHeadWhateverTheirNumbers) {
   Ledger ledger;
-  const auto series = assemble_series(records_at({-10, -15, -5, -20}), "s", ledger);
+  const auto series = assemble_series(records_at({-10, -15, -5, -20}), ledger);
   ASSERT_TRUE(series);
   EXPECT_EQ(positions_of(*series), (std::vector<double>{-20, -15, -10, -5}));
   EXPECT_DOUBLE_EQ(series->slice_spacing_mm, 5.0);
@@ -54,7 +57,7 @@ TEST(Series, KeepsTheSmallerInstanceNumberOfTwoSlicesAtOnePlace) {
   Ledger ledger;
   auto records = records_at({0, 5, 5, 10});
   std::swap(records[1].header.instance_number, records[2].header.instance_number);
-  const auto series = assemble_series(records, "s", ledger);
+  const auto series = assemble_series(records, ledger);
   EXPECT_EQ(positions_of(*series), (std::vector<double>{0, 5, 10}));
   EXPECT_EQ(series->slices[1].sop_uid, "1.2.3");
   EXPECT_EQ(ledger.problems().count("duplicate_position"), 1);
@@ -64,14 +67,14 @@ TEST(Series, TakesARepeatedInstanceOnce) {
   Ledger ledger;
   auto records = records_at({0, 5, 10});
   records.push_back(records[1]);
-  EXPECT_EQ(assemble_series(records, "s", ledger)->slices.size(), 3U);
+  EXPECT_EQ(assemble_series(records, ledger)->slices.size(), 3U);
   EXPECT_EQ(ledger.notes().count("duplicate_instance"), 1);
   EXPECT_EQ(ledger.problems().total(), 0);
 }
 
 TEST(Series, ReportsGaps) {
   Ledger ledger;
-  const auto series = assemble_series(records_at({0, 5, 10, 20, 25, 40}), "s", ledger);
+  const auto series = assemble_series(records_at({0, 5, 10, 20, 25, 40}), ledger);
   EXPECT_EQ(series->gaps, 2);
   EXPECT_EQ(ledger.notes().count("gap"), 2);
 }
@@ -81,7 +84,7 @@ TEST(Series, LeavesSlicesOfAnotherGeometryOut) {
   auto records = records_at({0, 5, 10, 15});
   records[1].header.rows = 256;
   records[3].header.row_spacing_mm = 0.9;
-  EXPECT_EQ(assemble_series(records, "s", ledger)->slices.size(), 2U);
+  EXPECT_EQ(assemble_series(records, ledger)->slices.size(), 2U);
   EXPECT_EQ(ledger.problems().count("mixed_geometry"), 2);
 }
 
@@ -89,8 +92,18 @@ TEST(Series, LeavesSlicesWithoutPositionOut) {
   Ledger ledger;
   auto records = records_at({0, 5, 10});
   records[2].header.has_position = false;
-  EXPECT_EQ(assemble_series(records, "s", ledger)->slices.size(), 2U);
-  EXPECT_EQ(ledger.problems().count("no_position"), 1);
+  EXPECT_EQ(assemble_series(records, ledger)->slices.size(), 2U);
+  EXPECT_EQ(ledger.problems().entries().at("no_position").examples.at(0),
+            "2.dcm: a CT slice has no Image Position (Patient)");
+}
+
+TEST(Series, NamesTheSliceThatIsOfAnotherPatientThanMost) {
+  Ledger ledger;
+  auto records = records_at({0, 5, 10, 15});
+  records[0].header.patient_id = records[2].header.patient_id = records[3].header.patient_id = "main";
+  EXPECT_FALSE(assemble_series(records, ledger));
+  EXPECT_EQ(ledger.problems().entries().at("mixed_patient").examples.at(0),
+            "1.dcm: a series of 4 slices is left out: mixed_patient");
 }
 
 TEST(Series, ReportsTiltAndMeasuresAlongTheNormal) {
@@ -100,7 +113,7 @@ TEST(Series, ReportsTiltAndMeasuresAlongTheNormal) {
   for (SliceRecord& record : records) {
     record.header.orientation = {1, 0, 0, 0, std::cos(angle), -std::sin(angle)};
   }
-  const auto series = assemble_series(records, "s", ledger);
+  const auto series = assemble_series(records, ledger);
   EXPECT_NEAR(series->tilt_degrees, 10.0, 1e-6);
   EXPECT_NEAR(series->slice_spacing_mm, 5.0 * std::cos(angle), 1e-9);
   EXPECT_EQ(ledger.notes().count("tilted_gantry"), 1);
@@ -110,7 +123,7 @@ TEST(Series, OrdersProneSlicesFromFeetToHeadToo) {
   Ledger ledger;
   auto records = records_at({0, 5, 10});
   for (SliceRecord& record : records) record.header.orientation = {-1, 0, 0, 0, 1, 0};  // normal towards the feet
-  const auto series = assemble_series(records, "s", ledger);
+  const auto series = assemble_series(records, ledger);
   EXPECT_EQ(series->slices.front().z_mm, 0.0);
   EXPECT_EQ(series->slices.back().z_mm, 10.0);
 }
@@ -123,7 +136,7 @@ TEST(Series, RefusesCoronalReformatsAndSeriesWithoutOneKnownPatient) {
       change(record.header);
       if (!all) break;
     }
-    EXPECT_FALSE(assemble_series(records, "s", ledger));
+    EXPECT_FALSE(assemble_series(records, ledger));
     return ledger.problems().entries().begin()->first;
   };
   EXPECT_EQ(reason_of([](DicomHeader& h) { h.orientation = {1, 0, 0, 0, 0, -1}; }, true), "not_axial");
@@ -137,7 +150,7 @@ TEST(Series, RefusesWhatCannotBeMeasuredOrStored) {
     Ledger ledger;
     auto records = records_at({0, 5, 10});
     for (SliceRecord& record : records) change(record.header);
-    EXPECT_FALSE(assemble_series(records, "s", ledger));
+    EXPECT_FALSE(assemble_series(records, ledger));
     return ledger.problems().entries().begin()->first;
   };
   EXPECT_EQ(reason_of([](DicomHeader& h) { h.column_spacing_mm = 0.0007; }), "bad_spacing");  // metres

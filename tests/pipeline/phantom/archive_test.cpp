@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <fstream>
 #include <map>
 #include <opencv2/core.hpp>
+#include <thread>
 
 #include "core/support/atomic_file.h"
 #include "core/support/digest.h"
@@ -88,6 +90,9 @@ TEST(WritePhantom, CompletesAnInterruptedArchive) {
   const auto before = digests(folder / "out");
   fs::remove(folder / "out" / "truth.csv");
   fs::remove_all(folder / "out" / "images" / "PULMO-0002");
+  for (const char* half : {"images/PULMO-0001/1/003.dcm", "annotations/002.xml", "truth.csv", "phantom.yaml"}) {
+    write_file_atomically(folder / "out" / (std::string(half) + ".tmp-77-1"), "half");
+  }
   write_phantom(options, folder / "out");
   EXPECT_EQ(digests(folder / "out"), before);
 }
@@ -127,6 +132,31 @@ TEST(WritePhantom, RefusesOptionsOutOfRange) {
     EXPECT_EQ(refusal(options, folder / "out"), "configuration");
   }
   EXPECT_FALSE(fs::exists(folder / "out"));
+}
+
+TEST(WritePhantom, EndsWithSeventyFiveAfterASignalAndIsCompletedByTheSameCommand) {
+  const TempDir folder;
+  const auto command = [&](const char* name) {
+    return std::vector<std::string>{(testing::bin_dir() / "pulmo-prepare").string(),
+                                    "phantom",
+                                    "--output",
+                                    (folder / name).string(),
+                                    "--patients",
+                                    "40",
+                                    "--matrix",
+                                    "128",
+                                    "--slices",
+                                    "20"};
+  };
+  testing::Process process(command("out"));
+  while (process.running() && !fs::exists(folder / "out" / "annotations" / "003.xml")) std::this_thread::yield();
+  process.signal(SIGTERM);
+  const testing::ProcessResult stopped = process.wait();
+  EXPECT_EQ(stopped.exit_code, 75) << stopped.err;
+  EXPECT_FALSE(fs::exists(folder / "out" / "truth.csv"));
+  EXPECT_EQ(testing::run_process(command("out")).exit_code, 0);
+  EXPECT_EQ(testing::run_process(command("whole")).exit_code, 0);
+  EXPECT_EQ(digests(folder / "out"), digests(folder / "whole"));
 }
 
 TEST(WritePhantom, TellsItsProgress) {

@@ -29,6 +29,7 @@ struct BadInput {
   std::function<void(const fs::path& archive)> damage;
   std::set<std::string> reasons;  ///< one of which is counted among the problems
   std::string left_out_of;        ///< the scope that counts it too, if any
+  std::string file;               ///< that the problem names
 };
 
 /// How GoogleTest shows it.
@@ -112,6 +113,25 @@ void move_contour_between_slices(const fs::path& archive) {
   write_text(archive / "annotations/P-0.xml", testing::reading_xml("2.25.1000", {{stray, whole}, {whole}}));
 }
 
+void rate_beyond_the_scale(const fs::path& archive) {
+  testing::MarkXml wild;
+  wild.malignancy = 60;
+  wild.slices = {{"2.25.1000.6", -80.0}};
+  testing::MarkXml whole;
+  whole.slices = {{"2.25.1000.6", -80.0}};
+  write_text(archive / "annotations/P-0.xml", testing::reading_xml("2.25.1000", {{wild}, {whole}}));
+}
+
+void remove_uid(const fs::path& archive) {
+  CtSlice slice;
+  slice.patient = "P-1";
+  slice.series_uid = "2.25.1001";
+  slice.sop_uid = "";
+  slice.instance = 3;
+  slice.z_mm = -92.0;
+  write_bytes(archive / "images/P-1/2.dcm", testing::ct_file(slice));
+}
+
 void give_series_to_two_patients(const fs::path& archive) {
   CtSlice slice;
   slice.patient = "P-99";
@@ -169,7 +189,8 @@ TEST_P(PrepareBadInput, IsCountedAndTheRunGoesOn) {
   for (const auto& item : report()["problems"]) counted.insert(item.first.as<std::string>());
   ASSERT_EQ(counted.size(), 1U);
   EXPECT_TRUE(GetParam().reasons.count(*counted.begin()) > 0) << *counted.begin();
-  EXPECT_FALSE(report()["problems"][*counted.begin()]["examples"][0].as<std::string>().empty());
+  EXPECT_THAT(report()["problems"][*counted.begin()]["examples"][0].as<std::string>(),
+              ::testing::HasSubstr(GetParam().file));
   if (!GetParam().left_out_of.empty()) {
     EXPECT_GT(report()["left_out"][GetParam().left_out_of][*counted.begin()]["count"].as<int>(), 0);
   }
@@ -189,19 +210,22 @@ TEST_P(PrepareBadInput, EndsTheRunWhenStrict) {
 
 INSTANTIATE_TEST_SUITE_P(
     Archive, PrepareBadInput,
-    ::testing::Values(BadInput{"TruncatedSlice", cut_in_half, {"truncated_dicom"}, "slices"},
-                      BadInput{"NoPixelData", remove_pixels, {"no_pixel_data"}, "slices"},
-                      BadInput{"WrongBitDepth", claim_24_bits, {"bad_pixel_format"}, "slices"},
-                      BadInput{"AbsurdDimensions", claim_60000_rows, {"too_large"}, ""},
-                      BadInput{"ZipBombByRatio", add_bomb, {"zip_bomb"}, ""},
-                      BadInput{"ZipBombByDeclaredSize", add_lying_zip, {"zip_bomb", "corrupt_zip"}, ""},
-                      BadInput{"NestedZip", add_nested_zip, {"nested_zip"}, ""},
-                      BadInput{"DamagedZip", add_damaged_zip, {"corrupt_zip"}, ""},
-                      BadInput{"ContourOutsideTheImage", move_contour_out, {"contour_outside_image"}, ""},
-                      BadInput{"ContourOnNoSlice", move_contour_between_slices, {"unmatched_roi"}, ""},
-                      BadInput{"SeriesOfTwoPatients", give_series_to_two_patients, {"mixed_patient"}, ""},
-                      BadInput{"SliceOfOtherGeometry", add_slice_of_other_geometry, {"mixed_geometry"}, ""},
-                      BadInput{"TwoSlicesAtOnePlace", add_slice_at_a_taken_place, {"duplicate_position"}, ""}),
+    ::testing::Values(BadInput{"TruncatedSlice", cut_in_half, {"truncated_dicom"}, "slices", "P-0/6.dcm"},
+                      BadInput{"NoPixelData", remove_pixels, {"no_pixel_data"}, "slices", "P-0/6.dcm"},
+                      BadInput{"WrongBitDepth", claim_24_bits, {"bad_pixel_format"}, "slices", "P-0/6.dcm"},
+                      BadInput{"AbsurdDimensions", claim_60000_rows, {"too_large"}, "", "P-0/"},
+                      BadInput{"ZipBombByRatio", add_bomb, {"zip_bomb"}, "", "bomb.zip"},
+                      BadInput{"ZipBombByDeclaredSize", add_lying_zip, {"zip_bomb", "corrupt_zip"}, "", "liar.zip"},
+                      BadInput{"NestedZip", add_nested_zip, {"nested_zip"}, "", "outer.zip"},
+                      BadInput{"DamagedZip", add_damaged_zip, {"corrupt_zip"}, "", "damaged.zip"},
+                      BadInput{"ContourOutsideTheImage", move_contour_out, {"contour_outside_image"}, "", "P-0.xml"},
+                      BadInput{"ContourOnNoSlice", move_contour_between_slices, {"unmatched_roi"}, "", "P-0.xml"},
+                      BadInput{"RatingOffTheScale", rate_beyond_the_scale, {"bad_rating"}, "", "P-0.xml"},
+                      BadInput{"SliceWithoutUid", remove_uid, {"no_uid"}, "", "P-1/2.dcm"},
+                      BadInput{"SeriesOfTwoPatients", give_series_to_two_patients, {"mixed_patient"}, "", "P-1/2.dcm"},
+                      BadInput{
+                          "SliceOfOtherGeometry", add_slice_of_other_geometry, {"mixed_geometry"}, "", "P-1/77.dcm"},
+                      BadInput{"TwoSlicesAtOnePlace", add_slice_at_a_taken_place, {"duplicate_position"}, "", "P-1/"}),
     [](const auto& instance) { return instance.param.name; });
 
 using PrepareHostileXml = PrepareBadInput;

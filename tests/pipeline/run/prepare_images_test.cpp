@@ -143,6 +143,34 @@ TEST_F(PrepareImages, CountsPicturesThatCannotBeUsedAndGoesOn) {
               HasSubstr("gone.png: does not exist (m.csv, line 26)"));
 }
 
+TEST_F(PrepareImages, GoesOnPastPathsThatCannotBeFollowed) {
+  fs::create_directory_symlink("loop", dir_ / "loop");
+  rows_ += "loop/1.png,benign,x,,\n" + std::string(300, 'n') + ".png,benign,x,,\n";
+  EXPECT_EQ(prepare().samples, 24);
+  EXPECT_EQ(report()["left_out"]["rows"]["unreadable"]["count"].as<int>(), 2);
+}
+
+TEST_F(PrepareImages, RefusesADicomOfSeveralFrames) {
+  testing::CtSlice slice;
+  slice.frames = 5;
+  testing::write_bytes(dir_ / "five.dcm", testing::ct_file(slice));
+  rows_ += "five.dcm,benign,x,,\n";
+  EXPECT_EQ(prepare().samples, 24);
+  EXPECT_THAT(report()["problems"]["multi_frame"]["examples"][0].as<std::string>(),
+              HasSubstr("five.dcm: holds 5 frames; list a file for each slice"));
+}
+
+TEST_F(PrepareImages, TellsEachReasonOnceWhenNothingIsLeft) {
+  config_.split.mode = SplitMode::kNone;
+  rows_ = "gone.png,benign,x,,\nlost.png,malignant,y,,\n";
+  try {
+    prepare();
+    FAIL();
+  } catch (const InvalidInput& error) {
+    EXPECT_STREQ(error.what(), "no sample was made: 2 missing_file");
+  }
+}
+
 TEST_F(PrepareImages, EndsAtTheFirstMissingPictureWhenStrict) {
   rows_ += "gone.png,benign,x,,\n";
   options_.strict = true;

@@ -286,9 +286,10 @@ TEST_F(PrepareLidc, CountsBrokenXmlAndRadiographReadings) {
   EXPECT_EQ(left_out("readings", "radiograph_reading"), 1);
 }
 
-TEST_F(PrepareLidc, ReplacesANormalSliceWithoutLung) {
+/// The slices nearest to the nodules, so the first to be drawn, show no lung.
+void blank_drawn_slices(const std::function<fs::path(int, int)>& slice) {
   for (int p = 0; p < kPatients; ++p) {
-    for (const int i : {3, 9}) {  // the nearest to the nodules, so the first to be drawn
+    for (const int i : {3, 9}) {
       CtSlice blank;
       blank.patient = "P-" + std::to_string(p);
       blank.series_uid = "2.25.100" + std::to_string(p);
@@ -299,10 +300,18 @@ TEST_F(PrepareLidc, ReplacesANormalSliceWithoutLung) {
       write_bytes(slice(p, i), testing::ct_file(blank));
     }
   }
-  const RunSummary summary = prepare();
-  EXPECT_EQ(summary.samples, kPatients / 2 * 3 * 2);
-  EXPECT_GT(left_out("slices", "no_lung_normal"), 0);
-  expect_all_slices_accounted_for();
+}
+
+TEST_F(PrepareLidc, ReplacesANormalSliceWithoutLungMaskedOrNot) {
+  blank_drawn_slices([this](int patient, int i) { return slice(patient, i); });
+  for (const auto mask : {LungMasking::kLungs, LungMasking::kNone}) {
+    config_.preprocess.mask = mask;
+    options_.force = true;
+    const RunSummary summary = prepare();
+    EXPECT_EQ(summary.samples, kPatients / 2 * 3 * 2);
+    EXPECT_GT(left_out("slices", "no_lung_normal"), 0);
+    expect_all_slices_accounted_for();
+  }
 }
 
 TEST_F(PrepareLidc, KeepsTwoSeriesOfOnePatientInOnePart) {

@@ -124,6 +124,7 @@ Bytes ct_file(const CtSlice& slice) {
   file.text(0x0020, 0x0037, "DS", slice.orientation);
   file.whole(0x0028, 0x0002, 1);
   file.text(0x0028, 0x0004, "CS", "MONOCHROME2");
+  if (slice.frames > 1) file.text(0x0028, 0x0008, "IS", std::to_string(slice.frames));
   file.whole(0x0028, 0x0010, kCtSide);
   file.whole(0x0028, 0x0011, kCtSide);
   file.text(0x0028, 0x0030, "DS", slice.pixel_spacing);

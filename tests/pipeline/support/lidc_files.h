@@ -23,6 +23,7 @@ struct CtSlice {
   std::string pixel_spacing = "4.0\\4.0";
   std::string orientation = "1\\0\\0\\0\\1\\0";
   std::int64_t instance = 1;
+  int frames = 1;  ///< as the header says; the file has the pixels of one
   double z_mm = 0.0;
   double thickness_mm = 2.0;
   bool has_position = true;
