@@ -190,7 +190,7 @@ Explainer::Outcome Explainer::make(Task& task, SlicePlace& place) {
   const PreparedSlice slice = prepare_slice(task.upload, *decoder_, metadata.spec, place);
   Prediction prediction;
   prediction.place = place;
-  describe(slice, task.upload.name, prediction);
+  describe(slice, task.upload.name, metadata, prediction);
 
   Clock::time_point begin = Clock::now();
   const ImageBatch image = batch_of(slice.ready.image, metadata.channels, metadata.depth);

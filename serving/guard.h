@@ -22,7 +22,8 @@ struct GuardState {
 /// Stands between Pistache's reactor and its HTTP parser: takes every byte first, and the parser gets none. Pistache
 /// 0.0.5 spins for ever on a split chunk, allocates whatever Content-Length says, parses the rest of a refused body as
 /// the next request, loses pipelined requests, and spins on a slow reader; requests are therefore read by RequestReader
-/// and answered through Connection. Pistache accepts, polls and reads.
+/// and answered through Connection. Pistache accepts, polls and reads. It reads a socket until nothing is left, so that
+/// nothing slow is done on its threads: who sends without a pause would have one for himself.
 ///
 /// Pistache clones the handler for each of its threads: all state is shared.
 class Guard : public Pistache::Http::Handler {

@@ -14,6 +14,7 @@
 #include "core/support/log.h"
 #include "core/support/seed.h"
 #include "serving/guard.h"
+#include "serving/thread_pool.h"
 
 namespace pulmo::serving {
 namespace {
@@ -72,26 +73,30 @@ class MemoryOfUploads {
 }  // namespace
 
 struct HttpServer::Impl {
+  explicit Impl(HttpServerOptions given) : options(std::move(given)), handlers(options.io_threads) {}
+
   HttpServerOptions options;
+  ThreadPool handlers;
   std::shared_ptr<ConnectionHost> host = std::make_shared<ConnectionHost>();
   std::shared_ptr<ConnectionKeeper> keeper;
   std::unique_ptr<Pistache::Http::Endpoint> endpoint;
   std::uint16_t port = 0;
 };
 
-HttpServer::HttpServer(HttpServerOptions options, HttpHandlers handlers) : impl_(std::make_unique<Impl>()) {
+HttpServer::HttpServer(HttpServerOptions options, HttpHandlers handlers)
+    : impl_(std::make_unique<Impl>(std::move(options))) {
   ConnectionHost& host = *impl_->host;
-  host.limits = options.limits;
-  host.timeouts = options.timeouts;
+  host.limits = impl_->options.limits;
+  host.timeouts = impl_->options.timeouts;
   host.handlers = std::move(handlers);
-  host.budget = std::make_shared<UploadBudget>(options.max_upload_bytes);
+  host.budget = std::make_shared<UploadBudget>(impl_->options.max_upload_bytes);
+  host.run_later = [impl = impl_.get()](std::function<void()> task) { return impl->handlers.submit(std::move(task)); };
   impl_->keeper = std::make_shared<ConnectionKeeper>(
       [memory = std::make_shared<MemoryOfUploads>(host.budget)] { memory->return_to_system(); });
   host.next_request_id = make_request_ids();
   host.wake_keeper = [keeper = std::weak_ptr(impl_->keeper)] {
     if (const auto alive = keeper.lock()) alive->wake();
   };
-  impl_->options = std::move(options);
 }
 
 HttpServer::~HttpServer() {
@@ -171,6 +176,7 @@ void HttpServer::stop() {
   impl_->keeper->close_idle();
   impl_->endpoint->shutdown();
   impl_->endpoint.reset();
+  impl_->handlers.close();
 }
 
 std::size_t HttpServer::connections() const {

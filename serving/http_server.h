@@ -12,7 +12,7 @@ namespace pulmo::serving {
 struct HttpServerOptions {
   std::string host = "127.0.0.1";  ///< address or name to listen on
   std::uint16_t port = 8080;       ///< 0 picks a free one
-  int io_threads = 2;              ///< threads that read requests
+  int io_threads = 2;              ///< threads that read requests, and as many that answer them or pass them on
   std::size_t max_connections = 512;
   std::uint64_t max_upload_bytes = std::uint64_t{1024} * 1024 * 1024;  ///< request bodies in memory, all together
   std::string tls_certificate;                                         ///< PEM file; empty: plain HTTP

@@ -76,26 +76,30 @@ void Jobs::start_waiting() {
   }
 }
 
-void Jobs::finish(const std::string& id, std::string result) {
+bool Jobs::finish(const std::string& id, std::string result) {
   if (result.size() > options_.result_bytes) {
-    fail(id, {"too_large", "the result is over the limit of " + std::to_string(options_.result_bytes) +
-                               " bytes: ask for fewer slices, or without preview"});
-    return;
+    const JobError error{"too_large", "the result is over the limit of " + std::to_string(options_.result_bytes) +
+                                          " bytes: ask for fewer slices, or without preview"};
+    return !end(id, JobState::kFailed, nullptr, error);
   }
   end(id, JobState::kDone, std::make_shared<const std::string>(std::move(result)), std::nullopt);
+  return true;
 }
 
 void Jobs::fail(const std::string& id, JobError error) {
   end(id, JobState::kFailed, nullptr, std::move(error));
 }
 
-void Jobs::end(const std::string& id, JobState state, std::shared_ptr<const std::string> result,
+/// Whether it counted.
+bool Jobs::end(const std::string& id, JobState state, std::shared_ptr<const std::string> result,
                std::optional<JobError> error) {
+  bool counts = false;
   {
     const std::lock_guard lock(mutex_);
     --working_;
     const auto found = jobs_.find(id);
-    if (found != jobs_.end() && !found->second.has_ended()) {
+    counts = found != jobs_.end() && !found->second.has_ended();
+    if (counts) {
       Job& job = found->second;
       job.status.state = state;
       job.status.result = std::move(result);
@@ -107,6 +111,7 @@ void Jobs::end(const std::string& id, JobState state, std::shared_ptr<const std:
   }
   changed_.notify_all();
   start_waiting();
+  return counts;
 }
 
 std::optional<JobStatus> Jobs::find(const std::string& id) {

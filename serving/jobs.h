@@ -57,8 +57,9 @@ class Jobs {
   /// known and none of them has ended (else the one that ended first makes room), or after close().
   std::optional<JobStatus> add(std::shared_ptr<Progress> progress, std::function<void(const std::string& id)> start);
   /// The end, which all work that was begun must come to, cancelled or not: until then it holds its turn. Only the
-  /// first counts, and none after a cancellation.
-  void finish(const std::string& id, std::string result);
+  /// first counts, and none after a cancellation. False when a result is over the bound, so that the job has failed
+  /// with too_large.
+  bool finish(const std::string& id, std::string result);
   void fail(const std::string& id, JobError error);
 
   /// nullopt for an unknown (or forgotten) job. A look at an ended job counts as fetching it.
@@ -91,7 +92,7 @@ class Jobs {
   using Table = std::map<std::string, Job>;
 
   void start_waiting();
-  void end(const std::string& id, JobState state, std::shared_ptr<const std::string> result,
+  bool end(const std::string& id, JobState state, std::shared_ptr<const std::string> result,
            std::optional<JobError> error);
   Table::iterator oldest_ended();
   void drop(Table::iterator job);

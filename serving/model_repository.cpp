@@ -7,6 +7,7 @@
 
 #include "core/support/error.h"
 #include "core/support/log.h"
+#include "serving/owed_task.h"
 
 namespace pulmo::serving {
 namespace {
@@ -46,8 +47,9 @@ void ModelRepository::load_all() {
   if (std::none_of(all.begin(), all.end(), [](const IndexEntry& entry) { return entry.ready; })) {
     throw InvalidInput("models", all.front().reason);
   }
+  move_default();
   const std::lock_guard lock(mutex_);
-  default_ = options_.default_model.empty() ? entries_.front().source.name : options_.default_model;
+  if (!options_.default_model.empty()) default_ = options_.default_model;
   if (std::none_of(entries_.begin(), entries_.end(), [this](const Entry& e) { return e.source.name == default_; })) {
     throw InvalidInput("configuration", "models.default: there is no model " + default_);
   }
@@ -67,16 +69,24 @@ void ModelRepository::reload_changed() {
     const std::vector<std::int64_t> stamp = stamp_of(source.bundle);
     if (wants_refresh(source, stamp)) refresh(source);
   }
-  replace_default();
+  move_default();
 }
 
-/// The first by name, where the model that was it has gone from the disk.
-void ModelRepository::replace_default() {
+/// To the first by name that answers, where the one that was it does not. One that is configured stays.
+void ModelRepository::move_default() {
   const std::lock_guard lock(mutex_);
-  if (!options_.default_model.empty() || entries_.empty()) return;
-  const bool there = std::any_of(entries_.begin(), entries_.end(),
-                                 [this](const Entry& entry) { return entry.source.name == default_; });
-  if (!there) default_ = entries_.front().source.name;
+  if (!options_.default_model.empty() || answers(default_)) return;
+  const auto first =
+      std::find_if(entries_.begin(), entries_.end(), [](const Entry& entry) { return entry.model != nullptr; });
+  if (first == entries_.end()) return;
+  default_ = first->source.name;
+  log_info("default model", {{"name", default_}});
+}
+
+/// With the lock held.
+bool ModelRepository::answers(const std::string& name) const {
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [&](const Entry& entry) { return entry.model != nullptr && entry.source.name == name; });
 }
 
 void ModelRepository::load(const std::string& name) {
@@ -91,6 +101,7 @@ void ModelRepository::load(const std::string& name) {
     const std::string why = refresh(source);
     if (!why.empty()) failures += (failures.empty() ? "" : "; ") + why;
   }
+  move_default();
   if (!any) throw InvalidInput("unknown_model", "no model " + name + " in the repository");
   if (!failures.empty()) throw InvalidInput("load_failed", "failed to load " + name + ": " + failures);
 }
@@ -112,14 +123,14 @@ void ModelRepository::unload(const std::string& name) {
   if (!any) throw InvalidInput("unknown_model", "no model " + name + " in the repository");
   tell_metrics();
   log_info("model unloaded", {{"name", name}});
+  move_default();
 }
 
 void ModelRepository::install(const std::string& name, const std::string& version,
                               const std::shared_ptr<const Predictor>& predictor) {
   const std::lock_guard change(change_mutex_);
   put({name, version, "installed/" + name + "/" + version}, predictor, {});
-  const std::lock_guard lock(mutex_);
-  if (default_.empty()) default_ = name;
+  move_default();
 }
 
 /// Drops the versions (of `name`, or of all) whose bundles are no longer there.
@@ -300,13 +311,11 @@ std::string ModelRepository::default_model() const {
 bool ModelRepository::ready() const {
   const std::lock_guard lock(mutex_);
   const auto missing = [](const Entry& entry) { return entry.model == nullptr && !entry.unloaded; };
-  const auto there = [](const Entry& entry) { return entry.model != nullptr; };
-  return std::none_of(entries_.begin(), entries_.end(), missing) &&
-         std::any_of(entries_.begin(), entries_.end(), there);
+  return std::none_of(entries_.begin(), entries_.end(), missing) && answers(default_);
 }
 
-bool ModelRepository::later(std::function<void()> task) {
-  return worker_->submit(std::move(task));
+void ModelRepository::later(std::function<void()> task, std::function<void()> dropped) {
+  worker_->submit(owed(std::move(task), std::move(dropped)));
 }
 
 std::size_t ModelRepository::queue_depth() const {

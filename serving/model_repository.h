@@ -20,7 +20,7 @@ namespace pulmo::serving {
 struct RepositoryOptions {
   std::filesystem::path bundle;  ///< one bundle, served under the name and version that it tells; or
   std::filesystem::path folder;  ///< a folder of models, see find_models()
-  std::string default_model;     ///< answers requests without a name; empty: the first by name
+  std::string default_model;     ///< answers requests without a name; empty: the first by name that is loaded
   bool control = false;          ///< whether clients may load and unload
   BatcherOptions batch;          ///< of each model version
 };
@@ -66,12 +66,13 @@ class ModelRepository {
   /// Every version that is ready, by name, older versions first.
   std::vector<std::shared_ptr<ServedModel>> models() const;
   std::vector<IndexEntry> index() const;
+  /// Where none is configured it stays the same while that one answers, then is the first by name that does.
   std::string default_model() const;
-  /// Whether every version that was not unloaded answers, and there is one.
+  /// Whether every version that was not unloaded answers, and the default model does.
   bool ready() const;
 
-  /// Runs a load on the repository's own thread, in order. False after close().
-  bool later(std::function<void()> task);
+  /// Runs a load on the repository's own thread, in order; `dropped` in its place when close() comes before.
+  void later(std::function<void()> task, std::function<void()> dropped = {});
   /// Samples that wait in the batchers, those of replaced models too.
   std::size_t queue_depth() const;
   /// Closes all batchers: what waits there fails. Idempotent.
@@ -90,7 +91,8 @@ class ModelRepository {
   };
 
   std::vector<ModelSource> sources() const;
-  void replace_default();
+  void move_default();
+  bool answers(const std::string& name) const;
   void drop_vanished(const std::vector<ModelSource>& found, const std::string& name);
   bool wants_refresh(const ModelSource& source, const std::vector<std::int64_t>& stamp) const;
   std::string name_of(const ModelSource& source) const;

@@ -16,6 +16,7 @@ namespace pulmo::serving {
 namespace {
 
 constexpr std::uint64_t kMostControlBytes = 65536;  // of a request to the repository
+constexpr const char* kShuttingDown = "the server is shutting down";
 constexpr const char* kLengthHeader = "inference-header-content-length";
 
 HttpResponse refusal(const std::string& code, const std::string& message, const std::string& id) {
@@ -87,7 +88,7 @@ void answer_infer(Service& service, HttpRequest request, const Router::PathValue
     const auto inference = std::make_shared<Inference>();
     inference->model = model_of(service.models(), values);
     inference->http = std::move(request);
-    const bool accepted = service.run([&service, inference, respond, id] {
+    const auto begin = [&service, inference, respond, id] {
       try {
         start(service, inference, respond);
       } catch (const HttpRefusal& error) {
@@ -96,15 +97,15 @@ void answer_infer(Service& service, HttpRequest request, const Router::PathValue
         log_error("an inference request could not be read", {{"error", error.what()}});
         respond(refusal("internal", "internal error: see the server's log", id));
       }
-    });
-    if (!accepted) respond(refusal("shutting_down", "the server is shutting down", id));
+    };
+    service.run(begin, [respond, id] { respond(refusal("shutting_down", kShuttingDown, id)); });
   } catch (const HttpRefusal& error) {
     respond(refusal(error, id));
   }
 }
 
 std::optional<HttpResponse> admit_infer(const Service& service, const RequestHead& head, const AdmissionInfo& info) {
-  if (info.late) return refusal("shutting_down", "the server is shutting down", info.id);
+  if (info.late) return refusal("shutting_down", kShuttingDown, info.id);
   if (!head.header("content-encoding").empty()) {
     return refusal("unsupported_type", "a compressed body cannot be read: send it as it is", info.id);
   }
@@ -124,7 +125,7 @@ nlohmann::json control_body(const HttpRequest& request) {
 }
 
 std::optional<HttpResponse> admit_control(const RequestHead& head, const AdmissionInfo& info) {
-  if (info.late) return refusal("shutting_down", "the server is shutting down", info.id);
+  if (info.late) return refusal("shutting_down", kShuttingDown, info.id);
   if (head.content_length > kMostControlBytes) return refusal("too_large", "such a request holds little", info.id);
   return std::nullopt;
 }
@@ -183,9 +184,8 @@ void answer_change(ModelRepository& models, const HttpRequest& request, const st
                    const Responder& respond) {
   try {
     check_control(models, request, loads);
-    if (!models.later([&models, name, loads, respond] { change(models, name, loads, respond); })) {
-      throw HttpRefusal(503, "shutting_down", "the server is shutting down");
-    }
+    models.later([&models, name, loads, respond] { change(models, name, loads, respond); },
+                 [respond, id = request.id] { respond(refusal("shutting_down", kShuttingDown, id)); });
   } catch (const HttpRefusal& error) {
     respond(refusal(error, request.id));
   }

@@ -144,8 +144,9 @@ void begin_order(Service& service, const HttpRequest& request, const Responder& 
   const std::string id = request.id;
   if (!holds_archive(request)) {
     guarded(id, respond, step);
-  } else if (!service.run([id, respond, step = std::move(step)] { guarded(id, respond, step); })) {
-    respond(refusal_reply("shutting_down", kShuttingDown, id));
+  } else {
+    service.run([id, respond, step = std::move(step)] { guarded(id, respond, step); },
+                [id, respond] { respond(refusal_reply("shutting_down", kShuttingDown, id)); });
   }
 }
 

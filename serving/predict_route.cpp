@@ -19,14 +19,19 @@ void tell(Service& service, Answer answer, std::function<void(const Answer& answ
   const auto* outcomes = std::get_if<std::vector<SliceOutcome>>(&answer);
   const bool quick = outcomes == nullptr || outcomes->size() <= kQuicklyTold;
   const auto shared = std::make_shared<const Answer>(std::move(answer));
-  if (quick || !service.run([shared, listener] { listener(*shared); })) listener(*shared);
+  const auto told = [shared, listener] { listener(*shared); };
+  if (quick) {
+    told();
+  } else {
+    service.run(told, told);  // it is known: when the service ends, on the thread that ends it
+  }
 }
 
 void end_job(Service& service, Jobs& jobs, const std::string& id, const Answer& answer, Order& order) {
   auto document = document_of(answer, order);
   order.http.lease.reset();
   if (auto* body = std::get_if<std::string>(&document)) {
-    jobs.finish(id, std::move(*body));
+    if (!jobs.finish(id, std::move(*body))) service.count_failed_job("too_large");
   } else {
     auto& failure = std::get<ServiceFailure>(document);
     service.count_failed_job(failure.code);

@@ -35,6 +35,7 @@ struct Upload {
   std::uint64_t member = 0;  ///< of the archive
   std::function<std::vector<std::uint16_t>()> compose{};  ///< unless empty, makes the sample when its turn comes
   std::optional<Refusal> refused{};                       ///< it is known already that nothing can be made of it
+  std::size_t slices = 1;                                 ///< that its outcome settles, in Progress::done
 };
 
 struct SliceTimes {
@@ -108,8 +109,8 @@ using Answer = std::variant<std::vector<SliceOutcome>, ServiceFailure>;
 
 /// How far a request has come, and whether it is still wanted. Thread-safe.
 struct Progress {
-  std::atomic<std::size_t> total{0};  ///< slices, once they are counted
-  std::atomic<std::size_t> done{0};   ///< of them, with an outcome
+  std::atomic<std::size_t> total{0};  ///< slices, as who asks has counted them
+  std::atomic<std::size_t> done{0};   ///< of them, with an outcome: refused, or judged by the model
   std::atomic<bool> cancelled{false};
 };
 

@@ -43,7 +43,8 @@ PreparedSlice prepare_slice(Upload& upload, const Decoder& decoder, const Prepro
   return slice;
 }
 
-void describe(const PreparedSlice& slice, const std::string& name, Prediction& prediction) {
+void describe(const PreparedSlice& slice, const std::string& name, const BundleMetadata& metadata,
+              Prediction& prediction) {
   prediction.name = name;
   prediction.kind = slice.ready.kind;
   prediction.lung_fraction = slice.ready.lung_fraction;
@@ -58,6 +59,11 @@ void describe(const PreparedSlice& slice, const std::string& name, Prediction& p
   if (const auto frames = slice.decoded.place.frames; frames > 1) {
     warnings.push_back("the file holds " + std::to_string(frames) +
                        " slices: the first of them was predicted, send the others as files of their own");
+  }
+  if (metadata.task == "nodule" && slice.decoded.dicom) {
+    warnings.push_back("the model was trained on " +
+                       (metadata.crop ? text_of(*metadata.crop) + " around a nodule" : "crops around one nodule") +
+                       ", not on whole slices: its answer to one says nothing of the nodules in it");
   }
 }
 

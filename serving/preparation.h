@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/image/preprocess.h"
+#include "core/model/bundle_metadata.h"
 #include "serving/isolation/decoder.h"
 #include "serving/prediction.h"
 
@@ -25,8 +26,10 @@ Bytes take_bytes(Upload& upload);
 /// Thread-safe.
 PreparedSlice prepare_slice(Upload& upload, const Decoder& decoder, const PreprocessSpec& spec, SlicePlace& place);
 
-/// Fills in what the prediction tells of the slice itself, with the warnings that its file calls for.
-void describe(const PreparedSlice& slice, const std::string& name, Prediction& prediction);
+/// Fills in what the prediction tells of the slice itself, with the warnings that its file calls for, or that it is no
+/// crop around a nodule where the model was trained on those.
+void describe(const PreparedSlice& slice, const std::string& name, const BundleMetadata& metadata,
+              Prediction& prediction);
 
 /// The pictures of a prediction that people ask for.
 void draw(const PreparedSlice& slice, const PreprocessSpec& spec, Prediction& prediction);

@@ -1,5 +1,6 @@
 #include "serving/routes.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -32,6 +33,22 @@ struct PageAnswer {
   std::string etag;
 };
 
+/// Whether If-None-Match names this version: a list or *, compared weakly (RFC 9110 section 13.1.2), since a proxy that
+/// compresses marks what we called strong as weak. No tag of ours has a comma in it.
+bool client_has(const RequestHead& head, std::string_view etag) {
+  for (const HeaderField& field : head.headers) {
+    if (field.name != "if-none-match") continue;
+    for (std::string_view rest = field.value; !rest.empty();) {
+      const auto end = std::min(rest.find(','), rest.size());
+      std::string_view tag = trim(rest.substr(0, end));
+      if (tag.starts_with("W/")) tag.remove_prefix(2);
+      if (tag == etag || tag == "*") return true;
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
+  }
+  return false;
+}
+
 HttpResponse page_reply(const HttpRequest& request, const PageAnswer& page) {
   HttpResponse response;
   response.content_type = std::string(content_type_of(page.file.path));
@@ -41,7 +58,7 @@ HttpResponse page_reply(const HttpRequest& request, const PageAnswer& page) {
                       {"Referrer-Policy", "no-referrer"},
                       {"Cross-Origin-Opener-Policy", "same-origin"},
                       {"Permissions-Policy", "camera=(), microphone=(), geolocation=()"}};
-  if (request.head.header("if-none-match") == page.etag) {
+  if (client_has(request.head, page.etag)) {
     response.status = 304;
   } else {
     response.body = page.file.content;

@@ -12,6 +12,7 @@
 #include "core/support/log.h"
 #include "core/support/processors.h"
 #include "serving/isolation/priority.h"
+#include "serving/owed_task.h"
 #include "serving/preparation.h"
 #include "serving/reasons.h"
 #include "serving/stacked_prediction.h"
@@ -30,9 +31,7 @@ struct Service::Request {
         done(std::move(done_)),
         uploads(std::move(uploads_)),
         outcomes(uploads.size()),
-        remaining(uploads.size() + 1) {
-    if (options.progress) options.progress->total = uploads.size();
-  }
+        remaining(uploads.size() + 1) {}
 
   /// Index of the upload whose turn it is; none once all have had theirs, or the request has failed or was cancelled.
   std::optional<std::size_t> take_turn() {
@@ -47,10 +46,11 @@ struct Service::Request {
     if (next == uploads.size()) return std::nullopt;
     return next++;
   }
-  void store(std::size_t index, SliceOutcome outcome) {
+  /// `slices` are settled by it: of a stack all that it judges, and none of one that is only prepared.
+  void store(std::size_t index, SliceOutcome outcome, std::size_t slices) {
     const std::lock_guard lock(mutex);
     outcomes[index] = std::move(outcome);
-    if (options.progress) ++options.progress->done;
+    if (options.progress) options.progress->done += slices;
   }
   void store_failure(std::string code, std::string message) {
     const std::lock_guard lock(mutex);
@@ -101,7 +101,8 @@ struct Service::Slice {
   Slice& operator=(const Slice&) = delete;
 
   void settle(SliceOutcome outcome) {
-    request->store(index, std::move(outcome));
+    const bool open = request->options.prepare_only && std::holds_alternative<Prediction>(outcome);
+    request->store(index, std::move(outcome), open ? 0 : upload.slices);
     leave();
   }
   void fail(std::string code, std::string message) {
@@ -142,6 +143,10 @@ Service::~Service() {
 void Service::close() {
   pool_.close();
   models_.close();
+}
+
+void Service::run(std::function<void()> task, std::function<void()> dropped) {
+  pool_.submit(owed(std::move(task), std::move(dropped)));
 }
 
 bool Service::has_room() const {
@@ -191,8 +196,8 @@ void Service::go_on(const std::shared_ptr<Request>& request) {
     give_room_back(request->options.room);
     return;
   }
-  auto slice = std::make_shared<Slice>(*this, request, *turn);
-  if (!pool_.submit([this, slice] { prepare(slice); })) slice->fail("shutting_down", "the server is shutting down");
+  const auto slice = std::make_shared<Slice>(*this, request, *turn);
+  run([this, slice] { prepare(slice); }, [slice] { slice->fail("shutting_down", "the server is shutting down"); });
 }
 
 void Service::prepare(const std::shared_ptr<Slice>& slice) {
@@ -235,7 +240,7 @@ std::vector<std::uint16_t> Service::decode_and_preprocess(Slice& slice) {
   const PreparedSlice made = prepare_slice(slice.upload, *decoder_, metadata.spec, prediction.place);
   metrics_.observe_stage(Stage::kDecode, made.decode_s);
   metrics_.observe_stage(Stage::kPreprocess, made.preprocess_s);
-  describe(made, slice.upload.name, prediction);
+  describe(made, slice.upload.name, metadata, prediction);
   if (slice.index < slice.request->options.previews) draw(made, metadata.spec, prediction);
   std::vector<std::uint16_t> sample = std::move(batch_of(made.ready.image, metadata.channels).pixels);
   prediction.input = input_statistics(sample, metadata.spec.mask);

@@ -50,20 +50,21 @@ class Service {
 
   /// Never blocks. `done` is called once, from any thread: at once when there is no room. A model of volumes judges the
   /// slices of one call together (plan_stacks()). When the progress of the
-  /// options is cancelled, slices whose turn has not come are left out, and the answer is the failure "cancelled".
+  /// options is cancelled, slices (then stacks) whose turn has not come are left out, and the answer is the failure
+  /// "cancelled".
   void predict(std::shared_ptr<ServedModel> model, std::vector<Upload> uploads, const PredictOptions& options,
                Done done);
 
-  /// Runs other work of a request on the pool, after what waits there. False, and the task dropped, after close().
-  bool run(std::function<void()> task) { return pool_.submit(std::move(task)); }
+  /// Runs other work of a request on the pool, after what waits there; `dropped` in its place when the service is
+  /// closed before its turn.
+  void run(std::function<void()> task, std::function<void()> dropped);
 
   const ServiceOptions& options() const { return options_; }
   /// Slices that find room in the queue.
   std::size_t capacity() const { return options_.capacity; }
   /// Whether another slice would be taken now.
   bool has_room() const;
-  /// Refuses new work and fails what is under way. Requests whose slices still waited to be decoded are dropped:
-  /// their `done` is destroyed without a call. Idempotent.
+  /// Refuses new work and fails with shutting_down what is under way, but for what the model has begun. Idempotent.
   void close();
 
   /// A job that ended without a result, by its code: nobody is answered with it, so that nothing else counts it.

@@ -15,7 +15,7 @@ namespace {
 /// One request between its steps.
 struct Stacked {
   std::shared_ptr<ServedModel> model;
-  Room room;  ///< of its volumes
+  PredictOptions options;  ///< of its volumes
   Service::Done done;
   std::vector<SliceOutcome> slices;
   StackPlan plan;
@@ -85,17 +85,24 @@ void finish(Stacked& request, Answer answer) {
   }
 }
 
+std::vector<Upload> volumes_of(const std::shared_ptr<Stacked>& request) {
+  const StackPlan& plan = request->plan;
+  std::vector<Upload> volumes(plan.stacks.size());
+  for (std::size_t i = 0; i < volumes.size(); ++i) {
+    volumes[i].compose = [request, i] { return request->volume(i); };
+    volumes[i].slices = static_cast<std::size_t>(std::count(plan.stack_of.begin(), plan.stack_of.end(), i));
+  }
+  return volumes;
+}
+
 void predict_prepared(Service& service, const std::shared_ptr<Stacked>& request) {
   request->plan = plan_stacks(request->slices, request->metadata().depth);
-  std::vector<Upload> volumes(request->plan.stacks.size());
-  for (std::size_t i = 0; i < volumes.size(); ++i) volumes[i].compose = [request, i] { return request->volume(i); };
-  PredictOptions options;
-  options.room = request->room;  // that of its slices is free again
-  service.predict(request->model, std::move(volumes), options, [&service, request](Answer answer) {
+  service.predict(request->model, volumes_of(request), request->options, [&service, request](Answer answer) {
     const auto shared = std::make_shared<Answer>(std::move(answer));  // not on the model's own thread
-    if (!service.run([request, shared] { finish(*request, std::move(*shared)); })) {
-      request->done(ServiceFailure{"shutting_down", "the server is shutting down"});
-    }
+    service.run([request, shared] { finish(*request, std::move(*shared)); },
+                [request] {
+                  request->done(ServiceFailure{"shutting_down", "the server is shutting down"});
+                });
   });
 }
 
@@ -103,8 +110,10 @@ void predict_prepared(Service& service, const std::shared_ptr<Stacked>& request)
 
 void predict_stacks(Service& service, std::shared_ptr<ServedModel> model, std::vector<Upload> uploads,
                     const PredictOptions& options, Service::Done done) {
-  const Room room = options.room == Room::kOwn ? Room::kOwn : Room::kQueueOrNot;
-  const auto request = std::make_shared<Stacked>(Stacked{std::move(model), room, std::move(done), {}, {}});
+  PredictOptions volumes;  // both steps are cancelled, and counted, by the one progress
+  volumes.progress = options.progress;
+  volumes.room = options.room == Room::kOwn ? Room::kOwn : Room::kQueueOrNot;  // that of its slices is free again
+  const auto request = std::make_shared<Stacked>(Stacked{std::move(model), volumes, std::move(done), {}, {}});
   PredictOptions preparing = options;
   preparing.prepare_only = true;
   service.predict(request->model, std::move(uploads), preparing, [&service, request](Answer answer) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/model/volume_layout.h"
+#include "core/support/natural_order.h"
 #include "serving/series.h"
 
 namespace pulmo::serving {
@@ -41,7 +42,7 @@ std::vector<Indices> runs_of(const std::vector<SliceOutcome>& slices) {
     const auto* prediction = std::get_if<Prediction>(&slices[i]);
     return prediction != nullptr ? prediction->name : std::string();
   };
-  std::stable_sort(pictures.begin(), pictures.end(), [&](auto a, auto b) { return name(a) < name(b); });
+  std::stable_sort(pictures.begin(), pictures.end(), [&](auto a, auto b) { return natural_less(name(a), name(b)); });
   runs.push_back(std::move(pictures));
   return runs;
 }

@@ -18,8 +18,9 @@ struct StackPlan {
 };
 
 /// Slices of one series belong together, ordered as find_series() does, and pictures that are of no series, in the
-/// order of their names. Where they are no more than `depth`, all are judged by the one volume that they make, as in
-/// training; of a longer series each by itself and its nearest neighbours, as many below as above. Pure function.
+/// order of their names (natural_less()). Where they are no more than `depth`, all are judged by the one volume that
+/// they make, as in training; of a longer series each by itself and its nearest neighbours, as many below as above.
+/// Pure function.
 StackPlan plan_stacks(const std::vector<SliceOutcome>& slices, std::int64_t depth);
 
 /// One volume, C*D*S*S values: the slices in the middle, as Dataset::stacked() places them, between slices of 0. They

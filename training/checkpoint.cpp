@@ -23,6 +23,8 @@ Json to_json(const Progress& p) {
           {"loss", p.meter.loss},
           {"correct", p.meter.correct},
           {"samples", p.meter.samples},
+          {"outline_loss", p.meter.outline_loss},
+          {"outlined", p.meter.outlined},
           {"epoch_seconds", p.epoch_seconds},
           {"epoch_wait", p.epoch_wait},
           {"total_seconds", p.total_seconds},
@@ -34,7 +36,9 @@ Progress progress_from(const Json& json) {
   p.epoch = json.at("epoch");
   p.step = json.at("step");
   p.global_step = json.at("global_step");
-  p.meter = {json.at("loss"), json.at("correct"), json.at("samples")};
+  // Older checkpoints lack the last two: the mean of an epoch under way is then over the rest of it.
+  p.meter = {json.at("loss"), json.at("correct"), json.at("samples"), json.value("outline_loss", 0.0),
+             json.value("outlined", 0.0)};
   p.epoch_seconds = json.at("epoch_seconds");
   p.epoch_wait = json.at("epoch_wait");
   p.total_seconds = json.at("total_seconds");

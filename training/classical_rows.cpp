@@ -33,11 +33,14 @@ TrainedModel ClassicalRows::train(const std::string& row) {
   return model;
 }
 
+void ClassicalRows::check(const PreparedData& data) {
+  if (data.manifest.shape.depth == 0) return;
+  throw InvalidInput("training_data",
+                     data.directory.string() + ": holds volumes; the features of svm and forest are those of slices");
+}
+
 FeatureRows ClassicalRows::features() {
-  if (data_.manifest.shape.depth != 0) {
-    throw InvalidInput("training_data", data_.directory.string() +
-                                            ": holds volumes; the features of svm and forest are those of slices");
-  }
+  check(data_);
   FeatureRows rows;
   rows.features = store_.of(data_.train);
   rows.classes = data_.classes.size();

@@ -23,6 +23,9 @@ class ClassicalRows {
   /// The names that train() knows: "majority", "svm", "forest".
   static const std::vector<std::string>& names();
 
+  /// Throws InvalidInput("training_data") where the samples have no features: volumes.
+  static void check(const PreparedData& data);
+
   /// Throws InvalidInput("training_data") where too few patients can be validated on.
   TrainedModel train(const std::string& row);
 

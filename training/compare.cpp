@@ -5,15 +5,19 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/model/network.h"
 #include "core/support/atomic_file.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
 #include "training/also.h"
+#include "training/attention_pictures.h"
 #include "training/evaluation/comparison.h"
 #include "training/evaluation/fold_pool.h"
 #include "training/evaluation/picture.h"
 #include "training/evaluation/wrong_cases.h"
 #include "training/folds.h"
+#include "training/rounds.h"
+#include "training/row_faithfulness.h"
 #include "training/row_maker.h"
 
 namespace pulmo::training {
@@ -23,12 +27,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kWrongOfAClass = 6;  // pictures in the report, of each row
 constexpr std::int64_t kPicturePx = 128;
-
-// One split of the patients and where its rows go.
-struct Round {
-  PreparedData data;
-  fs::path folder;
-};
 
 std::vector<Round> rounds_of(const CompareJob& job, const PreparedData& data) {
   if (job.options.folds == 0) return {{data, job.folder}};
@@ -53,6 +51,19 @@ void check_rounds(const std::vector<Round>& rounds, int ranks) {
   for (const Round& round : rounds) {
     check_trainable(round.data, ranks);
     if (round.data.test.size() == 0) throw InvalidInput("training_data", "no test samples to compare the rows on");
+  }
+}
+
+// What could not be shown on the page is told before hours of training rather than after them.
+void check_faithfulness(const CompareJob& job, const PreparedData& data) {
+  if (job.options.faithfulness > 0 && data.manifest.shape.depth != 0) {
+    throw InvalidInput("configuration", "evaluation.faithfulness: explanations are measured on slices, " +
+                                            data.directory.string() + " holds volumes: leave it at 0");
+  }
+  if (job.fold) return;
+  for (const std::string& row : job.options.rows) {
+    const fs::path file = job.folder / row / kFaithfulnessFile;
+    if (fs::exists(file)) read_faithfulness(file);
   }
 }
 
@@ -85,9 +96,7 @@ ComparedRow pool_row(const CompareJob& job, const std::vector<Round>& rounds, st
 void draw_wrong_cases(ComparedRow& row, const std::vector<Round>& rounds) {
   row.wrong = wrong_cases(row.test, row.report.facts, kWrongOfAClass);
   for (WrongCase& one : row.wrong) {
-    auto index = static_cast<std::int64_t>(one.index);
-    auto round = rounds.begin();
-    for (; index >= round->data.test.size(); ++round) index -= round->data.test.size();
+    const auto [round, index] = test_sample(rounds, one.index);
     const SampleShape& shape = round->data.test.shape();
     std::vector<std::uint16_t> pixels(static_cast<std::size_t>(shape.elements()));
     round->data.test.read_image(index, pixels);
@@ -142,6 +151,29 @@ void write_comparison(Comparison& comparison, const fs::path& folder) {
   write_file_atomically(folder / "comparison.html", comparison_html(comparison));
 }
 
+// Fills how faithful the rows' explanations are, where it was measured; `evaluation.faithfulness` has it measured of
+// the network rows that lack it.
+void explain_rows(const CompareJob& job, const std::vector<Round>& rounds, Comparison& comparison,
+                  const Communicator& communicator) {
+  const std::vector<std::string> networks = network_names();
+  for (std::size_t i = 0; i < job.options.rows.size(); ++i) {
+    const std::string& name = job.options.rows[i];
+    const bool measures =
+        job.options.faithfulness > 0 && std::find(networks.begin(), networks.end(), name) != networks.end();
+    if (measures && job.interrupted()) {
+      throw Interrupted("stopped by a signal before the explanations of " + name + ": run the same command again");
+    }
+    communicator.together([&] {
+      if (!communicator.is_root()) return;
+      ComparedRow& row = comparison.rows[i];
+      const PreparedData& data = rounds[row.folds.empty() ? 0 : median_fold(row.folds)].data;
+      row.faithfulness =
+          measures ? made_faithfulness(job.folder / name, data, job.options.faithfulness, comparison.bootstrap)
+                   : fitting_faithfulness(job.folder / name, data.digest);
+    });
+  }
+}
+
 std::string also_table(const CompareJob& job, const AlsoData& also, const std::vector<Round>& rounds,
                        const Communicator& communicator) {
   std::vector<AlsoRound> tests;
@@ -169,21 +201,28 @@ std::string compare(const CompareJob& job, const PreparedData& data, const std::
     check_rounds(rounds, communicator.size());
     if (job.fold) rounds = {rounds[static_cast<std::size_t>(*job.fold - 1)]};
     for (const AlsoData& one : also) check_also(one, data);
+    check_faithfulness(job, data);
     if (!communicator.is_root()) return;
+    RowMaker::check_on(job.options, rounds.front().data);
     make_writable_directory(job.folder);
     write_file_atomically(job.folder / "config.yaml", to_yaml(job.options));
   });
   std::vector<std::vector<FoldResult>> results = make_all(job, rounds, communicator);
   if (job.fold) return "fold " + std::to_string(*job.fold) + " done: once all are, run again without --fold\n";
   std::string table;
+  Comparison comparison = empty_comparison(job, data);
   communicator.together([&] {
     if (!communicator.is_root()) return;
-    Comparison comparison = empty_comparison(job, data);
     for (std::vector<FoldResult>& row : results) {
       const bool pooled = job.options.folds > 0;
       comparison.rows.push_back(pooled ? pool_row(job, rounds, std::move(row)) : plain_row(std::move(row.front())));
       draw_wrong_cases(comparison.rows.back(), rounds);
+      draw_attention(comparison.rows.back(), rounds);
     }
+  });
+  explain_rows(job, rounds, comparison, communicator);
+  communicator.together([&] {
+    if (!communicator.is_root()) return;
     write_comparison(comparison, job.folder);
     table = comparison_markdown(comparison);
   });

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <map>
-#include <tuple>
 #include <utility>
 
 #include "core/model/volume_layout.h"
 #include "core/support/error.h"
+#include "core/support/natural_order.h"
 
 namespace pulmo::training {
 
@@ -51,11 +51,13 @@ Dataset Dataset::of_patients(Split as, const std::vector<const Dataset*>& sets, 
 }
 
 std::vector<std::int64_t> Dataset::in_order(std::vector<std::int64_t> slices) const {
-  const auto key = [this](std::int64_t i) {
-    const double& position = shards_[at(i).shard]->positions_mm()[static_cast<std::size_t>(at(i).row)];
-    return std::tie(position, instance(i));
+  const auto position = [this](std::int64_t i) {
+    return shards_[at(i).shard]->positions_mm()[static_cast<std::size_t>(at(i).row)];
   };
-  std::stable_sort(slices.begin(), slices.end(), [&](std::int64_t a, std::int64_t b) { return key(a) < key(b); });
+  std::stable_sort(slices.begin(), slices.end(), [&](std::int64_t a, std::int64_t b) {
+    if (position(a) < position(b) || position(b) < position(a)) return position(a) < position(b);
+    return natural_less(instance(a), instance(b));
+  });
   return slices;
 }
 

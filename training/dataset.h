@@ -29,9 +29,10 @@ class Dataset {
   static Dataset of_patients(Split as, const std::vector<const Dataset*>& sets, const std::set<std::string>& patients);
 
   /// The slices of each group of a patient (a nodule, a series) as one volume (C,D,H,W), in the order of the groups'
-  /// first slices. Slices are ordered by position, then by instance; of more than `depth` the middle ones are taken,
-  /// fewer stand in the middle between slices of 0. A stack is called by its first slice. The open shards are shared.
-  /// Throws InvalidInput("training_data") when slices of one group differ in their label, or these are volumes.
+  /// first slices. Slices are ordered by position, then by instance (natural_less()); of more than `depth` the middle
+  /// ones are taken, fewer stand in the middle between slices of 0. A stack is called by its first slice. The open
+  /// shards are shared. Throws InvalidInput("training_data") when slices of one group differ in their label, or these
+  /// are volumes.
   Dataset stacked(std::int64_t depth) const;
 
   Split split() const { return split_; }

@@ -1,9 +1,14 @@
 #include "training/evaluate.h"
 
+#include <nlohmann/json.hpp>
+
 #include "core/model/predictor.h"
 #include "core/support/atomic_file.h"
 #include "core/support/error.h"
+#include "core/support/log.h"
+#include "training/crop.h"
 #include "training/fit.h"
+#include "training/folds.h"
 #include "training/scoring.h"
 
 namespace pulmo::training {
@@ -25,6 +30,7 @@ RunFacts facts_of(const EvaluateJob& job, const Predictor& predictor, const Prep
   facts.temperature = metadata.temperature;
   facts.phantom = data.manifest.phantom || metadata.phantom;
   facts.data_digest = data.digest;
+  facts.fold = data.fold;
   facts.bundle_sha256 = predictor.sha256();
   facts.ranks = ranks;
   facts.bootstrap = {static_cast<int>(job.options.evaluation.bootstrap), 0.95, job.options.seed};
@@ -49,6 +55,15 @@ void check_fits(const std::filesystem::path& bundle, const BundleMetadata& metad
     refuse("it was trained with another preprocessing (" + spec_to_json(metadata.spec) + ") than the data has (" +
            spec_to_json(data.manifest.spec) + "): prepare the data with the bundle's numbers");
   }
+  if (data.manifest.shape.channels != 1 && data.manifest.shape.channels != metadata.channels) {
+    refuse("it takes " + std::to_string(metadata.channels) + " channels, the data holds " +
+           std::to_string(data.manifest.shape.channels));
+  }
+  const auto crop = crop_of(data.manifest);
+  if (crop && metadata.crop && *crop != *metadata.crop) {
+    refuse("it was trained on " + text_of(*metadata.crop) + " around a nodule, the data holds " + text_of(*crop) +
+           ": prepare the data with the bundle's nodule.extent_mm and nodule.voxel_mm");
+  }
   if (data.manifest.shape.depth != 0 && data.manifest.shape.depth != metadata.depth) {
     refuse("it takes " + (metadata.depth == 0 ? "slices" : "volumes of " + std::to_string(metadata.depth) + " slices") +
            ", the data holds volumes of " + std::to_string(data.manifest.shape.depth));
@@ -59,14 +74,30 @@ void check_fits(const std::filesystem::path& bundle, const BundleMetadata& metad
   }
 }
 
-RowResult evaluate(const EvaluateJob& job, const PreparedData& data, const Communicator& communicator) {
+std::optional<PreparedData> as_dealt_to(const BundleMetadata& metadata, const PreparedData& data) {
+  if (metadata.data_digest != data.digest || !data.fold.empty()) return std::nullopt;
+  const auto metrics = nlohmann::json::parse(metadata.metrics_json, nullptr, false);
+  if (!metrics.is_object() || !metrics.contains("fold") || !metrics["fold"].is_string()) return std::nullopt;
+  const auto fold = fold_named(metrics["fold"].get<std::string>());
+  if (!fold) return std::nullopt;
+  PreparedData dealt = fold_of(data, fold->options, fold->index);
+  log_info("the bundle is of one fold of this data: it is judged on that fold's parts", {{"fold", dealt.fold}});
+  return dealt;
+}
+
+RowResult evaluate(const EvaluateJob& job, const PreparedData& prepared, const Communicator& communicator) {
   ComputeOptions compute;
   compute.threads = job.options.threads;
   const int threads = set_up_compute(compute, communicator);
   const Device device = set_up_device(job.options.device, communicator);
   std::shared_ptr<const Predictor> predictor;
+  std::optional<PreparedData> dealt;
   communicator.together([&] {
     predictor = load_predictor(job.bundle, threads, device);
+    dealt = as_dealt_to(predictor->metadata(), prepared);
+  });
+  const PreparedData& data = dealt ? *dealt : prepared;
+  communicator.together([&] {
     check_fits(job.bundle, predictor->metadata(), data, job.splits);
     if (communicator.is_root() && !job.output.empty()) make_writable_directory(job.output);
   });

@@ -7,6 +7,7 @@
 #include <opencv2/core.hpp>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "core/model/explain.h"
 #include "core/model/predictor.h"
@@ -15,7 +16,7 @@
 #include "core/support/log.h"
 #include "core/support/seed.h"
 #include "training/evaluate.h"
-#include "training/evaluation/faithfulness.h"
+#include "training/evaluation/faithfulness_file.h"
 #include "training/evaluation/metrics.h"
 #include "training/fit.h"
 #include "training/progress_line.h"
@@ -87,17 +88,54 @@ void add(MethodScores& scores, const CurveAreas& areas, double inside) {
   scores.inside.push_back(inside);
 }
 
-/// `scores` are those of the methods, then of the two baselines.
-void measure(const Predictor& predictor, const Slice& slice, std::uint64_t seed, std::vector<MethodScores>& scores) {
-  for (MethodScores& one : scores) {
+/// Passes on what a model says and keeps it: curve_areas() runs the model once for each of its two curves. For one
+/// thread.
+class Noted final : public Predictor {
+ public:
+  explicit Noted(const Predictor& model) : model_(model) {}
+
+  std::vector<double> predict(const ImageBatch& batch) const override {
+    runs_.push_back(model_.predict(batch));
+    return runs_.back();
+  }
+  const BundleMetadata& metadata() const override { return model_.metadata(); }
+  const std::string& sha256() const override { return model_.sha256(); }
+
+  /// Adds `share` times the probabilities of class `k` in this run.
+  void add_to(std::vector<double>& curve, std::size_t run, std::size_t k, double share) const {
+    const std::vector<double>& rows = runs_.at(run);
+    const std::size_t classes = metadata().class_names.size();
+    curve.resize(rows.size() / classes, 0.0);
+    for (std::size_t i = 0; i < curve.size(); ++i) curve[i] += share * rows[i * classes + k];
+  }
+
+ private:
+  const Predictor& model_;
+  mutable std::vector<std::vector<double>> runs_;
+};
+
+/// Of the methods, then of the two baselines.
+struct Scores {
+  std::vector<MethodScores> methods;
+  std::vector<MethodCurves> curves;
+};
+
+/// `share` is that of the slice in the mean curves.
+void measure(const Predictor& predictor, const Slice& slice, std::uint64_t seed, double share, Scores& scores) {
+  scores.curves.resize(scores.methods.size());
+  for (std::size_t i = 0; i < scores.methods.size(); ++i) {
+    MethodScores& one = scores.methods[i];
     // A map of one value is in random order; what of it lies inside is the outline's share of the picture.
     cv::Mat map(slice.image.size(), CV_32FC1, cv::Scalar(1.0));
     const bool is_centre = one.name == kCentreOrder;
     if (is_centre) map = closeness_to_centre(map.size());
     if (!is_centre && one.name != kRandomOrder) map = map_of(predictor, slice, one.name).value();
     const auto order = order_of(map, derive_seed(seed, "faithfulness." + one.name));
-    add(one, curve_areas(predictor, slice.image, slice.k, order),
+    const Noted noted(predictor);
+    add(one, curve_areas(noted, slice.image, slice.k, order),
         is_centre ? std::numeric_limits<double>::quiet_NaN() : share_inside(map, slice.outline));
+    noted.add_to(scores.curves[i].deletion, 0, slice.k, share);
+    noted.add_to(scores.curves[i].insertion, 1, slice.k, share);
   }
 }
 
@@ -124,37 +162,42 @@ class Told {
   Clock::time_point last_;
 };
 
-std::string measure_all(const FaithfulnessJob& job, const PreparedData& data, const Predictor& predictor) {
+FaithfulnessFacts facts_of(const FaithfulnessJob& job, const PreparedData& data, const Predictor& predictor,
+                           const std::vector<std::string>& patients) {
+  const BundleMetadata& metadata = predictor.metadata();
+  return {metadata.row,
+          std::string(to_string(job.split)),
+          predictor.sha256(),
+          data.digest,
+          data.manifest.phantom || metadata.phantom,
+          patients.size(),
+          static_cast<std::size_t>(data.split(job.split).size()),
+          std::set<std::string>(patients.begin(), patients.end()).size(),
+          job.bootstrap};
+}
+
+Faithfulness measure_all(const FaithfulnessJob& job, const PreparedData& data, const Predictor& predictor) {
   const Dataset& samples = data.split(job.split);
   const std::int64_t count = std::min(job.samples, samples.size());
-  std::vector<MethodScores> scores;
+  Scores scores;
   std::vector<std::string> patients;
   Told told(count);
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t index = i * samples.size() / count;
     const Slice slice = read_slice(predictor, data, samples, index);
     if (i == 0) {
-      for (const std::string& method : methods_of(job, predictor, slice)) scores.push_back({method, {}, {}, {}});
-      for (const char* baseline : {kRandomOrder, kCentreOrder}) scores.push_back({baseline, {}, {}, {}});
+      for (const std::string& method : methods_of(job, predictor, slice)) {
+        scores.methods.push_back({method, {}, {}, {}});
+      }
+      for (const char* baseline : {kRandomOrder, kCentreOrder}) scores.methods.push_back({baseline, {}, {}, {}});
     }
     patients.push_back(samples.patient(index));
     measure(predictor, slice, derive_seed(job.bootstrap.seed, "faithfulness", 0, 0, static_cast<std::uint64_t>(index)),
-            scores);
+            1.0 / static_cast<double>(count), scores);
     told.done(i + 1);
   }
-  const BundleMetadata& metadata = predictor.metadata();
-  const FaithfulnessFacts facts{metadata.row,
-                                std::string(to_string(job.split)),
-                                predictor.sha256(),
-                                data.digest,
-                                data.manifest.phantom || metadata.phantom,
-                                patients.size(),
-                                static_cast<std::size_t>(samples.size()),
-                                std::set<std::string>(patients.begin(), patients.end()).size(),
-                                job.bootstrap};
-  const std::vector<MethodSummary> summaries = summarise(scores, patients, job.bootstrap);
-  if (!job.output.empty()) write_file_atomically(job.output, to_json(facts, summaries));
-  return to_markdown(facts, summaries);
+  return {facts_of(job, data, predictor, patients), data.fold, summarise(scores.methods, patients, job.bootstrap),
+          std::move(scores.curves)};
 }
 
 }  // namespace
@@ -164,19 +207,28 @@ const std::vector<std::string>& explanation_methods() {
   return names;
 }
 
+Faithfulness measure_faithfulness(const FaithfulnessJob& job, const PreparedData& data, int threads) {
+  if (data.manifest.shape.depth != 0) {
+    throw InvalidInput("training_data", data.directory.string() + " holds volumes of " +
+                                            std::to_string(data.manifest.shape.depth) +
+                                            " slices: explanations are measured on slices");
+  }
+  const auto predictor = load_predictor(job.bundle, threads);
+  const auto dealt = as_dealt_to(predictor->metadata(), data);
+  const PreparedData& parts = dealt ? *dealt : data;
+  check_fits(job.bundle, predictor->metadata(), parts, {job.split});
+  Faithfulness measured = measure_all(job, parts, *predictor);
+  if (!job.output.empty()) write_file_atomically(job.output, to_json(measured));
+  return measured;
+}
+
 std::string faithfulness(const FaithfulnessJob& job, const PreparedData& data, const Communicator& communicator) {
   const int threads = set_up_compute({}, communicator);
   std::string text;
   communicator.together([&] {
     if (!communicator.is_root()) return;
-    if (data.manifest.shape.depth != 0) {
-      throw InvalidInput("training_data", data.directory.string() + " holds volumes of " +
-                                              std::to_string(data.manifest.shape.depth) +
-                                              " slices: explanations are measured on slices");
-    }
-    const auto predictor = load_predictor(job.bundle, threads);
-    check_fits(job.bundle, predictor->metadata(), data, {job.split});
-    text = measure_all(job, data, *predictor);
+    const Faithfulness measured = measure_faithfulness(job, data, threads);
+    text = to_markdown(measured.facts, measured.methods);
   });
   return text;
 }

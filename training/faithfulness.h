@@ -8,6 +8,7 @@
 #include "core/store/manifest.h"
 #include "training/communicator.h"
 #include "training/evaluation/bootstrap.h"
+#include "training/evaluation/faithfulness_file.h"
 #include "training/prepared_data.h"
 
 namespace pulmo::training {
@@ -26,9 +27,13 @@ struct FaithfulnessJob {
 
 /// Measures whether a bundle's explanations say what the model does (evaluation/faithfulness.h): deletion, insertion
 /// and the share inside the readers' outlines, beside pixels in random order and by their distance from the centre. Of
-/// the class that the bundle decides for. A bundle of volumes sees each slice alone, as /v1/explain shows it. Returns
-/// the Markdown on rank 0, which does the work; collective. Throws as check_fits(), and InvalidInput("training_data")
-/// where the data holds volumes, InvalidInput("bundle") where the row has no gradients for an asked method.
+/// the class that the bundle decides for, on the parts of as_dealt_to(). A bundle of volumes sees each slice alone, as
+/// /v1/explain shows it. On this rank alone, with so many threads; 0: as many as LibTorch has. Throws as check_fits(),
+/// and InvalidInput("training_data") where the data holds volumes, InvalidInput("bundle") where the row has no
+/// gradients for an asked method.
+Faithfulness measure_faithfulness(const FaithfulnessJob& job, const PreparedData& data, int threads);
+
+/// The same on rank 0, which does the work; collective. Returns the Markdown there.
 std::string faithfulness(const FaithfulnessJob& job, const PreparedData& data, const Communicator& communicator);
 
 }  // namespace pulmo::training

@@ -8,6 +8,7 @@
 #include "core/support/log.h"
 #include "core/support/processors.h"
 #include "training/launch.h"
+#include "training/outlines.h"
 #include "training/run_folder.h"
 #include "training/stacks.h"
 #include "training/trainer.h"
@@ -62,6 +63,8 @@ TrainedModel export_best(const Trainer& trainer, const TrainerInput& input) {
   model.best_epoch = trainer.best().epoch + 1;
   model.epochs = trainer.progress().epoch;
   model.seconds = trainer.progress().total_seconds;
+  model.precision = to_string(input.precision);
+  model.device = to_string(input.device);
   if (input.communicator.is_root()) {
     model.module = to_torchscript(*network_with(input.network, trainer.best_weights()));
   }
@@ -100,6 +103,12 @@ int set_up_compute(const ComputeOptions& options, const Communicator& communicat
   if (hint && communicator.is_root()) log_warning(*hint);
   keep_freed_memory();
   return threads;
+}
+
+void check_row(const FitOptions& options, const PreparedData& prepared) {
+  const std::optional<PreparedData> stacks = stacked_for(options, prepared);
+  first_network(network_options(options, stacks ? *stacks : prepared), options);
+  if (learns_outlines(options.model.name)) require_outlines(prepared.train);
 }
 
 RowResult fit(const FitJob& job, const PreparedData& prepared, const Communicator& communicator) {

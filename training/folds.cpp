@@ -8,6 +8,7 @@
 
 #include "core/support/error.h"
 #include "core/support/seed.h"
+#include "core/support/yaml_reader.h"
 
 namespace pulmo::training {
 namespace {
@@ -26,11 +27,8 @@ std::vector<std::string> dealt_row(const PatientStrata& strata, std::uint64_t se
 }
 
 std::string fold_text(const FoldOptions& options, std::int64_t fold) {
-  char text[96];
-  std::snprintf(text, sizeof text, "fold %lld of %lld, seed %llu, validation %.6g", static_cast<long long>(fold + 1),
-                static_cast<long long>(options.folds), static_cast<unsigned long long>(options.seed),
-                options.validation_fraction);
-  return text;
+  return "fold " + std::to_string(fold + 1) + " of " + std::to_string(options.folds) + ", seed " +
+         std::to_string(options.seed) + ", validation " + shortest(options.validation_fraction);
 }
 
 std::vector<const Dataset*> all_parts(const PreparedData& data) {
@@ -38,6 +36,17 @@ std::vector<const Dataset*> all_parts(const PreparedData& data) {
 }
 
 }  // namespace
+
+std::optional<Fold> fold_named(const std::string& text) {
+  long long number = 0, folds = 0;
+  unsigned long long seed = 0;
+  double validation = 0.0;
+  constexpr const char* kPattern = "fold %lld of %lld, seed %llu, validation %lf";
+  if (std::sscanf(text.c_str(), kPattern, &number, &folds, &seed, &validation) != 4) return std::nullopt;
+  const Fold fold{{folds, validation, seed}, number - 1};
+  if (fold.index < 0 || fold.index >= folds || fold_text(fold.options, fold.index) != text) return std::nullopt;
+  return fold;
+}
 
 PatientStrata patient_strata(const PreparedData& data) {
   std::map<std::string, std::set<int>> labels;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "training/prepared_data.h"
@@ -27,6 +28,14 @@ PatientStrata patient_strata(const PreparedData& data);
 /// of each stratum within one patient and each patient is tested once. Of the others every 1/fraction-th in the same
 /// order validates, beginning at a place of derive_seed(seed, "folds/validation", 0, 0, fold). Pure function.
 PatientParts deal_fold(const PatientStrata& strata, const FoldOptions& options, std::int64_t fold);
+
+/// One fold of a k-fold cross-validation.
+struct Fold {
+  FoldOptions options;
+  std::int64_t index = 0;  ///< from 0
+};
+/// What PreparedData::fold says; nothing where it names no single fold.
+std::optional<Fold> fold_named(const std::string& text);
 
 /// The same folder with its patients dealt anew. Throws InvalidInput("training_data") for fewer patients than folds.
 PreparedData fold_of(const PreparedData& data, const FoldOptions& options, std::int64_t fold);

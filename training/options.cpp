@@ -148,12 +148,15 @@ void visit_recipe(Visitor& v, FitOptions& o) {
 }
 
 template <typename Visitor>
-void visit_running(Visitor& v, FitOptions& o) {
+void visit_running(Visitor& v, FitOptions& o, std::int64_t* faithfulness = nullptr) {
   v.section("transfer", [&](auto& inner) { visit(inner, o.transfer); });
   v.section("exchange", [&](auto& inner) { visit(inner, o.exchange); });
   v.section("compute", [&](auto& inner) { visit(inner, o.compute); });
   v.section("checkpoint", [&](auto& inner) { visit(inner, o.checkpoint); });
-  v.section("evaluation", [&](auto& inner) { visit(inner, o.evaluation); });
+  v.section("evaluation", [&](auto& inner) {
+    visit(inner, o.evaluation);
+    if (faithfulness != nullptr) inner.integer("faithfulness", *faithfulness, 0, kMany);
+  });
   v.section("watch", [&](auto& inner) { visit(inner, o.watch); });
 }
 
@@ -185,7 +188,7 @@ void visit(Visitor& v, CompareOptions& o) {
   v.section("forest", [&](auto& inner) { visit(inner, o.forest); });
   visit_model(v, o.fit.model, false);
   visit_recipe(v, o.fit);
-  visit_running(v, o.fit);
+  visit_running(v, o.fit, &o.faithfulness);
   v.sections("row_settings", o.row_settings, o.fit, [](auto& inner, FitOptions& row) {
     visit_model(inner, row.model, false);
     visit_recipe(inner, row);
@@ -284,6 +287,14 @@ std::string weights_file(const FitOptions& options) {
                                                     {"resnet3d", transfer.resnet3d}};
   const auto found = files.find(weights_key(options.model.name));
   return found == files.end() ? "" : found->second;
+}
+
+std::string named_weights(const FitOptions& options) {
+  const std::string file = weights_file(options);
+  if (!file.empty()) return file;
+  throw InvalidInput("configuration",
+                     "the row " + options.model.name + " starts from pretrained weights: set transfer." +
+                         weights_key(options.model.name) + " to a .safetensors or .pth file of them, or to none");
 }
 
 std::string run_identity(const FitOptions& options, const std::string& data_digest) {

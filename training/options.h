@@ -131,9 +131,10 @@ struct CompareOptions {
   std::string reference = "proposed_cnn";  ///< what the other rows are tested against
   std::int64_t folds = 0;                  ///< patient folds of a cross-validation; 0: the split as prepared
   double fold_validation = 0.125;          ///< of a fold's patients outside its test part
-  SvmOptions svm;                          ///< seed and threads come from the run
-  ForestOptions forest;                    ///< likewise
-  FitOptions fit;                          ///< of every network row; fit.model.name is the row
+  std::int64_t faithfulness = 0;  ///< test samples that each network row's explanations are measured on; 0: not
+  SvmOptions svm;                 ///< seed and threads come from the run
+  ForestOptions forest;           ///< likewise
+  FitOptions fit;                 ///< of every network row; fit.model.name is the row
   /// `fit` of the rows that differ from it in model, training, schedule, optimizer or augmentation.
   std::map<std::string, FitOptions> row_settings;
 };
@@ -166,6 +167,8 @@ std::string weights_key(const std::string& row);
 inline constexpr const char* kNoWeights = "none";
 /// The weight file that the network row of these options starts from, or kNoWeights; empty where none is named.
 std::string weights_file(const FitOptions& options);
+/// The same of a row that needs one. Throws InvalidInput("configuration") where none is named.
+std::string named_weights(const FitOptions& options);
 
 /// SHA-256 over the settings that decide the result (model, training but for `accumulate`, schedule, optimizer,
 /// augmentation) and the data:

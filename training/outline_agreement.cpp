@@ -57,7 +57,7 @@ std::vector<Areas> areas_of_slices(const Predictor& predictor, const Dataset& sl
   std::vector<std::uint16_t> shares(static_cast<std::size_t>(slices.shape().height * slices.shape().width));
   for (std::int64_t begin = 0; begin < slices.size(); begin += kBatch) {
     const Range range{begin, std::min(slices.size(), begin + kBatch)};
-    const std::vector<cv::Mat> maps = predictor.outlines(read_batch(slices, range));
+    const std::vector<cv::Mat> maps = predictor.outlines(read_batch(slices, range, predictor.metadata().channels));
     if (maps.empty()) {
       throw InvalidInput("bundle", "the row " + predictor.metadata().row +
                                        " outlines no nodules: measure one that does, such as unet_densenet");
@@ -110,19 +110,22 @@ Line line_of(const std::vector<Nodule>& nodules, int least_readers, const Bootst
   return line;
 }
 
-std::string to_markdown(const std::vector<Line>& lines, std::size_t without, const std::string& split, bool phantom) {
-  MarkdownTable table({"nodules of", "n", "patients", "Dice, mean", "median"});
+std::string to_markdown(const std::vector<Line>& lines, std::size_t without, const OutlineJob& job,
+                        const PreparedData& data, bool phantom) {
+  const bool of_nodules = data.manifest.task == "nodule";
+  MarkdownTable table({of_nodules ? "nodules of" : "series of", "n", "patients", "Dice, mean", "median"});
   for (const Line& line : lines) {
     table.add_row(
         {line.least_readers == 1 ? "any reader" : "at least " + std::to_string(line.least_readers) + " readers",
          std::to_string(line.nodules), std::to_string(line.patients), with_interval(line.dice.mean, line.dice.interval),
          figure(line.median)});
   }
-  std::string text = table.text() +
-                     "\nPixels with p >= 1/2 against those that at least half of the nodule's readers "
-                     "outlined, over the slices of a nodule, " +
-                     split + " part; brackets are 95 % intervals by bootstrap over patients. " +
-                     std::to_string(without) + " groups that nobody outlined are left out.\n";
+  std::string text =
+      table.text() +
+      "\nPixels with p >= 1/2 against those that at least half of the readers outlined, over the slices of a " +
+      (of_nodules ? "nodule" : "series, whose readers are those of its most marked nodule") + ", " +
+      std::string(to_string(job.split)) + " part; brackets are 95 % intervals by bootstrap over patients. " +
+      std::to_string(without) + (of_nodules ? " nodules" : " series") + " that nobody outlined are left out.\n";
   if (phantom) text += "All figures are from the synthetic phantom.\n";
   return text;
 }
@@ -160,8 +163,7 @@ std::string measured(const OutlineJob& job, const PreparedData& data, const Pred
   std::vector<Line> lines;
   for (const int least : kLeastReaders) lines.push_back(line_of(nodules, least, job.bootstrap));
   if (!job.output.empty()) write_file_atomically(job.output, to_json(lines, without, job, data, predictor));
-  return to_markdown(lines, without, std::string(to_string(job.split)),
-                     data.manifest.phantom || predictor.metadata().phantom);
+  return to_markdown(lines, without, job, data, data.manifest.phantom || predictor.metadata().phantom);
 }
 
 }  // namespace
@@ -172,8 +174,9 @@ std::string outline_agreement(const OutlineJob& job, const PreparedData& data, c
   communicator.together([&] {
     if (!communicator.is_root()) return;
     const auto predictor = load_predictor(job.bundle, threads);
-    check_fits(job.bundle, predictor->metadata(), data, {job.split});
-    text = measured(job, data, *predictor);
+    const auto fold = as_dealt_to(predictor->metadata(), data);
+    check_fits(job.bundle, predictor->metadata(), fold.value_or(data), {job.split});
+    text = measured(job, fold.value_or(data), *predictor);
   });
   return text;
 }

@@ -14,22 +14,33 @@ std::vector<std::uint8_t> votes_of(const Dataset& dataset, std::int64_t index) {
   return shard->read_nodules(row);
 }
 
+void refuse_without(const Dataset& dataset, std::int64_t index, const std::vector<std::uint8_t>& votes) {
+  if (!votes.empty()) return;
+  throw InvalidInput("training_data", dataset.place(index) +
+                                          ": no outlines of readers are stored with the slices: prepare the data "
+                                          "again with store.masks: true from a source that has them");
+}
+
+void refuse_volumes(const Dataset& dataset) {
+  if (dataset.shape().depth == 0) return;
+  throw InvalidInput("training_data", "outlines are learnt and measured on slices, the data holds volumes");
+}
+
 }  // namespace
+
+void require_outlines(const Dataset& dataset) {
+  refuse_volumes(dataset);
+  if (dataset.size() > 0) refuse_without(dataset, 0, votes_of(dataset, 0));
+}
 
 ReaderOutlines::ReaderOutlines(const Dataset& dataset)
     : dataset_(dataset), readers_(static_cast<std::size_t>(dataset.size())) {
-  if (dataset.shape().depth != 0) {
-    throw InvalidInput("training_data", "outlines are learnt and measured on slices, the data holds volumes");
-  }
+  refuse_volumes(dataset);
   for (const std::vector<std::int64_t>& group : groups_of(dataset)) {
     std::uint8_t most = 0;
     for (const std::int64_t index : group) {
       const std::vector<std::uint8_t> votes = votes_of(dataset, index);
-      if (votes.empty()) {
-        throw InvalidInput("training_data", dataset.place(index) +
-                                                ": no outlines of readers are stored with the slices: prepare the data "
-                                                "again with store.masks: true from a source that has them");
-      }
+      refuse_without(dataset, index, votes);
       most = std::max(most, *std::max_element(votes.begin(), votes.end()));
     }
     for (const std::int64_t index : group) readers_[static_cast<std::size_t>(index)] = most;

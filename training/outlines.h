@@ -8,6 +8,10 @@
 
 namespace pulmo::training {
 
+/// Throws InvalidInput("training_data") where the samples are volumes, or the first one's shard stores no masks of
+/// nodules.
+void require_outlines(const Dataset& dataset);
+
 /// The readers' outlines of the slices of a data set. Reading is thread-safe.
 class ReaderOutlines {
  public:

@@ -76,14 +76,24 @@ void ProgressLine::step(const ProgressView& view) {
 void ProgressLine::epoch(const EpochRecord& record, std::int64_t epochs) {
   if (style_ == ProgressStyle::kNone) return;
   erase();
-  log_info("epoch done", {{"epoch", std::to_string(record.epoch) + "/" + std::to_string(epochs)},
-                          {"train_loss", short_number(record.train_loss, "%.4f")},
-                          {"validation_loss", short_number(record.validation_loss, "%.4f")},
-                          {"validation_roc_auc", short_number(record.validation_roc_auc, "%.4f")},
-                          {"images_per_second", short_number(record.images_per_second, "%.1f")},
-                          {"input_wait_s", short_number(record.input_wait_seconds, "%.2f")},
-                          {"seconds", short_number(record.seconds, "%.1f")},
-                          {"best", record.best ? "yes" : "no"}});
+  const auto tell = [&](const auto&... more) {
+    log_info("epoch done", {{"epoch", std::to_string(record.epoch) + "/" + std::to_string(epochs)},
+                            {"train_loss", short_number(record.train_loss, "%.4f")},
+                            {"validation_loss", short_number(record.validation_loss, "%.4f")},
+                            {"validation_roc_auc", short_number(record.validation_roc_auc, "%.4f")},
+                            {"images_per_second", short_number(record.images_per_second, "%.1f")},
+                            {"input_wait_s", short_number(record.input_wait_seconds, "%.2f")},
+                            {"seconds", short_number(record.seconds, "%.1f")},
+                            {"best", record.best ? "yes" : "no"},
+                            more...});
+  };
+  if (const auto& outlines = record.outlines) {
+    tell(LogField{"outline_loss", short_number(outlines->train_loss, "%.4f")},
+         LogField{"validation_outline_loss", short_number(outlines->validation_loss, "%.4f")},
+         LogField{"validation_dice", short_number(outlines->validation_dice, "%.4f")});
+  } else {
+    tell();
+  }
   last_ = std::chrono::steady_clock::now();
 }
 

@@ -7,6 +7,7 @@
 #include "core/support/atomic_file.h"
 #include "core/support/bytes.h"
 #include "core/support/error.h"
+#include "training/crop.h"
 #include "training/evaluation/calibration.h"
 #include "training/reference.h"
 #include "training/scoring.h"
@@ -32,6 +33,7 @@ BundleMetadata metadata_of(const TrainedModel& model, const PreparedData& data) 
   metadata.task = data.manifest.task;
   metadata.data_digest = data.digest;
   metadata.metrics_json = "{}";
+  metadata.crop = crop_of(data.manifest);
   return metadata;
 }
 
@@ -48,6 +50,8 @@ RunFacts facts_of(const TrainedModel& model, const PreparedData& data, const Jud
   facts.epochs = model.epochs;
   facts.seconds = model.seconds;
   facts.ranks = ranks;
+  facts.precision = model.precision;
+  facts.device = model.device;
   facts.bootstrap = {static_cast<int>(judging.options.bootstrap), 0.95, judging.seed};
   return facts;
 }
@@ -117,6 +121,8 @@ RunFacts facts_from(const nlohmann::json& json, const PreparedData& data) {
   facts.epochs = json.at("epochs");
   facts.seconds = json.at("seconds");
   facts.ranks = json.at("ranks");
+  facts.precision = json.value("precision", "");  // results of versions that did not tell it
+  facts.device = json.value("device", "");
   const auto& bootstrap = json.at("bootstrap");
   facts.bootstrap = {bootstrap.at("resamples"), bootstrap.at("level"), bootstrap.at("seed")};
   return facts;

@@ -27,7 +27,8 @@ struct TrainedModel {
   std::string identity;
   std::int64_t best_epoch = 0;  ///< from 1; 0 where there are none
   std::int64_t epochs = 0;
-  double seconds = 0.0;  ///< of training
+  double seconds = 0.0;               ///< of training
+  std::string precision{}, device{};  ///< of a network's training: "bf16", "cpu"
 };
 
 /// How a model is judged.

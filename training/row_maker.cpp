@@ -40,7 +40,22 @@ std::vector<std::string> candidates_of(const CompareOptions& options) {
   return rows;
 }
 
+void check_weights(const FitOptions& options) {
+  if (weights_key(options.model.name).empty()) return;
+  const std::string file = named_weights(options);
+  std::error_code unreadable;
+  if (file == kNoWeights || std::filesystem::is_regular_file(file, unreadable)) return;
+  throw IoError("transfer." + weights_key(options.model.name) + ": " + file + " is no file that can be read");
+}
+
 }  // namespace
+
+void RowMaker::check_on(const CompareOptions& options, const PreparedData& data) {
+  for (const std::string& row : options.rows) {
+    if (is_network(row)) check_row(options_of_row(options, row), data);
+    if (row == "svm" || row == "forest") ClassicalRows::check(data);
+  }
+}
 
 RowMaker::RowMaker(const CompareJob& job, const PreparedData& data, std::filesystem::path folder,
                    FeatureStore& features, const Communicator& communicator)
@@ -74,6 +89,7 @@ void RowMaker::check(const CompareOptions& options) {
   }
   if (options.folds == 1)
     throw InvalidInput("configuration", "folds: 1 leaves nothing to train on; use 0 or at least 2");
+  for (const std::string& row : options.rows) check_weights(options_of_row(options, row));
   for (const std::string& row : options.rows) {
     if (std::count(options.rows.begin(), options.rows.end(), row) > 1) {
       throw InvalidInput("configuration", "rows: '" + row + "' stands there twice");

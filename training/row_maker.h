@@ -16,8 +16,12 @@ class RowMaker {
            const Communicator& communicator);
 
   /// Throws InvalidInput("configuration") when the options name a row that nobody knows, name one twice, the reference
-  /// is not among them, or an ensemble stands before two network rows.
+  /// is not among them, an ensemble stands before two network rows, or a row lacks its weight file. Throws
+  /// IoError when that file is not there.
   static void check(const CompareOptions& options);
+
+  /// Throws as a later row would hours from now: where it cannot learn from the data, or has no weights to start from.
+  static void check_on(const CompareOptions& options, const PreparedData& data);
 
   /// Takes a finished row over, goes on with an interrupted one. Throws Interrupted, and as fit().
   RowResult make(const std::string& row);

@@ -2,10 +2,18 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace pulmo::training {
+
+/// How near the outlines of a finished epoch are to the readers'.
+struct OutlineRecord {
+  double train_loss = 0.0;       ///< mean over the samples (outline_losses()), as they were trained on
+  double validation_loss = 0.0;  ///< likewise
+  double validation_dice = 0.0;  ///< Validation::Outlines::dice
+};
 
 /// One finished epoch.
 struct EpochRecord {
@@ -19,8 +27,9 @@ struct EpochRecord {
   double images_per_second = 0.0;
   double input_wait_seconds = 0.0;  ///< of the slowest rank
   double train_seconds = 0.0;
-  double seconds = 0.0;  ///< validation included
-  bool best = false;     ///< best so far
+  double seconds = 0.0;                        ///< validation included
+  bool best = false;                           ///< best so far
+  std::optional<OutlineRecord> outlines = {};  ///< of a network that learns them
 };
 
 /// log.jsonl: one JSON object a line for each finished epoch, rewritten whole after each, so that it is never torn.

@@ -11,14 +11,19 @@
 #include "core/support/error.h"
 
 namespace pulmo::training {
-ImageBatch read_batch(const Dataset& dataset, const Range& range) {
+ImageBatch read_batch(const Dataset& dataset, const Range& range, std::int64_t channels) {
   const SampleShape& shape = dataset.shape();
   const auto elements = static_cast<std::size_t>(shape.elements());
-  ImageBatch batch{range.size(), shape.channels, shape.height, shape.width, {}, shape.depth};
-  batch.pixels.resize(elements * static_cast<std::size_t>(range.size()));
+  const auto copies = static_cast<std::size_t>(channels / shape.channels);
+  ImageBatch batch{range.size(), channels, shape.height, shape.width, {}, shape.depth};
+  batch.pixels.resize(copies * elements * static_cast<std::size_t>(range.size()));
   for (std::int64_t i = range.begin; i < range.end; ++i) {
-    const auto at = static_cast<std::size_t>(i - range.begin) * elements;
-    dataset.read_image(i, std::span(batch.pixels).subspan(at, elements));
+    const auto first = static_cast<std::size_t>(i - range.begin) * copies * elements;
+    const std::span sample = std::span(batch.pixels).subspan(first, copies * elements);
+    dataset.read_image(i, sample.first(elements));
+    for (std::size_t copy = 1; copy < copies; ++copy) {
+      std::copy_n(sample.begin(), elements, sample.begin() + static_cast<std::ptrdiff_t>(copy * elements));
+    }
   }
   return batch;
 }
@@ -30,7 +35,7 @@ std::vector<double> score_range(const Predictor& predictor, const Dataset& datas
   std::vector<double> probabilities;
   for (std::int64_t begin = mine.begin; begin < mine.end; begin += batch_size) {
     const Range range{begin, std::min(mine.end, begin + batch_size)};
-    const std::vector<double> rows = predictor.predict(read_batch(dataset, range));
+    const std::vector<double> rows = predictor.predict(read_batch(dataset, range, predictor.metadata().channels));
     if (!std::all_of(rows.begin(), rows.end(), [](double p) { return std::isfinite(p); })) {
       throw InvalidInput("bundle", "the model's probabilities are not numbers for one of the samples from " +
                                        dataset.place(range.begin) + " on: no figure can be made of them");

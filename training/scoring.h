@@ -12,8 +12,9 @@
 
 namespace pulmo::training {
 
-/// The samples [range.begin, range.end). Throws InvalidInput("shard") for a damaged one.
-ImageBatch read_batch(const Dataset& dataset, const Range& range);
+/// The samples [range.begin, range.end) in so many channels, a multiple of the data's: its own, repeated. Throws
+/// InvalidInput("shard") for a damaged one.
+ImageBatch read_batch(const Dataset& dataset, const Range& range, std::int64_t channels);
 
 /// Scores every sample of a data set exactly once, spread over the ranks: on rank 0 the predictions in data set order,
 /// elsewhere nothing. Collective.

@@ -8,7 +8,9 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
 
 #include "training/outline_loss.h"
 #include "training/sampler.h"
@@ -39,17 +41,41 @@ class Announcement final : public torch::autograd::FunctionPostHook {
 
 }  // namespace
 
-Meter meter_of(const torch::Tensor& loss, const torch::Tensor& logits, const torch::Tensor& labels) {
+Meter meter_of(const torch::Tensor& loss, const torch::Tensor& logits, const torch::Tensor& labels,
+               const torch::Tensor& outline_loss) {
   const torch::NoGradGuard no_gradient;
-  const torch::Tensor correct = logits.argmax(1).eq(labels).sum();
-  const torch::Tensor sums = torch::stack({loss.to(torch::kFloat64), correct.to(torch::kFloat64)}).to(torch::kCPU);
-  return {sums[0].item<double>(), sums[1].item<double>(), static_cast<double>(labels.size(0))};
+  std::vector<torch::Tensor> sums = {loss, logits.argmax(1).eq(labels).sum()};
+  if (outline_loss.defined()) sums.push_back(outline_loss);
+  for (torch::Tensor& sum : sums) sum = sum.to(torch::kFloat64);
+  const torch::Tensor values = torch::stack(sums).to(torch::kCPU);
+  const auto samples = static_cast<double>(labels.size(0));
+  Meter meter{values[0].item<double>(), values[1].item<double>(), samples};
+  if (!outline_loss.defined()) return meter;
+  meter.outline_loss = values[2].item<double>();
+  meter.outlined = samples;
+  return meter;
+}
+
+Meter sum_over_ranks(const Meter& mine, const Communicator& ranks) {
+  std::array<double, 5> sums = {mine.loss, mine.correct, mine.samples, mine.outline_loss, mine.outlined};
+  ranks.sum(sums);
+  return {sums[0], sums[1], sums[2], sums[3], sums[4]};
+}
+
+double Meter::mean_outline_loss() const {
+  return outlined > 0.0 ? outline_loss / outlined : std::numeric_limits<double>::quiet_NaN();
+}
+
+bool Meter::is_finite() const {
+  return std::isfinite(loss) && std::isfinite(outline_loss);
 }
 
 Meter& Meter::operator+=(const Meter& other) {
   loss += other.loss;
   correct += other.correct;
   samples += other.samples;
+  outline_loss += other.outline_loss;
+  outlined += other.outlined;
   return *this;
 }
 
@@ -157,12 +183,13 @@ Meter TrainingStep::backward_piece(const Piece& piece, std::int64_t global_size)
   // At 0 the power of less than 1 has no derivative: a sample that is all but certain gets its last bit of doubt.
   if (parts_.focal_gamma > 0.0) losses = losses * (1.0 - of_label.exp()).clamp_min(kDoubt).pow(parts_.focal_gamma);
   const torch::Tensor loss = losses.sum();
-  torch::Tensor whole = loss;
+  torch::Tensor whole = loss, outline_loss;
   if (piece.outlines.defined()) {
-    whole = whole + parts_.outline_weight * outline_losses(output.outline_logits, piece.outlines).sum();
+    outline_loss = outline_losses(output.outline_logits, piece.outlines).sum();
+    whole = whole + parts_.outline_weight * outline_loss;
   }
   (whole / static_cast<double>(global_size)).backward();
-  return meter_of(loss, logits, labels);
+  return meter_of(loss, logits, labels, outline_loss);
 }
 
 torch::Tensor TrainingStep::product_of(const DenseLayer& layer) const {

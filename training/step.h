@@ -18,14 +18,23 @@ struct Meter {
   double loss = 0.0;     ///< sum of the samples' (weighted) cross-entropies of the classes
   double correct = 0.0;  ///< samples whose likeliest class is the label
   double samples = 0.0;
+  double outline_loss = 0.0;  ///< sum of the outlines' losses of the samples that came with outlines
+  double outlined = 0.0;      ///< so many
 
   Meter& operator+=(const Meter& other);
   double mean_loss() const { return samples > 0.0 ? loss / samples : 0.0; }
   double accuracy() const { return samples > 0.0 ? correct / samples : 0.0; }
+  /// NaN where no sample came with an outline.
+  double mean_outline_loss() const;
+  bool is_finite() const;
 };
 
-/// Of one batch: `loss` is the sum over its samples, `logits` (N,K), `labels` (N). Waits for a graphics card once.
-Meter meter_of(const torch::Tensor& loss, const torch::Tensor& logits, const torch::Tensor& labels);
+/// Of one batch: `loss` is the sum over its samples, `logits` (N,K), `labels` (N); `outline_loss` the sum of that of
+/// the outlines, undefined without. Waits for a graphics card once.
+Meter meter_of(const torch::Tensor& loss, const torch::Tensor& logits, const torch::Tensor& labels,
+               const torch::Tensor& outline_loss = {});
+/// The ranks' meters added up, on every rank. Collective.
+Meter sum_over_ranks(const Meter& mine, const Communicator& ranks);
 
 /// The images of a batch as a tensor (N,C,H,W), volumes (N,C,D,H,W), of the weights' type, where the weights are.
 torch::Tensor images_tensor(const Batch& batch, const SampleShape& shape, const Weights& weights);

@@ -46,6 +46,11 @@ double seconds(std::chrono::steady_clock::duration time) {
   return std::chrono::duration<double>(time).count();
 }
 
+std::optional<OutlineRecord> outlines_of(const Meter& training, const Validation& validation) {
+  if (!validation.outlines) return std::nullopt;
+  return OutlineRecord{training.mean_outline_loss(), validation.outlines->loss, validation.outlines->dice};
+}
+
 std::uint64_t fingerprint(const std::vector<torch::Tensor>& tensors) {
   Sha256 digest;
   for (const torch::Tensor& tensor : tensors) {
@@ -53,19 +58,6 @@ std::uint64_t fingerprint(const std::vector<torch::Tensor>& tensors) {
     digest.update(std::as_bytes(std::span(static_cast<const char*>(host.data_ptr()), host.nbytes())));
   }
   return std::stoull(digest.hex().substr(0, 16), nullptr, 16);
-}
-
-std::shared_ptr<Network> first_network(const TrainerInput& input) {
-  auto network = make_network(input.network);
-  if (!has_backbone(*network)) return network;
-  const std::string file = weights_file(input.options);
-  if (file.empty()) {
-    throw InvalidInput("configuration",
-                       "the row " + input.network.name + " starts from pretrained weights: set transfer." +
-                           weights_key(input.network.name) + " to a .safetensors or .pth file of them, or to none");
-  }
-  if (file != kNoWeights) load_backbone(*network, file);
-  return network;
 }
 
 // The backbone learns later and slower than the classifier, which begins from nothing.
@@ -90,9 +82,17 @@ std::unique_ptr<GradientSync> make_sync(const TrainerInput& input) {
 
 }  // namespace
 
+std::shared_ptr<Network> first_network(const NetworkOptions& options, const FitOptions& fit) {
+  auto network = make_network(options);
+  if (!has_backbone(*network)) return network;
+  const std::string file = named_weights(fit);
+  if (file != kNoWeights) load_backbone(*network, file);
+  return network;
+}
+
 Trainer::Trainer(const TrainerInput& input)
     : input_(input),
-      weights_(first_network(input), input.precision, input.device),
+      weights_(first_network(input.network, input.options), input.precision, input.device),
       paces_(paces(input, weights_)),
       adam_(weights_, input.options.adam, paces_),
       average_(weights_, input.options.training.ema_decay),
@@ -105,7 +105,10 @@ Trainer::Trainer(const TrainerInput& input)
       train_cache_(input.data.train, input.options.compute.cache_mib * kMebibyte),
       validation_cache_(input.data.validation, left_for_validation(input)),
       store_(input.folder / "checkpoints", input.options.checkpoint.keep) {
-  if (learns_outlines(input.network.name)) outlines_.emplace(input.data.train);
+  if (learns_outlines(input.network.name)) {
+    outlines_.emplace(input.data.train);
+    validation_outlines_.emplace(input.data.validation);
+  }
   if (input.communicator.is_root()) line_.emplace(input.progress);
 }
 
@@ -179,16 +182,15 @@ double Trainer::train_step(const EpochPlan& plan, BatchLoader& loader) {
   const auto global_size = static_cast<std::int64_t>(plan.global_batch(progress_.step).size());
   const Meter local = step_.backward(*batch, global_size);
   step_.exchange();
-  std::array<double, 3> sums = {local.loss, local.correct, local.samples};
-  input_.communicator.sum(sums);
-  check_finite(sums[0], local, *batch);
+  const Meter global = sum_over_ranks(local, input_.communicator);
+  check_finite(global, local, *batch);
   step_.clip(input_.options.training.gradient_clip);
   step_.update(current_rate());
-  progress_.meter += {sums[0], sums[1], sums[2]};
+  progress_.meter += global;
   ++progress_.step;
   ++progress_.global_step;
   average_.update(progress_.global_step);
-  return sums[0] / sums[2];
+  return global.mean_loss();
 }
 
 void Trainer::set_learning() {
@@ -203,10 +205,10 @@ double Trainer::current_rate() const {
                           steps * input_.options.training.epochs);
 }
 
-void Trainer::check_finite(double global_loss, const Meter& local, const Batch& batch) const {
-  if (std::isfinite(global_loss)) return;
+void Trainer::check_finite(const Meter& global, const Meter& local, const Batch& batch) const {
+  if (global.is_finite()) return;
   input_.communicator.together([&] {
-    if (std::isfinite(local.loss)) return;
+    if (local.is_finite()) return;
     std::string samples;
     for (const std::int64_t index : batch.indices) {
       samples.append(samples.empty() ? "" : ", ").append(input_.data.train.place(index));
@@ -219,9 +221,10 @@ void Trainer::check_finite(double global_loss, const Meter& local, const Batch& 
 Validation Trainer::validate_epoch() {
   const auto validation = [this] {
     const WeightAverage::InUse judged(average_);
-    return validate({weights_, validation_cache_, input_.data.validation, input_.communicator,
-                     input_.options.evaluation.batch_size, input_.data.classes.positive},
-                    input_.interrupted);
+    return validate(
+        {weights_, validation_cache_, input_.data.validation, input_.communicator, input_.options.evaluation.batch_size,
+         input_.data.classes.positive, validation_outlines_ ? &*validation_outlines_ : nullptr},
+        input_.interrupted);
   }();
   if (!validation) stop();
   return *validation;
@@ -250,7 +253,8 @@ void Trainer::finish_epoch(const Validation& validation, Clock::duration validat
                            wait[0],
                            progress_.epoch_seconds,
                            epoch_seconds,
-                           better};
+                           better,
+                           outlines_of(progress_.meter, validation)};
   const std::int64_t patience = input_.options.training.early_stopping_epochs;
   Progress next;
   next.epoch = progress_.epoch + 1;

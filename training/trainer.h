@@ -35,6 +35,10 @@ struct TrainerInput {
   Device device = {};                 ///< of this rank
 };
 
+/// A network as its training begins: with the weights of its file where it starts from some. Throws as make_network()
+/// and load_backbone(), and InvalidInput("configuration") where no file is named.
+std::shared_ptr<Network> first_network(const NetworkOptions& options, const FitOptions& fit);
+
 /// Trains one network, data parallel. Every member function is collective. A pure function of configuration, data and
 /// the checkpoint it goes on from: neither the number of ranks nor interruptions change what it computes, up to the
 /// order in which gradients are summed.
@@ -65,7 +69,7 @@ class Trainer {
   void train_epoch();
   /// Returns the mean loss of the global batch.
   double train_step(const EpochPlan& plan, BatchLoader& loader);
-  void check_finite(double global_loss, const Meter& local, const Batch& batch) const;
+  void check_finite(const Meter& global, const Meter& local, const Batch& batch) const;
   Validation validate_epoch();
   void finish_epoch(const Validation& validation, Clock::duration validation_time);
   void check_same_weights();
@@ -87,7 +91,8 @@ class Trainer {
   WeightAverage average_;
   std::unique_ptr<GradientSync> sync_;
   TrainingStep step_;
-  std::optional<ReaderOutlines> outlines_;  ///< of the training part, for a row that learns them
+  std::optional<ReaderOutlines> outlines_;             ///< of the training part, for a row that learns them
+  std::optional<ReaderOutlines> validation_outlines_;  ///< likewise
   ImageCache train_cache_;
   ImageCache validation_cache_;
   CheckpointStore store_;

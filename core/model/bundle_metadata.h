@@ -10,13 +10,24 @@
 
 namespace pulmo {
 
-inline constexpr int kBundleFormatVersion = 3;
+inline constexpr int kBundleFormatVersion = 4;
 
 /// What the module of a bundle takes.
 enum class BundleInput {
   kImage,     ///< (N,C,H,W), with a depth (N,C,D,H,W), float32 in [0, 1]
   kFeatures,  ///< (N,F) float32: extract_features() of each image (classical rows)
 };
+
+/// What a model of nodules was shown of each: a square, or a cube of voxels, of that extent around its centre.
+struct NoduleCrop {
+  double extent_mm = 0.0;
+  double voxel_mm = 0.0;  ///< side of a cube's voxels; 0 of a square, which has the slice's pixels
+
+  bool operator==(const NoduleCrop&) const = default;
+};
+
+/// "squares of 48 mm", "cubes of 32 mm in voxels of 2 mm".
+std::string text_of(const NoduleCrop& crop);
 
 /// The metadata of a bundle, stored as `pulmo.json` inside the TorchScript file.
 struct BundleMetadata {
@@ -37,6 +48,7 @@ struct BundleMetadata {
   std::string pulmo_version;
   std::string metrics_json;                      ///< the run's metrics.json, "{}" when there is none
   std::optional<ReferenceStatistics> reference;  ///< of the validation part; from format version 2 on
+  std::optional<NoduleCrop> crop;                ///< unknown, or none, where it is missing; from format version 4 on
 };
 
 }  // namespace pulmo

@@ -90,7 +90,10 @@ void make_reproducible(Device device) {
 
 bool prefers_bf16(Device device) {
   if (!device.is_gpu()) {
-    return multiplies_bf16() && convolution_seconds(at::kBFloat16) < kClearly * convolution_seconds(at::kFloat);
+    // Once for a process: the rows and folds of one table are not to differ by what else the machine did meanwhile.
+    static const bool kPrefers =
+        multiplies_bf16() && convolution_seconds(at::kBFloat16) < kClearly * convolution_seconds(at::kFloat);
+    return kPrefers;
   }
   try {
     const c10::Device card = torch_device(device);

@@ -13,7 +13,8 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kFormat = "pulmo-bundle";
-constexpr int kSliceFormatVersion = 2;  // of a model of slices, which programs without volumes can read
+constexpr int kSliceFormatVersion = 2;   // of a model of slices, which programs without volumes can read
+constexpr int kVolumeFormatVersion = 3;  // of one of volumes
 constexpr const char* kKeys[] = {"format",  "format_version", "row",     "version",       "input",   "channels",
                                  "classes", "positive_class", "spec",    "threshold",     "phantom", "temperature",
                                  "task",    "data_digest",    "created", "pulmo_version", "metrics"};
@@ -87,6 +88,7 @@ void check_keys(const Reader& reader) {
   std::set<std::string> known(std::begin(kKeys), std::end(kKeys));
   if (reader.get<std::int64_t>("format_version") >= 2) known.insert("reference");
   if (reader.get<std::int64_t>("format_version") >= 3) known.insert("depth");
+  if (reader.get<std::int64_t>("format_version") >= 4) known.insert("crop");
   for (const auto& [key, value] : reader.document.items()) {
     if (known.count(key) == 0) reader.refuse("unknown key \"" + key + "\" in its metadata");
   }
@@ -119,6 +121,26 @@ std::optional<ReferenceStatistics> read_reference(const Reader& reader) {
   }
 }
 
+std::optional<NoduleCrop> read_crop(const Reader& reader) {
+  if (!reader.document.contains("crop")) return std::nullopt;
+  const json& crop = reader.document["crop"];
+  if (!crop.is_object() || crop.size() != 2 || !crop.value("extent_mm", json()).is_number() ||
+      !crop.value("voxel_mm", json()).is_number()) {
+    reader.refuse("crop must hold the numbers extent_mm and voxel_mm");
+  }
+  const NoduleCrop read{crop["extent_mm"].get<double>(), crop["voxel_mm"].get<double>()};
+  if (!(read.extent_mm > 0.0 && read.extent_mm <= 1000.0 && read.voxel_mm >= 0.0 && read.voxel_mm <= read.extent_mm)) {
+    reader.refuse("crop is no extent_mm above 0 and at most 1000 with a voxel_mm within it");
+  }
+  return read;
+}
+
+/// The oldest that can tell it, for the sake of older programs.
+int version_for(const BundleMetadata& metadata) {
+  if (metadata.crop) return kBundleFormatVersion;
+  return metadata.depth > 0 ? kVolumeFormatVersion : kSliceFormatVersion;
+}
+
 BundleMetadata read(const Reader& reader) {
   check_version(reader);
   check_keys(reader);
@@ -143,10 +165,17 @@ BundleMetadata read(const Reader& reader) {
   metadata.pulmo_version = reader.get<std::string>("pulmo_version");
   metadata.metrics_json = reader.get<json::object_t>("metrics").empty() ? "{}" : reader.document["metrics"].dump();
   metadata.reference = read_reference(reader);
+  metadata.crop = read_crop(reader);
   return metadata;
 }
 
 }  // namespace
+
+std::string text_of(const NoduleCrop& crop) {
+  const auto number = [](double value) { return json(value).dump(); };
+  if (crop.voxel_mm == 0.0) return "squares of " + number(crop.extent_mm) + " mm";
+  return "cubes of " + number(crop.extent_mm) + " mm in voxels of " + number(crop.voxel_mm) + " mm";
+}
 
 BundleMetadata metadata_from_json(std::string_view text, std::string_view file) {
   Reader reader{file, json::parse(text, nullptr, false)};
@@ -157,7 +186,7 @@ BundleMetadata metadata_from_json(std::string_view text, std::string_view file) 
 std::string metadata_to_json(const BundleMetadata& metadata) {
   json metrics = json::parse(metadata.metrics_json.empty() ? "{}" : metadata.metrics_json, nullptr, false);
   json document = {{"format", kFormat},
-                   {"format_version", metadata.depth > 0 ? kBundleFormatVersion : kSliceFormatVersion},
+                   {"format_version", version_for(metadata)},
                    {"row", metadata.row},
                    {"version", metadata.version},
                    {"input", to_string(metadata.input)},
@@ -174,6 +203,8 @@ std::string metadata_to_json(const BundleMetadata& metadata) {
                    {"pulmo_version", metadata.pulmo_version},
                    {"metrics", metrics.is_discarded() ? json() : std::move(metrics)}};
   if (metadata.depth > 0) document["depth"] = metadata.depth;
+  if (metadata.crop)
+    document["crop"] = {{"extent_mm", metadata.crop->extent_mm}, {"voxel_mm", metadata.crop->voxel_mm}};
   if (metadata.reference) document["reference"] = reference_to_json(*metadata.reference);
   std::string text = document.dump(2, ' ', false, json::error_handler_t::replace);
   metadata_from_json(text, "to be written");  // never write what could not be read back

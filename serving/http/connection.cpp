@@ -53,23 +53,23 @@ Connection::~Connection() {
 }
 
 void Connection::receive(std::string_view data) {
-  Lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   if (state_ == State::kDraining) {
     drained_ += data.size();
     if (drained_ > kMaxDrainedBytes) close_now();
   } else if (tls_ && state_ != State::kClosed) {
-    receive_sealed(lock, data);
+    receive_sealed(data);
   } else {
-    receive_plain(lock, data);
+    receive_plain(data);
   }
 }
 
 /// What TLS itself has to say goes out at once; what the client says goes on as if it had come plain.
-void Connection::receive_sealed(Lock& lock, std::string_view data) {
+void Connection::receive_sealed(std::string_view data) {
   std::string plain;
   const bool open = tls_->receive(data, plain);
   put_sealed();
-  if (!plain.empty()) receive_plain(lock, plain);
+  if (!plain.empty()) receive_plain(plain);
   if (open || state_ == State::kClosed) return;
   if (tls_->plain_http()) {
     tls_.reset();
@@ -102,9 +102,9 @@ void Connection::put_sealed() {
   if (out_.size() - sent_ == sealed.size()) flush_locked();
 }
 
-void Connection::receive_plain(Lock& lock, std::string_view data) {
-  if (state_ == State::kReading && !running_ && out_.empty()) {
-    run(lock, data);
+void Connection::receive_plain(std::string_view data) {
+  if (state_ == State::kReading && !going_on_ && out_.empty()) {
+    run(data);
   } else if (state_ == State::kReading || state_ == State::kHandling) {
     keep_backlog(data);
   }
@@ -122,15 +122,16 @@ void Connection::keep_backlog(std::string_view data) {
   if (state_ == State::kReading) {
     backlog_.clear();
     state_ = State::kClosing;
+    flush_locked();
   }
 }
 
-/// Reads requests until one is under way elsewhere or the bytes are used up. Called with the lock held; the lock is
-/// released while a handler runs.
-void Connection::run(Lock& lock, std::string_view data) {
-  running_ = true;
+/// Reads until a request is whole, or refused, or the bytes are used up: one at a time, so that who sends many at once
+/// has no more of a thread than others.
+void Connection::run(std::string_view data) {
   std::string carried;
-  while (state_ == State::kReading && out_.empty()) {
+  bool answered = false;
+  while (state_ == State::kReading && out_.empty() && !answered) {
     if (data.empty()) {
       if (backlog_.empty()) break;
       carried = std::exchange(backlog_, {});
@@ -138,24 +139,44 @@ void Connection::run(Lock& lock, std::string_view data) {
     }
     if (reader_.status() == RequestReader::Status::kBody && !charge(data.size())) break;
     data.remove_prefix(reader_.feed(data));
-    react(lock, data);
+    answered = react(data);
   }
   if (!data.empty() && state_ == State::kReading) backlog_.insert(0, data);
-  running_ = false;
-  if (state_ == State::kReading && out_.empty() && input_ended_) close_now();
+  go_on();
 }
 
-void Connection::react(Lock& lock, std::string_view& rest) {
-  if (reader_.status() == RequestReader::Status::kHeadComplete) on_head();
-  if (state_ != State::kReading) return;
-  if (reader_.status() == RequestReader::Status::kComplete) dispatch(lock, rest);
+/// Has the next request read, on a thread that serves all connections in turn: this one may be the model's, or that of
+/// the sockets. Without one, an ended connection closes.
+void Connection::go_on() {
+  if (state_ != State::kReading || !out_.empty() || going_on_) return;
+  if (!backlog_.empty()) {
+    going_on_ = host_->run_later([self = shared_from_this()] { self->take_turn(); });
+    if (!going_on_) close_now();
+  } else if (input_ended_) {
+    close_now();
+  }
+}
+
+void Connection::take_turn() {
+  const std::lock_guard lock(mutex_);
+  going_on_ = false;
+  if (state_ == State::kReading && out_.empty()) run({});
+}
+
+/// True when a reply was given at once.
+bool Connection::react(std::string_view& rest) {
+  const bool answered = reader_.status() == RequestReader::Status::kHeadComplete && on_head();
+  if (state_ != State::kReading) return answered;
+  if (reader_.status() == RequestReader::Status::kComplete) dispatch(rest);
   if (reader_.status() == RequestReader::Status::kRefused && state_ == State::kReading) {
     const HttpRefusal& refusal = reader_.refusal();
     refuse(error_response(refusal.status(), refusal.code(), refusal.what(), exchange_id()));
   }
+  return answered;
 }
 
-void Connection::on_head() {
+/// Judges it; true when that was the reply.
+bool Connection::on_head() {
   fresh_ = false;
   since_ = Clock::now();
   const RequestHead& head = reader_.head();
@@ -168,18 +189,19 @@ void Connection::on_head() {
     // A body that nobody reads cannot be told from the next request: close, unless there is none.
     if (head.content_length > 0) {
       refuse(*refusal);
-      return;
+      return true;
     }
     reader_.begin_body();
     reader_.take();
     queue(*refusal, client_keeps_ && !refusal->close && !host_->draining);
-    return;
+    return true;
   }
   if (head.expects_continue) {
     put("HTTP/1.1 100 Continue\r\n\r\n");
     flush_locked();
   }
   if (state_ == State::kReading) reader_.begin_body();
+  return false;
 }
 
 /// Counts body bytes against the server's budget; refuses the request when that is spent.
@@ -192,34 +214,38 @@ bool Connection::charge(std::size_t bytes) {
   return false;
 }
 
-void Connection::dispatch(Lock& lock, std::string_view& rest) {
-  HttpRequest request = reader_.take();
-  request.id = exchange_id();
-  request.lease = std::move(lease_);
+/// Gives the request to a thread of the handlers.
+void Connection::dispatch(std::string_view& rest) {
+  const auto request = std::make_shared<HttpRequest>(reader_.take());
+  request->id = exchange_id();
+  request->lease = std::move(lease_);
   lease_.reset();
   state_ = State::kHandling;
-  backlog_.insert(0, rest);  // `rest` came before anything that arrives while the lock is open
+  backlog_.insert(0, rest);  // it came before anything that arrives from now on
   rest = {};
   const std::uint64_t number = ++exchange_;
+  const bool taken = host_->run_later([self = shared_from_this(), request, number] { self->handle(*request, number); });
+  if (!taken) refuse(error_response(503, "shutting_down", "the server is shutting down", exchange_id()));
+}
+
+void Connection::handle(HttpRequest& request, std::uint64_t number) {
   const Responder responder(
       [self = shared_from_this(), number](const HttpResponse& response) { self->respond(number, response); },
       request.id);
-  lock.unlock();
   try {
     host_->handlers.handle(std::move(request), responder);
   } catch (const std::exception& error) {
     log_error("request failed", {{"request_id", responder.request_id()}, {"error", error.what()}});
     responder(error_response(500, "internal", "internal error: see the server's log", responder.request_id()));
   }
-  lock.lock();
 }
 
 void Connection::respond(std::uint64_t number, const HttpResponse& response) {
-  Lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   if (state_ != State::kHandling || number != exchange_) return;
   const bool ending = host_->draining || input_ended_;
   queue(response, client_keeps_ && !response.close && !overrun_ && !(ending && backlog_.empty()));
-  if (state_ == State::kReading && !running_) run(lock, {});
+  go_on();
 }
 
 void Connection::refuse(const HttpResponse& response) {
@@ -251,10 +277,10 @@ void Connection::queue(const HttpResponse& response, bool keep) {
 }
 
 void Connection::flush() {
-  Lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   if (state_ == State::kClosed) return;
   flush_locked();
-  if (state_ == State::kReading && out_.empty() && !running_) run(lock, {});
+  go_on();
 }
 
 void Connection::flush_locked() {
@@ -311,14 +337,14 @@ void Connection::close_now() {
 }
 
 void Connection::end_of_input() {
-  const Lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   end_locked();
 }
 
 void Connection::end_locked() {
   input_ended_ = true;
   if (state_ == State::kDraining) close_now();
-  if (state_ != State::kReading || running_) return;
+  if (state_ != State::kReading || going_on_) return;
   if (out_.empty()) {
     finish_writing();  // which answers the goodbye of TLS
   } else if (backlog_.empty()) {
@@ -327,7 +353,7 @@ void Connection::end_locked() {
 }
 
 void Connection::turn_away(const std::string& code, const std::string& message) {
-  const Lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   if (tls_) {  // a handshake is more than a client in excess gets
     close_now();
     return;
@@ -335,62 +361,6 @@ void Connection::turn_away(const std::string& code, const std::string& message) 
   HttpResponse response = error_response(503, code, message, exchange_id());
   response.headers.push_back({"Retry-After", "1"});
   refuse(response);
-}
-
-void Connection::check(Clock::time_point now) {
-  const Lock lock(mutex_);
-  if (state_ == State::kClosed) return;
-  if (!out_.empty()) {
-    if (now - write_since_ > host_->timeouts.write) close_now();
-    return;
-  }
-  if (state_ == State::kReading && !running_) enforce_reading(now);
-  if (state_ == State::kDraining && now - since_ > host_->timeouts.linger) close_now();
-}
-
-void Connection::enforce_reading(Clock::time_point now) {
-  const HttpTimeouts& limits = host_->timeouts;
-  switch (reader_.status()) {
-    case RequestReader::Status::kIdle:
-      if (now - since_ > (fresh_ ? limits.head : limits.idle)) finish_writing();
-      break;
-    case RequestReader::Status::kHead:
-      if (now - reader_.started() > limits.head) {
-        refuse(error_response(408, "timeout", "the request's headers took too long", exchange_id()));
-      }
-      break;
-    case RequestReader::Status::kBody:
-      if (now - since_ > limits.body) {
-        refuse(error_response(408, "timeout", "the request's body took too long", exchange_id()));
-      }
-      break;
-    default: break;
-  }
-}
-
-void Connection::close_if_idle() {
-  const Lock lock(mutex_);
-  const bool idle = reader_.status() == RequestReader::Status::kIdle && out_.empty() && backlog_.empty();
-  if (state_ == State::kReading && !running_ && idle) finish_writing();
-}
-
-bool Connection::closed() const {
-  const Lock lock(mutex_);
-  return state_ == State::kClosed;
-}
-
-bool Connection::busy() const {
-  const Lock lock(mutex_);
-  switch (state_) {
-    case State::kReading: return reader_.status() != RequestReader::Status::kIdle || !out_.empty() || !backlog_.empty();
-    case State::kClosed: return false;
-    default: return true;
-  }
-}
-
-int Connection::awaiting_write() const {
-  const Lock lock(mutex_);
-  return out_.empty() ? -1 : descriptor_;
 }
 
 }  // namespace pulmo::serving

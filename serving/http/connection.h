@@ -46,7 +46,8 @@ struct AdmissionInfo {
   std::string client{};  ///< numeric address of the peer; empty when it is no IP
 };
 
-/// What the server does with requests. All are called from several threads at once and must not block for long.
+/// What the server does with requests. All are called from several threads at once and must not block for long; `admit`
+/// on those of the sockets, `handle` on those of the handlers.
 struct HttpHandlers {
   /// On the head alone, before the body is read: a reply refuses it.
   std::function<std::optional<HttpResponse>(const RequestHead& head, const AdmissionInfo& info)> admit;
@@ -81,6 +82,9 @@ struct ConnectionHost {
   TlsHolder tls;
   std::function<std::string()> next_request_id;
   std::function<void()> wake_keeper;  ///< a connection waits for its socket to become writable
+  /// Runs the task on a thread of the handlers, after those that wait; a connection has one waiting at most. False, and
+  /// the task dropped, once the server has ended.
+  std::function<bool(std::function<void()> task)> run_later;
   std::atomic<bool> draining{false};  ///< every reply is the last of its connection
 };
 
@@ -118,18 +122,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   enum class State { kReading, kHandling, kClosing, kDraining, kClosed };
-  using Lock = std::unique_lock<std::mutex>;
 
-  void receive_plain(Lock& lock, std::string_view data);
-  void receive_sealed(Lock& lock, std::string_view data);
+  void receive_plain(std::string_view data);
+  void receive_sealed(std::string_view data);
   void put(std::string_view plain);
   void put_sealed();
   void end_locked();
-  void run(Lock& lock, std::string_view data);
-  void react(Lock& lock, std::string_view& rest);
-  void on_head();
+  void run(std::string_view data);
+  void go_on();
+  void take_turn();
+  bool react(std::string_view& rest);
+  bool on_head();
   bool charge(std::size_t bytes);
-  void dispatch(Lock& lock, std::string_view& rest);
+  void dispatch(std::string_view& rest);
+  void handle(HttpRequest& request, std::uint64_t number);
   void respond(std::uint64_t number, const HttpResponse& response);
   void refuse(const HttpResponse& response);
   void queue(const HttpResponse& response, bool keep);
@@ -149,7 +155,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::unique_ptr<TlsSession> tls_;  ///< null: plain HTTP
   State state_ = State::kReading;
   RequestReader reader_;
-  bool running_ = false;      ///< some thread is in run()
+  bool going_on_ = false;     ///< its turn to read the backlog will come
   bool fresh_ = true;         ///< no request has come yet
   bool input_ended_ = false;  ///< the client closed its side
   bool overrun_ = false;      ///< it sent more ahead than is kept: close after the reply

@@ -32,6 +32,20 @@ HttpResponse rate_limited(std::chrono::duration<double> wait, const std::string&
   return response;
 }
 
+HttpResponse cross_site(const std::string& id) {
+  return error_response(403, "cross_site",
+                        "a page of another origin asked for this: security.origins says which may, and a proxy must "
+                        "pass the Host header on as it came",
+                        id);
+}
+
+/// Whether `origin` (RFC 6454) is that of this server, as the client calls it. The scheme does not count: behind a
+/// proxy with TLS the server cannot know its own.
+bool is_own(std::string_view origin, std::string_view host) {
+  const auto scheme = origin.find("://");
+  return scheme != std::string_view::npos && to_lower(origin.substr(scheme + 3)) == to_lower(host);
+}
+
 void allow_origin(const std::string& origin, bool preflight, HttpResponse& response) {
   response.headers.push_back({"Vary", "Origin"});
   if (origin.empty()) return;
@@ -72,6 +86,7 @@ std::optional<HttpResponse> FrontDoor::admit(const RequestHead& head, const Admi
 }
 
 std::optional<HttpResponse> FrontDoor::check(const RequestHead& head, const AdmissionInfo& info) {
+  if (is_cross_site(head)) return cross_site(info.id);
   if (is_open(head, options_.open_metrics)) return std::nullopt;
   const auto now = Clock::now();
   std::string client;
@@ -85,6 +100,18 @@ std::optional<HttpResponse> FrontDoor::check(const RequestHead& head, const Admi
   }
   if (const auto wait = limiter_.take(client, now)) return rate_limited(*wait, info.id);
   return std::nullopt;
+}
+
+/// A browser asks here on its user's network, whatever page it shows: one of another origin must not make it act. Pages
+/// cannot write the two headers; where a browser says Sec-Fetch-Site (to HTTPS and its own machine) that is what it has
+/// found out, and Origin is compared where it does not. Programs say neither.
+bool FrontDoor::is_cross_site(const RequestHead& head) const {
+  if (head.method == "GET" || head.method == "HEAD" || head.method == "OPTIONS") return false;
+  if (contains(options_.origins, "*") || !allowed_origin(head).empty()) return false;
+  const std::string_view site = head.header("sec-fetch-site");
+  if (!site.empty()) return site != "same-origin" && site != "none";
+  const std::string_view origin = head.header("origin");
+  return !origin.empty() && !is_own(origin, head.header("host"));
 }
 
 /// Behind a proxy that we trust: the last address in X-Forwarded-For, which that proxy has written itself.

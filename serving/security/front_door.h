@@ -23,14 +23,16 @@ struct FrontDoorOptions {
 /// Everything else needs a key where keys are used. Pure.
 bool is_open(const RequestHead& head, bool open_metrics);
 
-/// Stands before the router: keys, rate limit, and cross-origin requests (the Fetch standard's CORS protocol).
+/// Stands before the router: keys, rate limit, and requests of other origins (the Fetch standard's CORS protocol; what
+/// a browser sends without asking first is refused).
 /// Thread-safe.
 class FrontDoor {
  public:
   /// `router` must outlive it. Throws as ApiKeys.
   FrontDoor(FrontDoorOptions options, const Router& router);
 
-  /// 401 `unauthorized` or 429 `rate_limited`, else what the router says; before a byte of the body is read.
+  /// 403 `cross_site`, 401 `unauthorized` or 429 `rate_limited`, else what the router says; before a byte of the body
+  /// is read.
   std::optional<HttpResponse> admit(const RequestHead& head, const AdmissionInfo& info);
   void handle(HttpRequest request, const Responder& respond) const;
 
@@ -39,6 +41,7 @@ class FrontDoor {
 
  private:
   std::optional<HttpResponse> check(const RequestHead& head, const AdmissionInfo& info);
+  bool is_cross_site(const RequestHead& head) const;
   std::string client_of(const RequestHead& head, const AdmissionInfo& info) const;
   std::string allowed_origin(const RequestHead& head) const;
 

@@ -47,6 +47,11 @@ export async function pause(wait, signal, ontick = () => {}) {
   if (signal?.aborted) throw new ApiError("cancelled", "");
 }
 
+const kGateways = [502, 504]; // said by what stands before the server
+
+const lost = (signal) =>
+  (signal?.aborted ? new ApiError("cancelled", "") : new ApiError("unreachable", "No answer came back."));
+
 async function once(path, { method = "GET", body, type, headers = {}, signal }) {
   const all = { Accept: "application/json", ...headers };
   if (type) all["Content-Type"] = type;
@@ -54,14 +59,15 @@ async function once(path, { method = "GET", body, type, headers = {}, signal }) 
   try {
     return await fetch(path, { method, body, headers: all, signal, cache: "no-store" });
   } catch {
-    if (signal?.aborted) throw new ApiError("cancelled", "");
-    throw new ApiError("unreachable", "No answer came back.");
+    throw lost(signal);
   }
 }
 
-async function read(reply) {
+// The document of a reply; {} when it is none.
+async function read(reply, signal) {
+  const text = await reply.text().catch(() => { throw lost(signal); });
   try {
-    return await reply.json();
+    return JSON.parse(text) ?? {};
   } catch {
     return {};
   }
@@ -81,9 +87,10 @@ export async function call(path, options = {}) {
   for (let tries = 1; ; ++tries) {
     const tried = access.key;
     const reply = await once(path, options);
-    const json = await read(reply);
+    const json = await read(reply, options.signal);
     if (reply.ok) return { status: reply.status, json, headers: reply.headers };
-    const { code = "internal", message = `Status ${reply.status} without an explanation.` } = json.error ?? {};
+    const unknown = kGateways.includes(reply.status) ? "unreachable" : "internal";
+    const { code = unknown, message = `Status ${reply.status} without an explanation.` } = json.error ?? {};
     if (reply.status === 401 && access.ask && await newKey(tried)) {
       --tries;
       continue;

@@ -2,7 +2,7 @@
 import { askForKey } from "./access.js";
 import { askForKeyWith, call } from "./api.js";
 import { announce, byId, make, refill } from "./dom.js";
-import { failureBox, seriesFindings, showFindings, sliceFindings, subjectOf, waitingBox } from "./findings.js";
+import { cautionLines, failureBox, seriesFindings, showFindings, sliceFindings, subjectOf, waitingBox } from "./findings.js";
 import { groupsOf } from "./intake.js";
 import { ModelChoice, modelFacts } from "./models.js";
 import { buildReport, saveAnswers } from "./report.js";
@@ -10,7 +10,7 @@ import { Stage } from "./stage.js";
 import { Runner, Study } from "./study.js";
 import { filesOfPicker, listenForDrops, missing } from "./upload.js";
 import { headline, Worklist } from "./worklist.js";
-import { percent, position, sentence } from "./words.js";
+import { percent, position, sentence, skippedFiles } from "./words.js";
 
 const kAtOnce = 3; // studies on their way at the same time
 const kHealth = 15000; // ms from one look at the server's health to the next
@@ -19,7 +19,9 @@ const page = { studies: [], shown: null, stack: 0 };
 const kMaskNote = byId("mask-note").textContent; // of models that see the lungs alone
 const models = new ModelChoice(showModel);
 const worklist = new Worklist(select);
-const stage = new Stage({ modelOf: modelOfShown, onslice: showEntry, onexplained: showEntry });
+const stage = new Stage({
+  modelOf: modelOfShown, onslice: showEntry, onsettled: (settled) => { byId("print").disabled = !settled; },
+});
 const runner = new Runner(kAtOnce, () => models.current?.name);
 
 // The model that answered the study, which may not be the one chosen for the next.
@@ -51,7 +53,8 @@ function tell(study) {
   if (study.state === "failed") announce(`${study.title}: ${sentence(study.error.code)}`);
   if (study.state !== "done" || !head) return;
   const subject = model?.positive_class ?? head.called;
-  announce(`${study.title}: ${head.called}, probability of ${subject} ${percent(head.value)}. ${study.answer.notice}`);
+  announce(`${study.title}: ${head.called}, probability of ${subject} ${percent(head.value)}. ` +
+    [skippedFiles(study.answer.summary?.skipped ?? 0), study.answer.notice].filter(Boolean).join(" "));
 }
 
 function changed(study) {
@@ -128,11 +131,12 @@ function showWhole() {
   study.box = null;
   if (study.error) return showFindings("study", failureBox(study.error.code, study.error.message, () => again(study)));
   const { summary } = study.stacks[page.stack];
+  const cautions = cautionLines(study.answer, summary);
   const { current } = models;
   const another = current && current.name !== study.answer.model.name;
   showFindings("study",
     another && make("button", { type: "button", class: "another", onclick: () => again(study) }, `Ask ${current.name}`),
-    summary && seriesFindings({ summary, model: modelOfShown(), onpick: pick }));
+    summary ? seriesFindings({ summary, model: modelOfShown(), cautions, onpick: pick }) : cautions);
 }
 
 /** The lower part: the slice that the viewer shows. */
@@ -193,13 +197,13 @@ function clearAll() {
 }
 
 function printReport() {
-  const { entry, stack, viewer } = stage;
+  const { entry, stack } = stage;
   buildReport({
     study: page.shown, stack, entry, model: modelOfShown(), explanation: entry.explained?.explanation,
-    snapshot: viewer.snapshot(), withName: byId("with-name").checked,
+    seen: stage.seen(), withName: byId("with-name").checked,
   });
   const image = byId("report").querySelector("img");
-  image.decode().catch(() => {}).finally(() => window.print());
+  Promise.resolve(image?.decode()).catch(() => {}).finally(() => window.print());
 }
 
 async function showStatus() {

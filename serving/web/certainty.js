@@ -1,6 +1,7 @@
 // How sure an answer is and why: plain remarks on one result, from what server, model and explanation say. Pure.
 // What the server warns of (unusual input, grey values, a probability on the edge) is told in its words and not again.
-import { full, percent } from "./words.js";
+import { isTurned } from "./orientation.js";
+import { full, kTurned, percent } from "./words.js";
 
 const kNearThePoint = 0.15; // of probability, on each side of the operating point
 const kMostlyInside = 0.5; // share of the heat map inside the lungs
@@ -46,13 +47,14 @@ function outlined(explanation) {
 
 /**
  * Remarks on a result, cautions first: [{tone: "caution" | "note" | "good", text, why}].
- * `subject` is the class whose probability is compared with the threshold; `model` (an entry of /v1/models) and
- * `explanation` may be missing.
+ * `subject` is the class whose probability is compared with the threshold; `model` (an entry of /v1/models),
+ * `explanation` and `orientation` (of the slice, as in orientation.js) may be missing.
  */
-export function remarks({ result, subject, model, explanation }) {
+export function remarks({ result, subject, model, explanation, orientation }) {
   const all = [
     distance(result.probabilities[subject], result.threshold),
     ...(result.warnings ?? []).map((text) => caution(full(text))),
+    ...(isTurned(orientation) ? [caution(kTurned)] : []),
     ...attention(explanation),
     ...outlined(explanation),
     ...calibration(model),

@@ -103,12 +103,17 @@ export function readHeader(bytes) {
   return header;
 }
 
+/** The six cosines of Image Orientation (Patient), or undefined. */
+export function orientationOf(header) {
+  const cosines = numbers(header.orientation);
+  return cosines.length === 6 ? cosines : undefined;
+}
+
 /** Position along the normal of the image plane in mm (PS3.3 C.7.6.2), or undefined. */
 export function alongNormal(header) {
   const p = numbers(header.position);
-  const o = numbers(header.orientation);
   if (p.length !== 3) return undefined;
-  const [a, b, c, d, e, f] = o.length === 6 ? o : [1, 0, 0, 0, 1, 0];
+  const [a, b, c, d, e, f] = orientationOf(header) ?? [1, 0, 0, 0, 1, 0];
   return (b * f - c * e) * p[0] + (c * d - a * f) * p[1] + (a * e - b * d) * p[2];
 }
 
@@ -123,8 +128,8 @@ function checkPixels(header, size) {
 }
 
 /**
- * A CT slice in HU: {rows, columns, values: Float32Array, window?: {level, width}}, as decode_dicom() of the server
- * gives it: padding at most -1000 HU, MONOCHROME1 as MONOCHROME2. Throws NotShown.
+ * A CT slice in HU: {rows, columns, values: Float32Array, orientation?, window?: {level, width}}, as decode_dicom() of the
+ * server gives it: padding at most -1000 HU, MONOCHROME1 as MONOCHROME2. Throws NotShown.
  */
 export function readSlice(bytes) {
   const header = readHeader(bytes);
@@ -146,5 +151,6 @@ export function readSlice(bytes) {
   }
   const [level] = numbers(header.level);
   const [width] = numbers(header.width);
-  return { rows, columns, values, window: width > 0 && level !== undefined ? { level, width } : undefined };
+  const window = width > 0 && level !== undefined ? { level, width } : undefined;
+  return { rows, columns, values, window, orientation: orientationOf(header) };
 }

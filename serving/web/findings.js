@@ -1,7 +1,7 @@
 // The panel beside the picture: what was found, how sure and why.
 import { inShort, remarks } from "./certainty.js";
 import { byId, fact, make, refill } from "./dom.js";
-import { count, full, milliseconds, passing, percent, position, sentence } from "./words.js";
+import { count, full, milliseconds, passing, percent, position, sentence, skippedFiles } from "./words.js";
 
 /** The class whose probability is told: the model's positive one where the result has it. */
 export const subjectOf = (result, model) =>
@@ -70,7 +70,8 @@ export function sliceFindings({ entry, answer, model, explanation, heading }) {
       called: result.class, value: result.probabilities[subject], threshold: result.threshold, subject,
       positive: model?.positive_class,
     }),
-    certainty(remarks({ result, subject, model, explanation })), sliceFacts(result, answer)];
+    certainty(remarks({ result, subject, model, explanation, orientation: entry.orientation })),
+    sliceFacts(result, answer)];
 }
 
 function suspiciousList(summary, subject, onpick) {
@@ -86,8 +87,18 @@ function suspiciousList(summary, subject, onpick) {
   }));
 }
 
+/** What is to be known of everything that was sent and of the series shown, which may be none: sentences. Pure. */
+export function cautionsOf(answer, summary) {
+  return [skippedFiles(answer.summary?.skipped ?? 0), ...(summary?.warnings ?? []).map(full)].filter(Boolean);
+}
+
+/** The same, as lines of the panel. */
+export function cautionLines(answer, summary) {
+  return cautionsOf(answer, summary).map((text) => make("p", { class: "caution-line" }, text));
+}
+
 /** What was found in a series; `onpick(result index)` when a suspicious position is chosen. */
-export function seriesFindings({ summary, model, onpick }) {
+export function seriesFindings({ summary, model, cautions, onpick }) {
   const subject = model?.positive_class ?? summary.class;
   const { class: called, probability: value, threshold, slices, predicted, refused } = summary;
   const spacing = typeof summary.spacing_mm === "number" ? ` every ${summary.spacing_mm.toFixed(2)} mm` : "";
@@ -96,7 +107,7 @@ export function seriesFindings({ summary, model, onpick }) {
       : make("p", {}, "No slice of it could be used."),
     make("p", { class: "muted small" },
       `${count(slices, "slice")}${spacing}: ${predicted} predicted, ${refused} refused`),
-    (summary.warnings ?? []).map((text) => make("p", { class: "caution-line" }, full(text))),
+    cautions,
     make("h4", {}, "Suspicious positions"), suspiciousList(summary, subject, onpick),
     summary.rule && make("details", {}, make("summary", {}, "How a series is judged"),
       make("p", { class: "muted small" }, full(summary.rule)))];

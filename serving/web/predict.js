@@ -1,8 +1,12 @@
 // Predictions, as a job where that pays, and explanations.
 import { ApiError, call, pause } from "./api.js";
+import { seconds } from "./words.js";
 
 const kFirstPoll = 0.25; // seconds, growing
 const kSlowestPoll = 2;
+const kLooks = 12; // at a job in a row that come to nothing: six minutes, while the server goes on and then keeps its result
+const kLongestWait = 60; // seconds, between two of them
+const kPassing = [429, 502, 503, 504];
 const kGone = [404, 405, 501]; // an address that this server does not have
 
 const query = (parameters) => {
@@ -10,17 +14,40 @@ const query = (parameters) => {
   return text && `?${text}`;
 };
 
-// Forgets the job, also when the page is told to go on at once.
-function drop(address) {
+/** Cancels or forgets a job, also when the page is told to go on at once. */
+export function drop(address) {
   call(address, { method: "DELETE", tries: 1 }).catch(() => {});
 }
 
-async function follow(address, { onprogress, onwait, signal }) {
+const isPassing = ({ code, status }) => code === "unreachable" || kPassing.includes(status);
+
+/** Whether the server may still know a job that a look at it failed for. */
+export const isStillKnown = (problem) => isPassing(problem) || problem.status === 401;
+
+/** Seconds to wait after look number `tries` that came to nothing. */
+export const patience = (tries) => Math.min(kLongestWait, 2 ** (tries - 1));
+
+// What the server says of a job. Looks that come to nothing end no job: it is looked at again, longer after each.
+async function lookAt(address, { onwait, signal }) {
+  for (let tries = 1; ; ++tries) {
+    try {
+      const { json } = await call(address, { onwait, signal });
+      if (!json.job) throw new ApiError("unreachable", "What came back is not of this server.");
+      return json;
+    } catch (problem) {
+      if (!isPassing(problem) || tries >= kLooks) throw problem;
+    }
+    await pause(patience(tries), signal, (left) =>
+      onwait(`No word from the server. Trying again in ${seconds(left)} (try ${tries + 1} of ${kLooks})`));
+  }
+}
+
+/** The answer of a job, once it is there. A signal cancels it; what else fails leaves the job as it is. */
+export async function follow(address, { onprogress, onwait, signal }) {
   let wait = kFirstPoll;
   try {
     for (;;) {
-      const { json } = await call(address, { onwait, signal });
-      const { job, result, error } = json;
+      const { job, result, error } = await lookAt(address, { onwait, signal });
       onprogress(job.done, job.total, job.state);
       if (job.state === "done") return result;
       if (job.state === "failed") throw new ApiError(error?.code ?? "internal", error?.message ?? "The job failed.");
@@ -41,13 +68,17 @@ export async function predictNow(upload, { model, onwait, signal }) {
   return json;
 }
 
-/** The answer for many files, as a job: `onprogress(done, total, state)`. A signal cancels it. */
-export async function predictAsJob(upload, { model, onprogress, onwait, signal }) {
+/**
+ * The answer for many files, as a job: `onjob(address)` when there is one, then `onprogress(done, total, state)`. A signal
+ * cancels it.
+ */
+export async function predictAsJob(upload, { model, onjob, onprogress, onwait, signal }) {
   const { status, json, headers } = await call(`v1/predict${query({ async: "1", model })}`, {
     method: "POST", ...upload, headers: { Prefer: "respond-async" }, onwait, signal,
   });
   if (status !== 202) return json;
   const address = (headers.get("Location") ?? `/v1/jobs/${json.job.id}`).replace(/^\//, "");
+  onjob(address);
   onprogress(json.job.done, json.job.total, json.job.state);
   return follow(address, { onprogress, onwait, signal });
 }

@@ -1,7 +1,7 @@
 // What can be taken away: the answers as JSON, and a page to print.
 import { remarks } from "./certainty.js";
 import { byId, download, fact, make } from "./dom.js";
-import { subjectOf } from "./findings.js";
+import { cautionsOf, subjectOf } from "./findings.js";
 import { chart } from "./profile.js";
 import { modelFacts } from "./models.js";
 import { count, percent, position } from "./words.js";
@@ -40,27 +40,41 @@ function sliceRows({ result, position: mm }, subject) {
     typeof mm === "number" && fact("Position of the slice", position(mm))];
 }
 
-/** Builds the page to print of the study shown: {study, stack, entry, model, explanation, snapshot, withName}. */
-export function buildReport({ study, stack, entry, model, explanation, snapshot, withName }) {
+function remarkList(list) {
+  return make("ul", { class: "remarks" }, list.map(({ tone, text, why }) =>
+    make("li", { class: tone }, make("strong", {}, text), why && ` ${why}`)));
+}
+
+/**
+ * Builds the page to print of the study shown: {study, stack, entry, model, explanation, seen, withName}; `seen` as of
+ * Stage.seen(), null when the slice has no picture.
+ */
+export function buildReport({ study, stack, entry, model, explanation, seen, withName }) {
   const { answer } = study;
-  const subject = entry.result.error ? "" : subjectOf(entry.result, model);
-  const list = entry.result.error ? [] : remarks({ result: entry.result, subject, model, explanation });
-  byId("report").replaceChildren(
+  const { orientation, result } = entry;
+  const subject = result.error ? "" : subjectOf(result, model);
+  const list = result.error ? [] : remarks({ result, subject, model, explanation, orientation });
+  const cautions = cautionsOf(answer, stack.summary).map((text) => ({ tone: "caution", text }));
+  byId("report").replaceChildren(...[
     make("h1", {}, "pulmo report"),
     make("p", { class: "report-notice" }, answer.notice),
     model.phantom && make("p", { class: "report-notice" },
       "PHANTOM MODEL: trained on synthetic pictures only; it says nothing about a real patient."),
     make("div", { class: "report-columns" },
-      make("img", { src: snapshot, alt: "The slice as it was shown" }),
+      seen ? make("img", { src: seen.picture, alt: "The slice as it was shown" })
+        : make("p", { class: "unseen" }, "No picture of this slice can be shown."),
       make("dl", { class: "facts" },
         withName && fact("File", study.title),
         stack.summary && seriesRows(stack),
         subject && sliceRows(entry, subject),
+        seen?.facts.map((one) => fact(...one)),
         fact("Printed", new Date().toLocaleString()), fact("Request", answer.request_id))),
     stack.summary && chart(stack).svg,
+    cautions.length > 0 && make("h2", {}, stack.summary ? "Of the series" : "Of what was sent"),
+    cautions.length > 0 && remarkList(cautions),
     make("h2", {}, "How sure, and why"),
-    make("ul", { class: "remarks" }, list.map(({ tone, text, why }) =>
-      make("li", { class: tone }, make("strong", {}, text), ` ${why}`))),
+    remarkList(list),
     make("h2", {}, "Model"),
-    make("dl", { class: "facts" }, modelFacts(model)));
+    make("dl", { class: "facts" }, modelFacts(model)),
+  ].filter(Boolean));
 }

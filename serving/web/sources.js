@@ -1,5 +1,5 @@
 // Pictures and explanations of slices, fetched when they are first looked at, and kept for a while.
-import { NotShown } from "./dicom.js";
+import { NotShown, orientationOf, readHeader } from "./dicom.js";
 import { pictureOf, pictureOfUrl } from "./picture.js";
 import { explain, explains, predictNow } from "./predict.js";
 import { contentType } from "./study.js";
@@ -39,16 +39,27 @@ async function fromServer(entry, model) {
   return pictureOfUrl(answer.results[0].picture);
 }
 
-/** The picture of an entry of a stack. Throws NotShown, or what the server says. */
+// The orientation of a DICOM file whose pixels the browser cannot decode; undefined of others.
+function orientationIn(bytes) {
+  try {
+    return orientationOf(readHeader(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The picture of an entry of a stack, with its `orientation` where known. Throws NotShown, or what the server says. */
 export function pictureFor(entry, model) {
   if (!entry.slice) return Promise.reject(new NotShown("it is not in the archive under this name"));
   return pictures.get(entry.slice, async () => {
+    let bytes;
     try {
-      return await pictureOf(await entry.slice.read());
+      bytes = await entry.slice.read();
+      return await pictureOf(bytes);
     } catch (problem) {
       if (!(problem instanceof NotShown) && !entry.result?.picture) throw problem;
       if (!entry.result || entry.result.error) throw problem;
-      return fromServer(entry, model);
+      return { ...await fromServer(entry, model), orientation: bytes && orientationIn(bytes) };
     }
   });
 }

@@ -3,18 +3,24 @@ import { byId, make } from "./dom.js";
 import { listenToGestures } from "./gestures.js";
 import { windowsFor } from "./picture.js";
 import { charted, Profile, profileTable, spoken } from "./profile.js";
+import { isTurned } from "./orientation.js";
 import { canExplain, explanationFor, modelPictureFor, pictureFor } from "./sources.js";
 import { kWholeView } from "./view.js";
 import { Viewer } from "./viewer.js";
-import { position } from "./words.js";
+import { percent, position } from "./words.js";
 
 const kDwell = 300; // ms on a slice before its explanation is asked for
+const kCorners = ["where", "windowed", "zoomed", "value"];
+const kLayers = { lungs: "lung outline", heat: "heat map", nodule: "nodule outline" };
 const kTools = [["window", "Window"], ["move", "Move"], ["scroll", "Scroll"]];
 
 export class Stage {
-  /** `onslice(entry, index)` is told of the slice shown; `onexplained(entry, explanation)` of what was found on it. */
-  constructor({ modelOf, onslice, onexplained }) {
-    Object.assign(this, { modelOf, onslice, onexplained, index: 0, tool: "window", side: "upload" });
+  /**
+   * `onslice(entry)` is told of the slice chosen, and again of what is learned of it; `onsettled(settled)` of whether its
+   * picture is there, or known not to come.
+   */
+  constructor({ modelOf, onslice, onsettled }) {
+    Object.assign(this, { modelOf, onslice, onsettled, index: 0, turn: 0, settled: null, tool: "window", side: "upload" });
     this.viewer = new Viewer(byId("canvas"), () => this.tell());
     this.profile = new Profile(byId("profile"), (index) => this.go(index));
     this.viewport = byId("viewport");
@@ -99,12 +105,38 @@ export class Stage {
 
   clear() {
     clearTimeout(this.dwell);
+    ++this.turn;
     this.stack = null;
     this.windows = null;
-    for (const id of ["profile-box", "slice-row", "overlays", "nodule-row", "views", "unseen"]) byId(id).hidden = true;
-    for (const id of ["where", "windowed", "zoomed", "value"]) byId(id).textContent = "";
     this.viewer.view = kWholeView;
+    this.blank();
+    for (const id of ["profile-box", "slice-row", "overlays", "nodule-row", "views", "loading"]) byId(id).hidden = true;
+    this.viewport.removeAttribute("aria-busy");
+    this.viewport.setAttribute("aria-label", "Slice viewer");
+  }
+
+  // Nothing of the slice before stays beside the words on another one.
+  blank() {
+    this.settled = null;
     this.viewer.show(null);
+    delete this.viewport.dataset.shown;
+    for (const id of kCorners) byId(id).textContent = "";
+    byId("unseen").hidden = true;
+    byId("loading").hidden = false;
+    this.viewport.setAttribute("aria-busy", "true");
+    this.viewport.setAttribute("aria-label", "Slice viewer: loading");
+    this.onsettled(false);
+  }
+
+  // The picture of an entry is there, or will not come.
+  settle(entry, seen) {
+    this.settled = entry;
+    if (seen) this.viewport.dataset.shown = entry.slice?.name ?? "";
+    byId("unseen").hidden = seen;
+    byId("loading").hidden = true;
+    this.viewport.removeAttribute("aria-busy");
+    this.tell();
+    this.onsettled(true);
   }
 
   step(steps) {
@@ -118,7 +150,8 @@ export class Stage {
     byId("slice").value = index + 1;
     byId("slice").setAttribute("aria-valuetext", spoken(entry, index, this.entries.length));
     if (this.charted) this.profile.mark(index);
-    this.onslice(entry, index);
+    if (this.settled !== entry) this.blank();
+    this.onslice(entry);
     this.load(entry);
     clearTimeout(this.dwell);
     this.dwell = setTimeout(() => this.explain(entry), kDwell);
@@ -132,27 +165,41 @@ export class Stage {
     if (this.entry) this.load(this.entry);
   }
 
-  // Draws the entry's picture once it is there, unless another slice is shown by then.
+  // Draws the entry's picture once it is there, unless another one is asked for by then.
   async load(entry) {
+    const turn = ++this.turn;
     const explained = entry.explained ?? null;
     const preview = modelPictureFor(entry, explained?.explanation);
     byId("views").hidden = !preview;
     const whole = this.side === "model" && preview !== null;
     try {
-      const picture = await (whole ? preview : pictureFor(entry, this.modelOf()?.name));
-      if (this.entry !== entry) return;
-      byId("unseen").hidden = true;
+      const picture = await (whole ? this.modelView(entry, preview) : pictureFor(entry, this.modelOf()?.name));
+      if (turn !== this.turn) return;
       this.fitWindow(picture);
       const cropPx = this.modelOf()?.preprocess?.crop_px ?? 0;
       this.viewer.show(picture, explained && { ...explained, cropPx, whole });
+      this.whole = whole;
       if (explained) byId("nodule-row").hidden = !explained.nodule; // until then as of the slice before
-      this.viewport.dataset.shown = entry.slice?.name ?? "";
+      this.settle(entry, true);
+      this.learn(entry, picture.orientation);
     } catch {
-      if (this.entry !== entry) return;
+      if (turn !== this.turn) return;
       this.viewer.show(null);
-      byId("unseen").hidden = false;
+      delete this.viewport.dataset.shown;
+      this.settle(entry, false);
     }
-    this.tell();
+  }
+
+  // The picture as the model sees it lies as the one that was sent.
+  async modelView(entry, preview) {
+    const sent = await pictureFor(entry, this.modelOf()?.name).catch(() => null);
+    return { ...await preview, orientation: sent?.orientation };
+  }
+
+  learn(entry, orientation) {
+    const first = entry.orientation === undefined;
+    entry.orientation = orientation ?? null;
+    if (first && isTurned(orientation)) this.onslice(entry);
   }
 
   // The first picture of another unit gets its own window.
@@ -179,7 +226,7 @@ export class Stage {
     if (this.entry !== entry) return;
     this.tellExplaining(entry, false);
     if (!entry.explained) return;
-    this.onexplained(entry, entry.explained.explanation);
+    this.onslice(entry);
     this.load(entry);
   }
 
@@ -196,21 +243,38 @@ export class Stage {
     byId("value").textContent = value === undefined ? "" : `${Math.round(value)} ${this.unit === "HU" ? "HU" : "grey"}`;
   }
 
-  // Window, zoom and place, in the corners and to screen readers.
+  // Window, zoom, place and sides, in the corners and to screen readers.
   tell() {
-    const { window, view } = this.viewer;
-    const entry = this.entry;
-    if (!window || !entry || !this.windows) return;
+    const { entry } = this;
+    if (!entry || this.settled !== entry) return;
     const many = this.entries.length > 1;
     const where = typeof entry.position === "number" ? ` · ${position(entry.position)}` : "";
     byId("where").textContent = many ? `${this.index + 1} / ${this.entries.length}${where}` : "";
+    const label = `Slice viewer: ${spoken(entry, this.index, this.entries.length)}`;
+    const { window, view, edges, picture } = this.viewer;
+    if (!picture) this.viewport.setAttribute("aria-label", `${label}; no picture`);
+    if (!picture || !this.windows) return;
     const [width, level, zoom] = [window.width, window.level, view.zoom * 100].map(Math.round);
     byId("windowed").textContent = `W ${width}  L ${level}`;
     byId("zoomed").textContent = `${zoom} %`;
     byId("level").value = window.level;
     byId("width").value = window.width;
     byId("preset").value = this.windows.findIndex((one) => one.level === window.level && one.width === window.width);
-    this.viewport.setAttribute("aria-label", `Slice viewer: ${spoken(entry, this.index, this.entries.length)}; ` +
-      `window ${width} at level ${level}, zoom ${zoom} percent`);
+    const sides = edges ? `; edges: left ${edges.left}, right ${edges.right}, top ${edges.top}, bottom ${edges.bottom}` : "";
+    this.viewport.setAttribute("aria-label", `${label}; window ${width} at level ${level}, zoom ${zoom} percent${sides}`);
+  }
+
+  /** What is seen of the slice, for the report: {picture: data: URL, facts: [[name, words...]]}; null without a picture. */
+  seen() {
+    if (!this.viewer.picture) return null;
+    const { window: { width, level }, inverted, layers, opacity } = this.viewer;
+    const shown = `width ${Math.round(width)}, level ${Math.round(level)}${this.unit === "HU" ? " HU" : ""}`;
+    const overlays = layers.map((layer) => `${kLayers[layer]} (${percent(opacity[layer])})`);
+    return {
+      picture: this.viewer.snapshot(),
+      facts: [["Picture", this.whole ? "as the model sees it" : "as sent"],
+        ["Window", shown, ...(inverted ? ["inverted"] : [])],
+        ["Overlays", ...(overlays.length > 0 ? overlays : ["none"])]],
+    };
   }
 }

@@ -1,6 +1,6 @@
 // One thing that was sent: a slice, a series, an archive. Its way from waiting to an answer, slice by slice.
 import { ApiError } from "./api.js";
-import { predictAsJob, predictNow } from "./predict.js";
+import { drop, follow, isStillKnown, predictAsJob, predictNow } from "./predict.js";
 import { sentence } from "./words.js";
 import { makeZip } from "./zip.js";
 
@@ -11,6 +11,14 @@ export function contentType(name) {
   if (/\.(dcm|dicom)$/i.test(name)) return "application/dicom";
   if (/\.zip$/i.test(name)) return "application/zip";
   return "application/octet-stream";
+}
+
+const kToldBytes = 255;
+
+// A file's name as the server tells it: its end when it is long, without control characters (uploads.cpp, shown_name).
+function toldName(name) {
+  const bytes = new TextEncoder().encode(name);
+  return new TextDecoder().decode(bytes.subarray(-kToldBytes)).replace(/[\0-\x1f\x7f]/g, "");
 }
 
 /** Names made different, since an archive's results are found by name. */
@@ -29,7 +37,7 @@ export function differentNames(names) {
  */
 export function stacksOf(slices, answer) {
   if (!answer) return [{ label: "", summary: null, entries: slices.map((slice) => ({ slice })) }];
-  const byName = new Map(slices.map((slice) => [slice.name, slice]));
+  const byName = new Map(slices.map((slice) => [toldName(slice.name), slice]));
   const only = slices.length === 1 ? slices[0] : undefined;
   const entryOf = (index) => {
     const result = answer.results[index];
@@ -55,6 +63,7 @@ export class Study {
   constructor(group, onchange) {
     Object.assign(this, group);
     this.onchange = onchange;
+    this.job = null; // {address, model} of one that was lost sight of
     this.reset();
   }
 
@@ -77,12 +86,18 @@ export class Study {
 
   /** Ends it wherever it is; the server is told. */
   cancel() {
-    if (!this.open) return;
+    if (!this.open) return this.leaveJob();
     this.control.abort();
     this.fail(new ApiError("cancelled", ""));
   }
 
+  leaveJob() {
+    if (this.job) drop(this.job.address);
+    this.job = null;
+  }
+
   fail(error) {
+    if (!isStillKnown(error)) this.job = null;
     this.error = { code: error.code ?? "unreadable", message: error.message };
     this.set(this.error.code === "cancelled" ? "cancelled" : "failed", sentence(this.error.code));
   }
@@ -101,14 +116,30 @@ export class Study {
       const [slice] = this.slices;
       return predictNow({ body: slice.blob, type: contentType(slice.name) }, { model, onwait, signal });
     }
-    const body = await this.archive();
-    if (signal.aborted) throw new ApiError("cancelled", "");
-    this.set("running", "Sending");
     const onprogress = (done, total, state) => {
       const words = state === "queued" ? "Waiting at the server" : "Reading the slices";
       this.set("running", words, total > 0 ? { done, total } : null);
     };
-    return predictAsJob({ body, type: "application/zip" }, { model, onprogress, onwait, signal });
+    const found = await this.resume({ model, onprogress, onwait, signal });
+    if (found) return found;
+    const body = await this.archive();
+    if (signal.aborted) throw new ApiError("cancelled", "");
+    this.set("running", "Sending");
+    const onjob = (address) => { this.job = { address, model }; };
+    return predictAsJob({ body, type: "application/zip" }, { model, onjob, onprogress, onwait, signal });
+  }
+
+  // The answer of the job of an earlier try, if it is of this model and the server still knows it; else null.
+  async resume({ model, onprogress, onwait, signal }) {
+    if (this.job && this.job.model !== model) this.leaveJob();
+    if (!this.job) return null;
+    try {
+      return await follow(this.job.address, { onprogress, onwait, signal });
+    } catch (problem) {
+      if (problem.status !== 404) throw problem;
+      this.job = null;
+      return null;
+    }
   }
 
   /** Asks the server; never throws. */
@@ -120,6 +151,7 @@ export class Study {
       const answer = await this.ask(model);
       if (signal.aborted) return;
       this.answer = answer;
+      this.job = null;
       this.stacks = stacksOf(this.slices, answer);
       this.set("done", "");
     } catch (error) {

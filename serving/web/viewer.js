@@ -1,7 +1,10 @@
-// The picture on its canvas: window, zoom, overlays. Draws at most once a frame.
+// The picture on its canvas: window, zoom, overlays, marks of the patient's sides. Draws at most once a frame.
+import { edgesOf } from "./orientation.js";
 import { shades } from "./picture.js";
 import { draggedWindow, kWholeView, moved, pixelAt, placed, sourceSquare, zoomed } from "./view.js";
 
+const kLayers = ["heat", "lungs", "nodule"]; // from below
+const kLeastLetter = 15; // px of a mark
 const kRange = { HU: 2000, grey: 255 }; // values that a drag over the whole frame changes the window by
 
 export class Viewer {
@@ -31,12 +34,13 @@ export class Viewer {
   }
 
   /**
-   * Shows {rows, columns, values, unit}, or nothing. `overlays`: {lungs, heat, nodule: ImageBitmap, cropPx, whole} of an
+   * Shows {rows, columns, values, unit, orientation?}, or nothing. `overlays`: {lungs, heat, nodule: ImageBitmap, cropPx, whole} of an
    * explanation; `whole` when the picture is the model's view itself.
    */
   show(picture, overlays = null) {
     this.picture = picture;
     this.overlays = overlays;
+    this.edges = edgesOf(picture?.orientation);
     this.shaded = null;
     this.later();
   }
@@ -120,6 +124,8 @@ export class Viewer {
     context.filter = "none";
     context.imageSmoothingEnabled = true;
     this.paintOverlays(context);
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    this.paintMarks(context, frame);
   }
 
   paintOverlays(context) {
@@ -131,15 +137,37 @@ export class Viewer {
     context.beginPath();
     context.rect(0, 0, columns, rows);
     context.clip();
-    for (const layer of ["heat", "lungs", "nodule"]) {
-      if (!this.overlays[layer] || !(this.opacity[layer] > 0)) continue;
+    for (const layer of this.layers) {
       context.globalAlpha = this.opacity[layer];
       context.drawImage(this.overlays[layer], left, top, side, side);
     }
     context.restore();
   }
 
-  /** The whole picture as it is windowed now, with its overlays, as a PNG data: URL, for the report. */
+  /** The overlays that are seen, by name. */
+  get layers() {
+    return kLayers.filter((layer) => this.overlays?.[layer] && this.opacity[layer] > 0);
+  }
+
+  // Letters at the middle of each edge of the frame, clear of what its corners tell.
+  paintMarks(context, { width, height }) {
+    if (!this.edges) return;
+    const size = Math.max(kLeastLetter, Math.min(width, height) / 30);
+    const places = {
+      left: [size, height / 2], right: [width - size, height / 2], top: [width / 2, 2.2 * size],
+      bottom: [width / 2, height - 2.2 * size],
+    };
+    Object.assign(context, {
+      font: `700 ${size}px system-ui, "DejaVu Sans", sans-serif`, textAlign: "center", textBaseline: "middle",
+      lineJoin: "round", lineWidth: size / 4, strokeStyle: "#000", fillStyle: "#fff",
+    });
+    for (const [edge, place] of Object.entries(places)) {
+      context.strokeText(this.edges[edge], ...place);
+      context.fillText(this.edges[edge], ...place);
+    }
+  }
+
+  /** The whole picture as it is windowed now, with its overlays and marks, as a PNG data: URL, for the report. */
   snapshot(side = 640) {
     const canvas = document.createElement("canvas");
     canvas.width = canvas.height = side;

@@ -63,6 +63,15 @@ export function passing(code) {
     "model_failed", "rate_limited", "unauthorized", "unknown_model", "unknown_job", "cancelled"].includes(code);
 }
 
+/** Of a slice that is not in the usual view. */
+export const kTurned = "This slice is stored turned or mirrored against the usual view; the model was trained on slices as " +
+  "they are usually stored.";
+
+/** Of files that the server did not look at: a sentence, or "" when there are none. */
+export function skippedFiles(n) {
+  return n > 0 ? `${count(n, "file")} ${n === 1 ? "was" : "were"} not looked at: neither DICOM nor PNG nor JPEG.` : "";
+}
+
 export function percent(value) {
   const scaled = value * 100;
   if (scaled > 99.9 && scaled < 100) return "> 99.9 %";

@@ -4,6 +4,11 @@
 const kEntryBytes = 64 * 1024 * 1024;
 const kEntries = 4096;
 const kTail = 22 + 65535; // the end record and the longest comment
+const kUtf8Name = 0x0800; // of the general purpose flag
+const kPathField = 0x7075; // Info-ZIP's Unicode Path Extra Field, APPNOTE 4.6.9
+// Code page 437 from 0x80 on (APPNOTE appendix D).
+const kCp437 = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩" +
+  "≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0";
 
 /** The server may still take the archive. */
 export class NotRead extends Error {}
@@ -30,6 +35,30 @@ async function directoryOf(blob) {
   return { count, bytes: await bytesOf(blob.slice(offset, offset + size)) };
 }
 
+// The name that an extra field gives to the file of this name, or null.
+function pathOf(extra, nameBytes) {
+  const view = viewOf(extra);
+  for (let at = 0; at + 4 <= extra.length; at += 4 + view.getUint16(at + 2, true)) {
+    const end = at + 4 + view.getUint16(at + 2, true);
+    if (view.getUint16(at, true) !== kPathField || end < at + 9 || end > extra.length) continue;
+    if (extra[at + 4] === 1 && view.getUint32(at + 5, true) === crc32(nameBytes)) return extra.subarray(at + 9, end);
+  }
+  return null;
+}
+
+/**
+ * The name of a file as the server's libzip reads it, since results are found by name: what is valid UTF-8 is taken for
+ * that, flagged or not, the rest for code page 437. Pure.
+ */
+export function decodeName(flags, nameBytes, extra = new Uint8Array()) {
+  const bytes = pathOf(extra, nameBytes) ?? nameBytes;
+  try {
+    return new TextDecoder("utf-8", { fatal: (flags & kUtf8Name) === 0, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return Array.from(bytes, (byte) => (byte < 0x80 ? String.fromCharCode(byte) : kCp437[byte - 0x80])).join("");
+  }
+}
+
 /** The files of an archive in its order: [{name, size, method, packed, offset}]. Throws NotRead. */
 export async function listZip(blob) {
   const { count, bytes } = await directoryOf(blob);
@@ -38,7 +67,9 @@ export async function listZip(blob) {
   for (let i = 0, at = 0; i < count; ++i) {
     if (at + 46 > bytes.length || view.getUint32(at, true) !== 0x02014b50) throw new NotRead("a broken directory");
     const [nameLength, extraLength, commentLength] = [28, 30, 32].map((k) => view.getUint16(at + k, true));
-    const name = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + nameLength));
+    const extraAt = at + 46 + nameLength;
+    const name = decodeName(view.getUint16(at + 8, true), bytes.subarray(at + 46, extraAt),
+      bytes.subarray(extraAt, extraAt + extraLength));
     entries.push({
       name, method: view.getUint16(at + 10, true), packed: view.getUint32(at + 20, true),
       size: view.getUint32(at + 24, true), offset: view.getUint32(at + 42, true),
@@ -85,7 +116,7 @@ export function crc32(bytes) {
 function shared({ nameBytes, crc, packed, size }) {
   const view = new DataView(new ArrayBuffer(26));
   view.setUint16(0, 20, true); // version needed: deflate
-  view.setUint16(2, 0x0800, true); // the name is UTF-8
+  view.setUint16(2, kUtf8Name, true);
   view.setUint16(4, 8, true); // deflate
   view.setUint16(8, 0x21, true); // 1980-01-01: the files' own times tell nothing here
   view.setUint32(10, crc, true);

@@ -109,6 +109,12 @@ class Manifests(unittest.TestCase):
         self.assertLess(int(metric["pods"]["target"]["averageValue"]), self.config["batch"]["queue"])
         self.assertGreaterEqual(scaler["minReplicas"], self.objects["disruption-budget.yaml"]["spec"]["minAvailable"] + 1)
 
+    def test_a_client_finds_its_jobs_again(self):
+        service = self.objects["service.yaml"]["spec"]
+        self.assertGreater(self.objects["autoscaler.yaml"]["spec"]["maxReplicas"], 1)
+        self.assertEqual(service["sessionAffinity"], "ClientIP")
+        self.assertGreater(service["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"], float(self.config["jobs"]["keep_s"]))
+
     def test_image_and_version(self):
         version = re.search(r"project\(pulmo VERSION (\S+)", (SOURCE / "CMakeLists.txt").read_text()).group(1)
         (image,) = self.kustomization["images"]

@@ -104,6 +104,39 @@ class ModulesTest(PageTest):
         normal = np.cross([1, 0, 0], [0, 0.6, 0.8])
         self.assertAlmostEqual(got[1], float(normal @ [10, -20, 30.5]), places=9)
 
+    def test_the_edges_of_a_picture_are_named_as_numpy_does(self):
+        def sides(direction):
+            order = sorted(range(3), key=lambda axis: -abs(direction[axis]))
+            seen = [axis for axis in order if axis == order[0] or abs(direction[axis]) > 0.5]
+            return "".join(("LPH" if direction[axis] > 0 else "RAF")[axis] for axis in seen)
+
+        def turn(axis, degrees):
+            a, b = [i for i in range(3) if i != axis]
+            matrix, angle = np.eye(3), np.radians(degrees)
+            matrix[a, a] = matrix[b, b] = np.cos(angle)
+            matrix[a, b], matrix[b, a] = -np.sin(angle), np.sin(angle)
+            return matrix
+
+        for degrees in (0, 12, 29, 31, 44, 58, 90, 135, 180, 270):
+            for axis in range(3):
+                for mirror in (1, -1):
+                    row, column = (turn(axis, degrees) @ np.diag([mirror, 1, 1]))[:, :2].T
+                    edges, turned = self.run_in("orientation", "return [m.edgesOf(inputs[0]), m.isTurned(inputs[0])];",
+                                                [*row, *column])
+                    with self.subTest(degrees=degrees, axis=axis, mirror=mirror):
+                        self.assertEqual(edges, {"left": sides(-row), "right": sides(row), "top": sides(-column),
+                                                 "bottom": sides(column)})
+                        off = np.degrees(np.arccos(np.clip([row[0], column[1]], -1, 1)))
+                        self.assertEqual(turned, bool((off > 30).any()))
+        self.assertEqual(self.run_in("orientation", "return inputs.map((one) => [m.edgesOf(one), m.isTurned(one)]);",
+                                     None, [1, 0, 0, 0, 1], [0, 0, 0, 0, 1, 0]), [[None, False]] * 3)
+
+    def test_the_orientation_of_a_slice_is_that_of_its_file(self):
+        for cosines in ([0, 1, 0, -1, 0, 0], [0.96, 0.28, 0, -0.28, 0.96, 0]):
+            data = dicom(chest(48), ImageOrientationPatient=cosines)
+            self.assertEqual(self.decoded(data)["orientation"], list(pydicom.dcmread(io.BytesIO(data)).ImageOrientationPatient))
+        self.assertNotIn("orientation", self.decoded(dicom(chest(48))))
+
     def test_every_cut_of_a_file_ends_in_an_answer(self):
         data, _ = self.variant(nested=True)
         got = self.run_in("dicom", "const all = bytes(inputs[0]); let n = 0;"
@@ -124,6 +157,40 @@ class ModulesTest(PageTest):
             [entry.name, entry.size, m.crc32(await m.readEntry(archive, entry))]));""", stream.getvalue())
         self.assertEqual(got, [["a/stored.bin", 300, zlib.crc32(b"abc" * 100)],
                                ["Lücke.dcm", 76800, zlib.crc32(bytes(range(256)) * 300)]])
+
+    def test_names_in_archives_are_read_as_the_server_reads_them(self):
+        """Names of letters beyond ASCII: flagged as UTF-8, not flagged, of code page 437, in Info-ZIP's extra field."""
+        def path_field(raw, path):
+            content = b"\1" + zlib.crc32(raw).to_bytes(4, "little") + path
+            return b"\x55\x54\2\0ab" + (0x7075).to_bytes(2, "little") + len(content).to_bytes(2, "little") + content
+
+        high = bytes(range(128, 256))
+        cases = {"flagged": (0x800, "Lücke.dcm".encode(), b""), "not flagged": (0, "Lücke.dcm".encode(), b""),
+                 "437": (0, b"L\x81cke.dcm", b""), "437, one half": (0, high[:64], b""),
+                 "437, other half": (0, high[64:], b""),
+                 "field": (0, b"L\x81cke.dcm", path_field(b"L\x81cke.dcm", "Ł.dcm".encode())),
+                 "field of another": (0, b"L\x81cke.dcm", path_field(b"other.dcm", "Ł.dcm".encode())),
+                 "cut field": (0, b"a.dcm", b"\x75\x70\xff\0\1")}
+        names = self.run_in("zip", "return inputs[0].map(([flags, ...both]) =>"
+                            "m.decodeName(flags, ...both.map((part) => Uint8Array.from(part))));",
+                            [[flags, list(name), list(extra)] for flags, name, extra in cases.values()])
+        self.assertEqual(dict(zip(cases, names)), {
+            "flagged": "Lücke.dcm", "not flagged": "Lücke.dcm", "437": "Lücke.dcm",
+            "437, one half": high[:64].decode("cp437"), "437, other half": high[64:].decode("cp437"), "field": "Ł.dcm", "field of another": "Lücke.dcm", "cut field": "a.dcm"})
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            for number, (case, (_, name, extra)) in enumerate(cases.items()):
+                info = zipfile.ZipInfo(f"{number:02}".ljust(len(name), "-"))
+                info.extra = extra if case != "cut field" else b""  # zipfile does not write the cut one
+                archive.writestr(info, self.png)
+        data = stream.getvalue()
+        for number, (_, name, _) in enumerate(cases.values()):
+            data = data.replace(f"{number:02}".ljust(len(name), "-").encode(), name)
+        listed = self.run_in("zip", "return (await m.listZip(new Blob([bytes(inputs[0])]))).map(({ name }) => name);", data)
+        request = urllib.request.Request(self.server.address + "/v1/predict", data, {"Content-Type": "application/zip"})
+        told = [result["name"] for result in json.load(urllib.request.urlopen(request))["results"]]
+        self.assertEqual(listed, names)
+        self.assertEqual(listed, told)
 
     def test_an_archive_that_lies_about_its_sizes_is_not_believed(self):
         stream = io.BytesIO()
@@ -193,6 +260,23 @@ class ModulesTest(PageTest):
         self.assertEqual([one.split(":")[0] for one in remarks], ["good"] * 3)
         self.assertEqual(short, "Nothing unusual seen")
 
+    def test_a_slice_that_is_stored_turned_calls_for_caution(self):
+        result = {"kind": "hounsfield", "probabilities": {"malignant": 0.9}, "threshold": 0.4}
+        body = ("const [result, ...all] = inputs; return all.map((orientation) =>"
+                "m.remarks({ result, subject: 'malignant', orientation }).map(({ tone, text }) => `${tone}: ${text}`));")
+        usual, turned, mirrored, unknown = self.run_in("certainty", body, result, [1, 0, 0, 0, 1, 0], [0, 1, 0, -1, 0, 0],
+                                                       [-1, 0, 0, 0, 1, 0], None)
+        said = ("caution: This slice is stored turned or mirrored against the usual view; the model was trained on slices "
+                "as they are usually stored.")
+        self.assertEqual([said in one for one in (usual, turned, mirrored, unknown)], [False, True, True, False])
+
+    def test_files_that_were_not_looked_at_and_warnings_of_a_series_are_told(self):
+        got = self.run_in("findings", "return inputs.map(([answer, summary]) => m.cautionsOf(answer, summary));",
+                          [{}, None], [{"summary": {"skipped": 0}}, None], [{"summary": {"skipped": 1}}, None],
+                          [{"summary": {"skipped": 3}}, {"warnings": ["slices are missing"]}])
+        self.assertEqual(got, [[], [], ["1 file was not looked at: neither DICOM nor PNG nor JPEG."],
+                               ["3 files were not looked at: neither DICOM nor PNG nor JPEG.", "Slices are missing."]])
+
     def test_remarks_tell_what_the_model_outlines(self):
         result = {"kind": "hounsfield", "probabilities": {"malignant": 0.9}, "threshold": 0.4}
         body = ("const [result, nodules] = inputs; return nodules.map((nodule) => m.remarks({ result, subject: 'malignant',"
@@ -219,13 +303,15 @@ class ModulesTest(PageTest):
         got = self.run_in("api", "return inputs.map(([told, tries]) => m.backoff(told, tries));",
                           ["1", 1], ["3", 2], [None, 3], ["Wed, 21 Oct", 1], ["500", 1], ["0", 1])
         self.assertEqual(got, [1, 6, 3, 1, 60, 1])
+        got = self.run_in("predict", "return inputs.map(m.patience);", *range(1, 10))
+        self.assertEqual(got, [1, 2, 4, 8, 16, 32, 60, 60, 60])
 
     def test_every_refusal_of_a_slice_or_an_upload_has_its_sentence(self):
         document = json.load(urllib.request.urlopen(self.server.address + "/openapi.json"))
         codes = document["components"]["schemas"]["ErrorCode"]["enum"]
         machines = {"malformed_request", "malformed_multipart", "bad_parameter", "not_found", "method_not_allowed",
                     "length_required", "field_too_large", "target_too_long", "expectation_failed", "headers_too_large",
-                    "unknown_method", "http_version", "internal", "forbidden", "load_failed", "plain_http"}  # what a program gets wrong, never a person at this page
+                    "unknown_method", "http_version", "internal", "forbidden", "cross_site", "load_failed", "plain_http"}  # what a program gets wrong, never a person at this page
         got = self.run_in("words", "return inputs[0].filter((code) => m.sentence(code) === m.sentence('?'));", codes)
         self.assertEqual(set(got) - machines, set())
 
@@ -240,6 +326,11 @@ class ModulesTest(PageTest):
             [label, entries.map(({ slice, index, probability }) => [slice.name, index, probability ?? null])]);""", answer)
         self.assertEqual(got, [["Series", [["a", 1, 0.1], ["b", 3, None], ["c", 0, 0.3]]],
                                ["Other pictures", [["loose", 2, None]]]])
+        got = self.run_in("study", """
+          const answer = { results: [{ name: inputs[0].slice(-255) }, { name: "b" }] };
+          return m.stacksOf([inputs[0], "\\tb"].map((name) => ({ name })), answer)[0].entries.map(({ slice }) => slice?.name);""",
+                          "folder/" * 60 + "a.dcm")  # names as the server tells them: the end of long ones, no control characters
+        self.assertEqual(got, ["folder/" * 60 + "a.dcm", "\tb"])
         self.assertEqual(self.run_in("study", "return m.differentNames(['a', 'b', 'a', 'a']);"),
                          ["a", "b", "2-a", "3-a"])
 

@@ -7,14 +7,18 @@ import pathlib
 import subprocess
 import tempfile
 import unittest
+import urllib.error
+import urllib.request
 import zipfile
 
 import pydicom
+import pydicom.uid
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
 import browser_access_test as access
-from page_driver import PageTest
+from browser_test import LISTEN
+from page_driver import CANVAS, PageTest
 
 SLICES = 12
 
@@ -44,8 +48,8 @@ class SeriesTest(PageTest):
         self.canvas()
 
     def number(self):
-        """That of the slice whose picture is shown."""
-        return int(self.text("#where").split("/")[0])
+        """That of the slice whose picture is shown, once one is."""
+        return int(self.wait(lambda: self.text("#where")).split("/")[0])
 
     def shows(self, number):
         """Waits until that slice's picture is there."""
@@ -151,6 +155,31 @@ class SeriesTest(PageTest):
         self.assertNotIn("series.zip", report)
         self.assertTrue(self.find_all("#report .chart path"))
 
+    def test_the_report_tells_warnings_window_and_overlays(self):
+        self.script("window.print = () => { window.printed = true; }")
+        gap = packed("gap.zip", {file.name: file.read_bytes() for file in (*FILES[:4], *FILES[6:])})
+        self.drop_paths(gap)
+        self.wait_for_studies(1, seconds=240)
+        self.canvas()
+        self.wait(lambda: "lies inside the lungs" in self.text("#slice-findings"))
+        self.script(SET, "lungs", 0)
+        self.script(SET, "heat", 40)
+        self.script("const p = document.getElementById('preset'); p.value = 2; p.dispatchEvent(new Event('change'))")
+        self.click("#invert")
+        self.click("#print")
+        self.wait(lambda: self.script("return window.printed"))
+        report = self.text("#report")
+        (series,) = self.answer()["summary"]["series"]
+        self.assertTrue(any("slices are missing" in warning for warning in series["warnings"]))
+        self.assertTrue(any("operating point" in warning for warning in series["warnings"]))
+        for warning in series["warnings"]:
+            self.assertIn(warning[1:], report)
+            self.assertIn(warning[1:], self.text("#study-findings"))
+        for words in ("width 400, level 40 HU", "inverted", "as sent", "heat map (40.0 %)"):
+            self.assertIn(words, report)
+        for words in ("lung outline", "null", "false", "undefined"):
+            self.assertNotIn(words, report)
+
     def test_a_series_is_named_and_readable_in_light_and_dark(self):
         self.addCleanup(self.emulate)
         self.show_series()
@@ -168,6 +197,183 @@ class SeriesTest(PageTest):
         self.show_series()
         self.assertLessEqual(self.script("return document.documentElement.scrollWidth"), 360)
 
+
+class SlowPicturesTest(PageTest):
+    """Slices that the server alone can decode: their pictures take a while, or never come."""
+
+    def setUp(self):
+        super().setUp()
+        self.script(HOLD + "window.print = () => { window.printed = true; }")
+        middle = FILES[SLICES // 2 - 1:SLICES // 2 + 2]
+        self.drop_paths(packed("packed.zip", {file.name: run_length_coded(file) for file in middle}))
+        self.wait_for_studies(1, seconds=240)
+        self.canvas()
+        self.find("#viewport").send_keys(Keys.HOME)
+        self.wait(lambda: self.text("#where").startswith("1 / 3"))
+        self.canvas()
+
+    def begin_second(self, way):
+        self.script("window.way = arguments[0]", way)
+        self.find("#viewport").send_keys(Keys.ARROW_DOWN)
+        self.assertIn("Slice 2 ", self.text("#slice-findings"))
+
+    def test_until_its_picture_is_there_a_slice_has_none_and_no_report(self):
+        self.begin_second("held")
+        self.wait(lambda: self.script(CANVAS)[0] == 0)
+        self.assertEqual([self.text(f"#{corner}") for corner in ("where", "windowed", "zoomed", "value")], [""] * 4)
+        self.wait(lambda: self.find("#loading").is_displayed())
+        viewport = self.find("#viewport")
+        self.assertEqual((viewport.get_attribute("aria-busy"), viewport.get_attribute("aria-label")),
+                         ("true", "Slice viewer: loading"))
+        self.assertIsNone(viewport.get_attribute("data-shown"))
+        self.assertFalse(self.find("#print").element().is_enabled())
+        self.assertEqual(self.script(access.COMPLAINTS), [])
+        self.script("letGo()")
+        self.wait(lambda: self.text("#where").startswith("2 / 3"))
+        self.canvas()
+        self.assertEqual(viewport.get_attribute("data-shown"), FILES[SLICES // 2].name)
+        self.assertIsNone(viewport.get_attribute("aria-busy"))
+        self.assertFalse(self.find("#loading").is_displayed())
+        self.assertTrue(self.find("#print").element().is_enabled())
+        self.assertIn("edges: left R, right L, top A, bottom P", viewport.get_attribute("aria-label"))
+
+    def test_a_picture_that_comes_late_is_not_shown_beside_another_slice(self):
+        first = self.find("#viewport").get_attribute("data-shown")
+        self.begin_second("held")
+        self.find("#viewport").send_keys(Keys.ARROW_UP)
+        self.canvas()
+        self.script("letGo()")
+        self.browser.execute_async_script("setTimeout(arguments[0], 500)")
+        self.assertTrue(self.text("#where").startswith("1 / 3"))
+        self.assertEqual(self.find("#viewport").get_attribute("data-shown"), first)
+
+    def test_a_slice_without_a_picture_is_printed_without_one(self):
+        self.begin_second("lost")
+        self.wait(lambda: self.find("#unseen").is_displayed())
+        self.wait(lambda: self.script(CANVAS)[0] == 0)
+        self.assertIn("no picture", self.find("#viewport").get_attribute("aria-label"))
+        self.click("#print")
+        self.wait(lambda: self.script("return window.printed"))
+        self.assertEqual(self.find_all("#report img"), [])
+        self.assertIn("No picture of this slice can be shown", self.text("#report"))
+        self.assertNotIn("Overlays", self.text("#report"))
+
+
+class ArchiveTest(PageTest):
+    def test_names_of_code_page_437_find_their_pictures_and_what_was_skipped_is_told(self):
+        content = {f"LQcke-{file.name}": file.read_bytes() for file in FILES[4:7]}
+        archive = packed("old.zip", {**content, "letter.txt": b"Dear doctor", "notes.txt": b"None"})
+        archive.write_bytes(archive.read_bytes().replace(b"LQcke-", b"L\x81cke-"))
+        self.drop_paths(archive)
+        self.wait_for_studies(1, seconds=240)
+        answer = self.answer()
+        self.assertEqual({result["name"] for result in answer["results"]}, {f"Lücke-{file.name}" for file in FILES[4:7]})
+        self.assertEqual(answer["summary"]["skipped"], 2)
+        self.canvas()
+        self.assertIn("Lücke-", self.find("#viewport").get_attribute("data-shown"))
+        words = "2 files were not looked at"
+        self.assertIn(words, self.find("#study-findings .caution-line").text)
+        self.assertIn(words, self.text("#announce"))
+        self.script("window.print = () => { window.printed = true; }")
+        self.click("#print")
+        self.wait(lambda: self.script("return window.printed"))
+        self.assertIn(words, self.text("#report"))
+
+
+class LostSightTest(PageTest):
+    """Looks at a job that come to nothing."""
+
+    def setUp(self):
+        super().setUp()
+        self.script(LISTEN + LOSE)
+
+    def sent(self):
+        return self.script("return sent")
+
+    def give_up(self):
+        self.script("window.down = true")
+        self.drop_paths(ZIP)
+        self.wait_for_studies(0, failed=1)
+        self.assertIn("cannot be reached", self.find(".failure").text)
+        self.script("window.down = false")
+
+    def test_a_job_outlives_looks_that_come_to_nothing(self):
+        self.drop_paths(ZIP)
+        self.wait_for_studies(1, seconds=240)
+        self.assertGreaterEqual(self.script("return looks"), 4)
+        self.assertTrue(self.script("return said.some((words) => words.includes('No word from the server. Trying again'))"))
+        self.assertEqual(self.sent(), 1)
+        self.canvas()
+
+    def test_trying_again_takes_up_the_job_that_was_lost_sight_of(self):
+        self.give_up()
+        self.click(".again")
+        self.wait_for_studies(1, seconds=240)
+        self.assertEqual(self.sent(), 1)
+
+    def test_what_the_server_has_forgotten_is_sent_anew(self):
+        self.give_up()
+        forget = urllib.request.Request(f"{self.server.address}/{self.script('return job')}", method="DELETE")
+        for _ in range(2):  # cancelled, then forgotten; or forgotten at once
+            try:
+                urllib.request.urlopen(forget).close()
+            except urllib.error.HTTPError as error:
+                self.assertEqual(error.code, 404)
+        self.click(".again")
+        self.wait_for_studies(1, seconds=240)
+        self.assertEqual(self.sent(), 2)
+
+
+def packed(name, files):
+    path = pathlib.Path(FOLDER.name) / name
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for inner, content in files.items():
+            archive.writestr(inner, content)
+    return path
+
+
+def run_length_coded(file):
+    dataset = pydicom.dcmread(file)
+    dataset.compress(pydicom.uid.RLELossless)
+    path = pathlib.Path(FOLDER.name) / "coded.dcm"
+    dataset.save_as(path)
+    return path.read_bytes()
+
+
+# Pictures of the server wait until letGo(), or are lost, as `way` says.
+HOLD = """
+window.way = "";
+const ask = window.fetch;
+let going = [];
+window.letGo = () => { going.forEach((go) => go()); going = []; };
+window.fetch = async (path, options) => {
+  if (window.way && path.startsWith("v1/predict?preview")) {
+    if (window.way === "lost") throw new TypeError("lost");
+    await new Promise((go) => going.push(go));
+  }
+  return ask(path, options);
+};
+"""
+
+# Counts what is sent; the first looks at a job come to nothing, each in its way, and all while `down`. Time runs fast.
+LOSE = """
+Object.assign(window, { sent: 0, looks: 0, job: "", down: false });
+const [ask, wait] = [window.fetch, window.setTimeout.bind(window)];
+window.setTimeout = (done, ms) => wait(done, ms / 200);
+const broken = () => new ReadableStream({ start: (stream) => stream.error(new TypeError("lost")) });
+const ways = [() => { throw new TypeError("lost"); }, () => new Response("<h1>Bad Gateway</h1>", { status: 502 }),
+  () => new Response(broken()), () => new Response("", { status: 504 })];
+window.fetch = async (path, options) => {
+  if (options.method === "POST" && path.startsWith("v1/predict")) ++window.sent;
+  if (options.method === "GET" && path.startsWith("v1/jobs/")) {
+    window.job = path;
+    const way = window.down ? ways[0] : ways[window.looks];
+    ++window.looks;
+    if (way) return way();
+  }
+  return ask(path, options);
+};
+"""
 
 # A range control set by hand.
 SET = """

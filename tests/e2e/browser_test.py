@@ -176,6 +176,39 @@ class SliceTest(PageTest):
         self.wait(lambda: self.script("return window.printed") == 2)
         self.assertIn("doe-jane", self.text("#report"))
 
+    def test_the_edges_of_a_dicom_slice_bear_the_sides_of_the_patient(self):
+        usual = dicom(chest(512, nodule=True), ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
+        turned = dicom(chest(512, nodule=True), ImageOrientationPatient=[0, 1, 0, -1, 0, 0])
+        self.script(RECORD_LETTERS + "window.print = () => { window.printed = true; }")
+        words = "stored turned or mirrored against the usual view"
+        for name, data, edges in (("usual.dcm", usual, {"left": "R", "right": "L", "top": "A", "bottom": "P"}),
+                                  ("turned.dcm", turned, {"left": "A", "right": "P", "top": "L", "bottom": "R"})):
+            with self.subTest(name):
+                self.script("letters.clear(); printed = false; document.getElementById('clear').click()")
+                self.drop((name, "", data))
+                self.wait_for_studies(1)
+                self.canvas()
+                self.wait(lambda: self.script("return letters.get('canvas')") == edges)
+                label = self.find("#viewport").get_attribute("aria-label")
+                self.assertIn("edges: left {left}, right {right}, top {top}, bottom {bottom}".format(**edges), label)
+                self.assertEqual(words in self.text("#slice-findings"), data is turned)
+                self.click("#print")
+                self.wait(lambda: self.script("return printed"))
+                self.assertEqual(self.script("return letters.get('')"), edges)  # of the report's picture
+                self.assertEqual(words in self.text("#report"), data is turned)
+        self.check_console()
+
+    def test_a_picture_without_orientation_bears_no_sides(self):
+        self.script(RECORD_LETTERS)
+        for name, data in (("slice.png", self.png), ("slice.dcm", self.dicom)):
+            self.drop((name, "", data))
+            self.wait(lambda: self.text("#title") == name and self.states()[-1] == "done")
+            self.canvas()
+            self.wait(lambda: "zoom 100 percent" in self.find("#viewport").get_attribute("aria-label"))
+            self.assertNotIn("edges", self.find("#viewport").get_attribute("aria-label"))
+            self.assertEqual(self.script("return letters.size"), 0)
+            self.assertNotIn("stored turned", self.text("#slice-findings"))
+
     def test_nothing_is_fetched_from_elsewhere(self):
         self.drop(("slice.png", "image/png", self.png))
         self.wait_for_studies(1)
@@ -184,6 +217,19 @@ class SliceTest(PageTest):
         for name in names:
             self.assertTrue(name.startswith((self.server.address + "/", "blob:", "data:")), name)
 
+
+# The letters written at the edges of each canvas, by its id.
+RECORD_LETTERS = """
+window.letters = new Map();
+const write = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+  const { width, height } = this.canvas;
+  const [across, down] = [x * this.getTransform().a / width, y * this.getTransform().d / height];
+  const edge = across < 0.1 ? "left" : across > 0.9 ? "right" : down < 0.1 ? "top" : down > 0.9 ? "bottom" : "middle";
+  letters.set(this.canvas.id, { ...letters.get(this.canvas.id), [edge]: text });
+  write.call(this, text, x, y);
+};
+"""
 
 # Keeps every word that the page says of its studies.
 LISTEN = """

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <deque>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,6 +57,14 @@ void talk(std::string_view input, std::size_t piece) {
   host->budget = std::make_shared<UploadBudget>(2048);
   host->next_request_id = [] { return std::string("id"); };
   host->wake_keeper = [] {};
+  std::deque<std::function<void()>> tasks;
+  host->run_later = [&tasks](std::function<void()> task) {
+    tasks.push_back(std::move(task));
+    return true;
+  };
+  const auto settle = [&tasks] {
+    for (; !tasks.empty(); tasks.pop_front()) std::function<void()>(tasks.front())();
+  };
   std::size_t replies = 0;
   host->handlers.admit = [](const RequestHead& head, const AdmissionInfo& info) -> std::optional<HttpResponse> {
     if (head.path != "/no") return std::nullopt;
@@ -66,9 +76,11 @@ void talk(std::string_view input, std::size_t piece) {
     const auto connection = std::make_shared<Connection>(pair[0], host);
     for (std::string_view rest = input; !rest.empty();) {
       connection->receive(rest.substr(0, piece));
+      settle();
       rest.remove_prefix(std::min(piece, rest.size()));
     }
     connection->end_of_input();
+    settle();
     if (!connection->closed() && connection->awaiting_write() < 0 && connection->busy()) std::abort();
   }
   ::close(pair[1]);

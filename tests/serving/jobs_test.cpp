@@ -110,13 +110,16 @@ TEST_F(JobsTest, KeepsResultsWithinTheirBytes) {
   open({.result_bytes = 100});
   const std::string first = add();
   const std::string second = add();
-  jobs_->finish(first, std::string(60, 'x'));
+  EXPECT_TRUE(jobs_->finish(first, std::string(60, 'x')));
   jobs_->finish(second, std::string(60, 'y'));
   EXPECT_FALSE(jobs_->find(first));
   EXPECT_EQ(jobs_->result_bytes(), 60U);
   const std::string third = add();
-  jobs_->finish(third, std::string(101, 'z'));
+  EXPECT_FALSE(jobs_->finish(third, std::string(101, 'z')));
   EXPECT_EQ(jobs_->find(third)->error->code, "too_large");
+  const std::string fourth = add();
+  jobs_->cancel(fourth);
+  EXPECT_TRUE(jobs_->finish(fourth, std::string(101, 'z')));  // it has failed nobody
 }
 
 TEST_F(JobsTest, ForgetsWhatWasKeptLongEnough) {

@@ -1,11 +1,14 @@
 """Long work as jobs of the real server: 202, polling, cancelling, forgetting, shutting down."""
 
+import pathlib
 import signal
+import subprocess
+import tempfile
 import time
 import unittest
 
 import sample_images
-from server_process import Server, request
+from server_process import BIN, Server, request, wait_for
 
 ZIP = "application/zip"
 SLICES = 60
@@ -103,6 +106,32 @@ class JobsTest(unittest.TestCase):
         self.assertEqual(self.delete(address).status, 200)
         self.assertEqual(self.server.get(address).status, 404)
 
+    def test_cancelling_stops_a_model_of_volumes_too(self):
+        with tempfile.TemporaryDirectory(prefix="pulmo-volumes-") as folder:
+            bundle = pathlib.Path(folder) / "bundle.pt"
+            subprocess.run([BIN / "pulmo-test-bundle", bundle, "96", "lungs", "--network", "cnn3d", "--depth", "9"], check=True)
+            self.server = Server("batch.max_size=1", "batch.per_request=1", "serve.model_threads=1", bundle=bundle)
+        address = self.submit(self.archive)
+        job = {"done": 0}
+        while job["done"] == 0:  # until the model has begun
+            job = self.server.get(address).json()["job"]
+            self.assertEqual((job["state"], job["total"]), ("running", SLICES))
+        reply = self.delete(address).json()["job"]
+        self.assertEqual(reply["state"], "cancelled")
+        self.assertLess(reply["done"], SLICES)
+        wait_for(lambda: self.metric("pulmo_in_progress") == 0, "the work has ended")
+        self.assertLess(self.metric("pulmo_batch_size_sum"), SLICES - 5)
+        self.assertEqual(self.metric("pulmo_predictions_total"), 0)
+
+    def test_a_job_of_volumes_counts_slices_that_are_judged(self):
+        with tempfile.TemporaryDirectory(prefix="pulmo-volumes-") as folder:
+            bundle = pathlib.Path(folder) / "bundle.pt"
+            subprocess.run([BIN / "pulmo-test-bundle", bundle, "32", "lungs", "--network", "cnn3d", "--depth", "5"], check=True)
+            self.server = Server(bundle=bundle)
+        answer = self.wait(self.submit(self.archive))
+        self.assertEqual(answer["job"], {**answer["job"], "state": "done", "done": SLICES, "total": SLICES})
+        self.assertEqual(self.metric("pulmo_predictions_total"), SLICES)
+
     def test_a_waiting_job_can_be_cancelled_too(self):
         self.start("serve.workers=1", "jobs.at_once=1")
         running, waiting = self.submit(self.archive), self.submit(self.archive)
@@ -133,6 +162,8 @@ class JobsTest(unittest.TestCase):
         self.start("jobs.result_bytes=1024")
         answer = self.wait(self.submit(self.archive))
         self.assertEqual((answer["job"]["state"], answer["error"]["code"]), ("failed", "too_large"))
+        self.assertEqual(self.server.metric('pulmo_rejected_total{reason="too_large"}'), 1)
+        self.assertIn("job failed code=too_large", self.server.log())
 
     def test_single_slices_are_answered_while_jobs_run(self):
         self.start("serve.workers=1", "batch.queue=8", "batch.per_request=8", "limits.files=8", "jobs.at_once=1")

@@ -182,6 +182,54 @@ class CrossOriginTest(unittest.TestCase):
         finally:
             self.assertEqual(server.stop(), 0)
 
+    def change(self, server, headers, method="POST", path="/v2/repository/index"):
+        """The reply to what an HTML form can send; Host is "test"."""
+        return server.exchange(request(method, path, b"{}", headers + "Content-Type: text/plain\r\n"))
+
+    def test_pages_of_other_origins_cannot_make_a_browser_change_anything(self):
+        server = Server("models.control=true")
+        try:
+            name = server.get("/v1/models").json()["default"]
+            evil = "Origin: https://evil.example\r\n"
+            for headers in (evil, evil + "Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: cross-site\r\n",
+                            "Sec-Fetch-Site: same-site\r\n", "Origin: null\r\n", "Origin: http://test:81\r\n",
+                            "Origin: http://test.evil.example\r\n", "Origin: test\r\n", "Origin: http://eviltest\r\n",
+                            "Origin: http://test\r\nSec-Fetch-Site: cross-site\r\n"):
+                for path in (f"/v2/repository/models/{name}/unload", "/v2/repository/index", f"/v2/models/{name}/infer"):
+                    reply = self.change(server, headers, path=path)
+                    self.assertEqual(reply.status, 403, headers + path)
+                    self.assertIn("another origin", reply.json()["error"])
+                for method, path in (("POST", "/v1/predict"), ("DELETE", "/v1/jobs/0"), ("PUT", "/")):
+                    reply = self.change(server, headers, method, path)
+                    self.assertEqual((reply.status, reply.code()), (403, "cross_site"), headers + path)
+                self.assertEqual(server.get("/v1/models", headers).status, 200)
+            with server.client() as client:  # and no body is waited for
+                client.send(request("POST", "/v1/predict", headers=evil + "Content-Type: image/png\r\nContent-Length: 9999\r\n"))
+                self.assertEqual(client.reply().status, 403)
+            self.assertEqual(server.post(PNG, "image/png").status, 200)  # the model is still there
+            self.assertGreater(server.metric('pulmo_rejected_total{reason="cross_site"}'), 50)
+        finally:
+            self.assertEqual(server.stop(), 0)
+
+    def test_the_page_itself_and_programs_may(self):
+        server = Server()
+        try:
+            for headers in ("", "Origin: http://test\r\n", "Origin: https://TEST\r\n", "Sec-Fetch-Site: same-origin\r\n",
+                            "Sec-Fetch-Site: none\r\n", "Origin: https://proxy.example\r\nSec-Fetch-Site: same-origin\r\n"):
+                self.assertEqual(self.change(server, headers).status, 200, headers)
+        finally:
+            self.assertEqual(server.stop(), 0)
+
+    def test_configured_origins_may_change_things_too(self):
+        for setting, evil in ((f"['{self.ORIGIN}']", 403), ("['*']", 200)):
+            server = Server(f"security.origins={setting}")
+            try:
+                for origin, status in ((self.ORIGIN, 200), ("https://evil.example", evil)):
+                    reply = self.change(server, f"Origin: {origin}\r\nSec-Fetch-Site: cross-site\r\n")
+                    self.assertEqual(reply.status, status, setting + origin)
+            finally:
+                self.assertEqual(server.stop(), 0)
+
     def test_by_default_no_origin_may_ask(self):
         server = Server()
         try:

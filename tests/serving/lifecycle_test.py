@@ -11,8 +11,8 @@ import threading
 import time
 import unittest
 
-from sample_images import chest, encode
-from server_process import BIN, CheckedThread, Server, request, wait_for
+from sample_images import chest, encode, zipped
+from server_process import BIN, CheckedThread, Server, multipart, request, wait_for
 
 PNG = encode(chest(), "png")
 
@@ -182,6 +182,27 @@ class EndTest(unittest.TestCase):
             wait_for(lambda: server.metric("pulmo_upload_bytes") > 0, "the upload has begun")
             server.process.send_signal(signal.SIGTERM)
             self.assertEqual(server.process.wait(10), 0)
+        server.stop()
+
+    def test_what_is_not_done_after_the_grace_period_is_told_so(self):
+        server = Server("serve.shutdown_grace_s=0.05", "serve.workers=1", "batch.per_request=8", size_px=96)
+        kind, slices = multipart([(f"{i}.png", "image/png", PNG) for i in range(40)])
+        archive = zipped([(f"{i}.png", PNG) for i in range(40)])
+        sent = [("/v1/predict", kind, slices)] * 6 + [("/v1/predict", "application/zip", archive)] * 6
+        clients = [server.connect(60) for _ in sent]
+        for client, (path, kind, body) in zip(clients, sent):
+            client.send(request("POST", path, body, f"Content-Type: {kind}\r\n"))
+        wait_for(lambda: server.metric("pulmo_in_progress") >= 40, "the work has begun")
+        server.process.send_signal(signal.SIGTERM)
+        replies = [client.reply() for client in clients]
+        late = [reply for reply in replies if reply.status != 200]
+        self.assertTrue(late)
+        for reply in late:
+            self.assertEqual((reply.status, reply.code()), (503, "shutting_down"))
+            self.assertEqual(reply.headers["retry-after"], "1")
+        for client in clients:
+            client.close()
+        self.assertEqual(server.process.wait(20), 0)
         server.stop()
 
     def test_second_signal_ends_at_once(self):

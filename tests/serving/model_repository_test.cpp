@@ -100,6 +100,40 @@ TEST_F(ModelRepositoryTest, HasTheDefaultThatIsConfigured) {
   EXPECT_THROW(open("z"), InvalidInput);
 }
 
+TEST_F(ModelRepositoryTest, TheDefaultMovesOnWhenItIsNotLoadedAndStaysWhileItIs) {
+  put("a", "bad");
+  put("b", "1");
+  put("c", "1");
+  const auto repository = open();
+  EXPECT_EQ(repository->default_model(), "b");
+  EXPECT_FALSE(repository->ready());  // a is missing
+  put("a", "1");
+  repository->reload_changed();
+  EXPECT_EQ(repository->find("")->name(), "b");
+  repository->unload("b");
+  EXPECT_EQ(repository->find("")->name(), "a");
+  EXPECT_TRUE(repository->ready());
+  repository->load("b");
+  EXPECT_EQ(repository->find("")->name(), "a");
+  for (const char* name : {"a", "b", "c"}) repository->unload(name);
+  EXPECT_FALSE(repository->ready());
+  repository->load("b");
+  EXPECT_EQ(repository->find("")->name(), "b");
+  EXPECT_TRUE(repository->ready());
+}
+
+TEST_F(ModelRepositoryTest, WithoutTheDefaultThatIsConfiguredItIsNotReady) {
+  put("a", "1");
+  put("b", "1");
+  const auto repository = open("b");
+  EXPECT_TRUE(repository->ready());
+  repository->unload("b");
+  EXPECT_EQ(repository->find(""), nullptr);
+  EXPECT_FALSE(repository->ready());
+  repository->load("b");
+  EXPECT_TRUE(repository->ready());
+}
+
 TEST_F(ModelRepositoryTest, DoesNotStartWithoutAModel) {
   EXPECT_THROW(open(), InvalidInput);
   put("a", "bad");
@@ -246,7 +280,9 @@ TEST_F(ModelRepositoryTest, ClosingFailsWhatWaitsOnReplacedModelsToo) {
   slow->release();
   closer.join();
   EXPECT_TRUE(std::holds_alternative<BatchResult>(running.get_future().get()));
-  EXPECT_FALSE(repository.later([] {}));
+  bool dropped = false;
+  repository.later([] { FAIL(); }, [&] { dropped = true; });
+  EXPECT_TRUE(dropped);
 }
 
 TEST(ModelNames, AreSafeInAnAddressAndOnDisk) {

@@ -79,6 +79,35 @@ class ModelsTest(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("models.default", done.stderr)
 
+    def unload(self, name):
+        reply = self.server.post(b"", "application/json", f"/v2/repository/models/{name}/unload")
+        self.assertEqual(reply.status, 200, reply.body)
+
+    def test_the_default_moves_on_when_its_model_is_unloaded(self):
+        for name in ("a", "b"):
+            write_bundle(self.models / name / "bundle.pt", 32)
+        self.start("models.control=true")
+        self.assertEqual(self.predict()["model"]["name"], "a")
+        self.unload("a")
+        self.assertEqual(self.predict()["model"]["name"], "b")
+        self.assertEqual(self.server.get("/v1/models").json()["default"], "b")
+        self.assertEqual(self.server.get("/v2/health/ready").status, 200)
+        self.unload("b")
+        self.assertEqual(self.server.get("/v2/health/ready").status, 503)
+
+    def test_a_configured_default_that_is_unloaded_leaves_the_server_unready(self):
+        for name in ("a", "b"):
+            write_bundle(self.models / name / "bundle.pt", 32)
+        self.start("models.control=true", "models.default=b")
+        self.assertEqual(self.server.get("/v2/health/ready").status, 200)
+        self.unload("b")
+        reply = self.server.post(PNG, "image/png")
+        self.assertEqual((reply.status, reply.code()), (503, "not_ready"))
+        self.assertEqual(self.server.get("/v2/health/ready").status, 503)
+        self.assertIn("pulmo_ready 0", self.server.get("/metrics").body.decode())
+        self.assertEqual(self.server.post(b"", "application/json", "/v2/repository/models/b/load").status, 200)
+        self.assertEqual(self.server.get("/v2/health/ready").status, 200)
+
     def test_an_empty_folder_is_said_clearly(self):
         done = subprocess.run([BIN / "pulmo-serve", "--models", self.models, "--port", "0"], capture_output=True,
                               text=True, timeout=60)

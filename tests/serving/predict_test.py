@@ -218,6 +218,14 @@ class PredictTest(unittest.TestCase):
         again = self.server.get("/", f"If-None-Match: {html.headers['etag']}\r\n")
         self.assertEqual((again.status, again.body), (304, b""))
 
+    def test_a_page_that_the_client_has_is_not_sent_again(self):
+        tag = self.server.get("/").headers["etag"]
+        for has in (tag, f"W/{tag}", f'"a", W/"b",{tag}', f"\"a\" , W/{tag}", "*", f'"a"\r\nIf-None-Match: {tag}'):
+            reply = self.server.get("/", f"If-None-Match: {has}\r\n")
+            self.assertEqual((reply.status, reply.body, reply.headers["etag"]), (304, b"", tag), has)
+        for has in ("", ",", '"a", "b"', tag.strip('"'), f'w/{tag}', f'W/"x{tag[1:]}'):
+            self.assertEqual(self.server.get("/", f"If-None-Match: {has}\r\n").status, 200, has)
+
     def test_openapi_describes_this_version(self):
         document = self.server.get("/openapi.json").json()
         self.assertRegex(document["info"]["version"], r"^\d+\.\d+\.\d+$")

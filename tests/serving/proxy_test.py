@@ -10,8 +10,9 @@ import tempfile
 import time
 import unittest
 
+from keys_test import keygen
 from sample_images import chest, encode
-from server_process import SOURCE, Client, Server, request
+from server_process import SOURCE, Client, Server, request, wait_for
 from tls_test import make_certificate
 
 PNG = encode(chest(), "png")
@@ -21,6 +22,11 @@ NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return listening.getsockname()[1]
+
+
+def upload(length, headers=""):
+    """The head of one."""
+    return request("POST", "/v1/predict", headers=f"Content-Type: image/png\r\nContent-Length: {length}\r\n{headers}")
 
 
 class Proxy:
@@ -161,8 +167,9 @@ class ProxyTest(unittest.TestCase):
         statuses = []
         for i in range(120):
             client.send(request("GET", "/v2", headers=f"X-Forwarded-For: 198.51.100.{i}\r\n"))
-            statuses.append(client.reply().status)
-        self.assertIn(429, statuses)
+            reply = client.reply()
+            statuses.append((reply.status, "x-request-id" in reply.headers))
+        self.assertIn((429, True), statuses)  # of pulmo-serve
         client.close()
         time.sleep(2.5)  # for the tests that follow
 
@@ -174,6 +181,98 @@ class ProxyTest(unittest.TestCase):
         client.send(PNG)
         self.assertEqual(client.reply().status, 200)
         client.close()
+
+    def test_a_page_of_the_server_may_change_things_and_one_of_another_origin_may_not(self):
+        host = f"localhost:{self.proxy.port}"
+        for origin, status in ((f"https://{host}", 404), ("https://evil.example", 403), ("https://localhost", 403)):
+            head = f"DELETE /v1/jobs/0 HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n\r\n"
+            self.assertEqual(self.proxy.exchange(head.encode()).status, status, origin)
+
+    def test_too_many_requests_at_once_are_answered_so_that_the_page_understands(self):
+        clients = [self.proxy.client() for _ in range(6)]
+        try:
+            for client in clients:
+                client.send(upload(200_000_000))
+                time.sleep(0.1)  # for nginx to have seen it
+            for client in clients[4:]:
+                reply = client.reply()
+                self.assertEqual((reply.status, reply.code(), reply.headers["retry-after"]), (429, "rate_limited", "1"))
+            self.assertEqual(self.proxy.exchange(upload(len(PNG)) + PNG).status, 200)  # small ones are not counted there
+        finally:
+            for client in clients:
+                client.close()
+        wait_for(lambda: self.large_is_taken(), "nginx has forgotten them")
+
+    def large_is_taken(self):
+        client = self.proxy.client()
+        client.send(upload(200_000_000))
+        client.socket.settimeout(0.3)
+        try:
+            return client.reply().status != 429
+        except TimeoutError:
+            return True  # it waits for the body
+        finally:
+            client.close()
+
+    def test_a_chunked_upload_is_counted_as_a_large_one(self):
+        clients = [self.proxy.client() for _ in range(5)]
+        try:
+            for client in clients:
+                client.send(request("POST", "/v1/predict", headers="Content-Type: image/png\r\nTransfer-Encoding: chunked\r\n"))
+                time.sleep(0.1)
+            self.assertEqual(clients[4].reply().status, 429)
+        finally:
+            for client in clients:
+                client.close()
+        wait_for(lambda: self.large_is_taken(), "nginx has forgotten them")
+
+    def test_where_no_pictures_are_taken_bodies_are_small(self):
+        for path, status in (("/v1/jobs/1", 413), ("/v2/repository/index", 413), ("/v1/predict/more", 413)):
+            reply = self.proxy.exchange(request("POST", path, headers="Content-Length: 100000\r\n"))
+            self.assertEqual(reply.status, status, path)
+        self.assertEqual(self.proxy.exchange(request("POST", "/v2/repository/index", b"{}")).status, 200)
+
+
+class KeysTest(unittest.TestCase):
+    """With keys nginx asks pulmo-serve before it reads an upload."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="pulmo-nginx-"))
+        line, cls.key = keygen("ward")
+        (cls.folder / "keys").write_text(line)
+        cls.server = Server("security.trusted_proxies=[127.0.0.1]", f"security.keys_file={cls.folder / 'keys'}",
+                            "security.origins=['https://viewer.example.org']", "security.requests_per_s=0.1", "security.burst=6")
+        cls.proxy = Proxy(cls.folder, cls.server.port)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.proxy.stop()
+        code = cls.server.stop()
+        shutil.rmtree(cls.folder)
+        if code != 0:
+            raise AssertionError(f"the server ended with {code}")
+
+    def test_without_a_key_no_body_is_read(self):
+        for length in ("Content-Length: 200000000", "Transfer-Encoding: chunked"):
+            for path in ("/v1/predict?preview=1", "/v1/explain", "/v2/models/a/infer", "/v2/models/a/versions/1/infer"):
+                for headers in ("", "X-API-Key: wrong\r\n"):
+                    reply = self.proxy.exchange(request("POST", path, headers=f"Content-Type: image/png\r\n{length}\r\n{headers}"))
+                    self.assertEqual((reply.status, reply.code()), (401, "unauthorized"), path)
+                    self.assertEqual(reply.headers["www-authenticate"], 'Bearer realm="pulmo"')
+        self.assertEqual(self.proxy.exchange(request("GET", "/v1/models")).status, 401)
+        self.assertEqual(self.proxy.exchange(request("GET", "/pulmo-key")).status, 404)
+
+    def test_a_browser_may_ask_whether_it_may_send_a_key(self):
+        reply = self.proxy.exchange(request("OPTIONS", "/v1/predict", headers="Origin: https://viewer.example.org\r\n"
+                                                                             "Access-Control-Request-Method: POST\r\n"))
+        self.assertEqual((reply.status, reply.headers["access-control-allow-origin"]), (204, "https://viewer.example.org"))
+
+    def test_with_a_key_slices_are_predicted_until_its_rate_is_used_up(self):
+        replies = [self.proxy.exchange(upload(len(PNG), f"Authorization: Bearer {self.key}\r\n") + PNG) for _ in range(5)]
+        self.assertEqual([reply.status for reply in replies], [200, 200, 200, 429, 429])  # two of six each
+        self.assertEqual(replies[4].code(), "rate_limited")
+        self.assertIn("x-request-id", replies[4].headers)  # pulmo-serve has said so
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import time
 import unittest
 
 import sample_images
-from server_process import CheckedThread, Server, put, request, write_bundle
+from server_process import CheckedThread, Server, put, request, wait_for, write_bundle
 
 PNG = sample_images.encode(sample_images.chest(), "png")
 RELOADS = 100
@@ -139,11 +139,8 @@ class ReloadTest(unittest.TestCase):
             else:
                 self.assertLess(min(abs(probability - p) for p in of_digest.values()), 1e-6)
         self.assertEqual({digest for digest, _ in load.answers} - {""}, set(of_digest))
-        deadline = time.monotonic() + 20  # replaced models end with their last request
-        while time.monotonic() < deadline and self.threads() > threads:
-            time.sleep(0.05)
-        self.assertLessEqual(self.threads(), threads)
-        self.assertLessEqual(self.server.descriptors(), descriptors + 1)
+        wait_for(lambda: self.threads() <= threads, "replaced models end with their last request")
+        wait_for(lambda: self.server.descriptors() <= descriptors + 1, "connections end a moment after their last reply")
         text = self.server.get("/metrics").body.decode()
         self.assertIn(f'pulmo_model_loads_total{{result="failed"}} {RELOADS // 10}', text)
         self.assertIn("pulmo_models_loaded 1", text)

@@ -9,6 +9,7 @@
 
 #include "core/image/preprocess.h"
 #include "core/image/slice_decoder.h"
+#include "serving/preparation.h"
 #include "tests/serving/fake_predictor.h"
 #include "tests/serving/sample_slices.h"
 
@@ -201,6 +202,24 @@ TEST_F(ServiceTest, ClosingFailsWhatIsUnderWay) {
   EXPECT_EQ(std::get<ServiceFailure>(send({{"c", encoded(chest_picture())}}).get()).code, "shutting_down");
 }
 
+TEST_F(ServiceTest, ClosingAnswersWhatWaitsToBePreparedAndOtherWorkToo) {
+  start();
+  std::promise<void> gate;
+  const auto open = gate.get_future().share();
+  std::promise<std::string> told;
+  for (int i = 0; i < 2; ++i) service_->run([open] { open.wait(); }, [] {});  // both threads of the pool
+  auto waiting = send({{"a", encoded(chest_picture())}, {"b", encoded(chest_picture())}});
+  service_->run([&] { told.set_value("run"); }, [&] { told.set_value("dropped"); });
+  std::thread closer([&] { service_->close(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  gate.set_value();
+  closer.join();
+  EXPECT_EQ(std::get<ServiceFailure>(waiting.get()).code, "shutting_down");
+  EXPECT_EQ(told.get_future().get(), "dropped");
+  EXPECT_EQ(service_->in_progress(), 0U);
+  EXPECT_EQ(service_->queue_used(), 0U);
+}
+
 TEST_F(ServiceTest, GivesAPreviewWhenAsked) {
   start();
   const auto plain = std::get<Prediction>(outcomes({{"a", encoded(chest_picture())}}).front());
@@ -244,7 +263,6 @@ TEST_F(ServiceTest, CancellingLeavesOutTheSlicesWhoseTurnHasNotCome) {
   wishes.progress = std::make_shared<Progress>();
   auto answer = send(std::vector<Upload>(50, {"a", encoded(chest_picture())}), wishes);
   predictor_->wait_for_runs(1);
-  EXPECT_EQ(wishes.progress->total, 50U);
   wishes.progress->cancelled = true;
   predictor_->release();
   EXPECT_EQ(std::get<ServiceFailure>(answer.get()).code, "cancelled");
@@ -296,6 +314,28 @@ TEST_F(ServiceTest, AnswersManyRequestsAtOnce) {
   for (auto& answer : answers) {
     EXPECT_EQ(std::get<std::vector<SliceOutcome>>(answer.get()).size(), 2U);
   }
+}
+
+std::vector<std::string> warnings_of(const PreparedSlice& slice, const BundleMetadata& metadata) {
+  Prediction prediction;
+  describe(slice, "x", metadata, prediction);
+  return prediction.warnings;
+}
+
+TEST(Describe, WarnsOfAWholeSliceForAModelOfNodules) {
+  PreparedSlice slice;
+  slice.ready.kind = PixelKind::kHounsfield;
+  slice.decoded.dicom = true;
+  BundleMetadata metadata;
+  metadata.task = "slice";
+  EXPECT_TRUE(warnings_of(slice, metadata).empty());
+  metadata.task = "nodule";
+  EXPECT_THAT(warnings_of(slice, metadata), Contains(HasSubstr("trained on crops around one nodule, not on whole")));
+  metadata.crop = NoduleCrop{32.0, 2.0};
+  EXPECT_THAT(warnings_of(slice, metadata),
+              Contains(HasSubstr("trained on cubes of 32.0 mm in voxels of 2.0 mm around a nodule")));
+  slice.decoded.dicom = false;  // a picture, which may be such a crop
+  EXPECT_TRUE(warnings_of(slice, metadata).empty());
 }
 
 BundleMetadata metadata_of(std::vector<std::string> classes, const std::string& positive, double threshold) {

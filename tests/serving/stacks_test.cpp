@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <future>
 
 #include "core/image/preprocess.h"
@@ -22,6 +23,8 @@ constexpr std::int64_t kDepth = 3;
 /// weighed 1, 2, 4. Its attention is even over the slices that are there.
 class StackPredictor final : public Predictor {
  public:
+  std::function<void()> before_run;
+
   StackPredictor() {
     metadata_.row = "stacks";
     metadata_.depth = kDepth;
@@ -34,6 +37,7 @@ class StackPredictor final : public Predictor {
 
   std::vector<double> predict(const ImageBatch& batch) const override {
     EXPECT_EQ(batch.depth, kDepth);
+    if (before_run) before_run();
     std::vector<double> probabilities;
     for (std::int64_t i = 0; i < batch.count; ++i) {
       const double p = answer(first(batch, i, 0), first(batch, i, 1), first(batch, i, 2));
@@ -78,17 +82,22 @@ class StacksTest : public ::testing::Test {
   StacksTest() {
     ServiceOptions options;
     options.workers = 2;
+    options.per_request = 1;
     service_ = std::make_unique<Service>(models_, options, metrics_);
-    models_.install("stacks", "1", std::make_shared<StackPredictor>());
+    models_.install("stacks", "1", predictor_);
+  }
+  Answer answer_to(std::vector<Upload> uploads, const PredictOptions& options = {}) {
+    std::promise<Answer> promise;
+    service_->predict(models_.find(""), std::move(uploads), options,
+                      [&](Answer answer) { promise.set_value(std::move(answer)); });
+    return promise.get_future().get();
   }
   std::vector<SliceOutcome> send(std::vector<Upload> uploads) {
-    std::promise<Answer> promise;
-    service_->predict(models_.find(""), std::move(uploads), {},
-                      [&](Answer answer) { promise.set_value(std::move(answer)); });
-    return std::get<std::vector<SliceOutcome>>(promise.get_future().get());
+    return std::get<std::vector<SliceOutcome>>(answer_to(std::move(uploads)));
   }
   static double score(const SliceOutcome& outcome) { return std::get<Prediction>(outcome).probabilities.at(1); }
 
+  std::shared_ptr<StackPredictor> predictor_ = std::make_shared<StackPredictor>();
   Metrics metrics_;
   ModelRepository models_{{}, {}, metrics_};
   std::unique_ptr<Service> service_;
@@ -108,6 +117,38 @@ TEST_F(StacksTest, PicturesOfOneRequestAreOneStackInTheOrderOfTheirNames) {
   for (const SliceOutcome& outcome : results) EXPECT_NEAR(score(outcome), expected, 1e-12);
   EXPECT_EQ(std::get<Prediction>(results[0]).name, "c.png");
   EXPECT_NEAR(*std::get<Prediction>(results[0]).attention, 1.0 / 3.0, 1e-12);
+}
+
+TEST_F(StacksTest, NumbersInNamesGoByTheirValue) {
+  const auto results = send({{"IM10", picture(200)}, {"IM2", picture(120)}, {"IM1", picture(50)}});
+  EXPECT_NEAR(score(results[0]), StackPredictor::answer(value_of(50), value_of(120), value_of(200)), 1e-12);
+}
+
+TEST_F(StacksTest, SlicesAreCountedWhenTheModelHasJudgedThem) {
+  const auto progress = std::make_shared<Progress>();
+  std::vector<std::size_t> counted;
+  predictor_->before_run = [&] { counted.push_back(progress->done); };
+  const std::vector<Upload> files = {{"a", picture(50)}, {"b", Bytes(100, std::byte{'x'})}, {"c", picture(200)}};
+  answer_to(files, {.progress = progress});
+  EXPECT_THAT(counted, ElementsAre(1));  // the one that was refused
+  EXPECT_EQ(progress->done, 3U);
+  std::vector<Upload> many(4, {"a", picture(50)});
+  answer_to(std::move(many), {.progress = progress});
+  EXPECT_THAT(counted, ElementsAre(1, 3, 4, 5, 6));  // each slice of a longer series by itself
+  EXPECT_EQ(progress->done, 7U);
+}
+
+TEST_F(StacksTest, CancellingLeavesOutTheStacksWhoseTurnHasNotCome) {
+  const auto progress = std::make_shared<Progress>();
+  int runs = 0;
+  predictor_->before_run = [&] {
+    ++runs;
+    progress->cancelled = true;
+  };
+  const Answer answer = answer_to(std::vector<Upload>(6, {"a", picture(50)}), {.progress = progress});
+  EXPECT_EQ(std::get<ServiceFailure>(answer).code, "cancelled");
+  EXPECT_EQ(runs, 1);
+  EXPECT_EQ(progress->done, 1U);
 }
 
 TEST_F(StacksTest, OfManySlicesEachIsJudgedAmongItsNeighbours) {

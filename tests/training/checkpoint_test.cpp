@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
 #include <fstream>
 
 #include <torch/csrc/jit/serialization/pickle.h>
@@ -21,7 +22,7 @@ Checkpoint example(std::int64_t epoch) {
   Checkpoint checkpoint;
   checkpoint.identity = "abc";
   checkpoint.precision = "fp32";
-  checkpoint.progress = {epoch, 5, epoch * 10 + 5, {1.25, 3.0, 8.0}, 2.5, 0.125, 17.0, false};
+  checkpoint.progress = {epoch, 5, epoch * 10 + 5, {1.25, 3.0, 8.0, 9.5, 7.0}, 2.5, 0.125, 17.0, false};
   checkpoint.best = {1, 0.1 + 0.2, 0.7};
   checkpoint.adam_steps = 25;
   checkpoint.weights = {{"conv1.weight", torch::arange(6, torch::kFloat32).reshape({2, 3})}};
@@ -52,6 +53,8 @@ TEST(Checkpoint, RoundTripKeepsEverything) {
   EXPECT_EQ(after.progress.step, 5);
   EXPECT_EQ(after.progress.global_step, 25);
   EXPECT_EQ(after.progress.meter.loss, 1.25);
+  EXPECT_EQ(after.progress.meter.outline_loss, 9.5);
+  EXPECT_EQ(after.progress.meter.outlined, 7.0);
   EXPECT_EQ(after.progress.total_seconds, 17.0);
   EXPECT_EQ(after.best.roc_auc, 0.1 + 0.2);
   EXPECT_EQ(after.adam_steps, 25);
@@ -141,12 +144,29 @@ TEST(CheckpointStore, DigestIsWhatSha256sumChecks) {
   EXPECT_EQ(check.exit_code, 0) << check.out << check.err;
 }
 
+torch::Tensor text_tensor(const std::string& text) {
+  torch::Tensor tensor = torch::empty({static_cast<std::int64_t>(text.size())}, torch::kUInt8);
+  std::copy(text.begin(), text.end(), tensor.data_ptr<std::uint8_t>());
+  return tensor;
+}
+
+TEST(Checkpoint, OneFromBeforeOutlinesWereMeteredIsRead) {
+  auto dict = torch::jit::pickle_load(encode_checkpoint(example(2))).toGenericDict();
+  const torch::Tensor bytes = dict.at("state").toTensor();
+  std::string state(bytes.data_ptr<std::uint8_t>(), bytes.data_ptr<std::uint8_t>() + bytes.numel());
+  for (const std::string key : {R"("outline_loss":9.5,)", R"("outlined":7.0,)"}) {
+    ASSERT_NE(state.find(key), std::string::npos) << state;
+    state.erase(state.find(key), key.size());
+  }
+  dict.insert_or_assign("state", text_tensor(state));
+  const Meter meter = decode_checkpoint(torch::jit::pickle_save(dict)).progress.meter;
+  EXPECT_EQ(meter.loss, 1.25);
+  EXPECT_TRUE(std::isnan(meter.mean_outline_loss()));
+}
+
 TEST(Checkpoint, RefusesANewerVersionAndGarbage) {
   c10::Dict<std::string, at::Tensor> dict;
-  const std::string state = R"({"format_version": 99})";
-  torch::Tensor text = torch::empty({static_cast<std::int64_t>(state.size())}, torch::kUInt8);
-  std::copy(state.begin(), state.end(), text.data_ptr<std::uint8_t>());
-  dict.insert("state", text);
+  dict.insert("state", text_tensor(R"({"format_version": 99})"));
   try {
     decode_checkpoint(torch::jit::pickle_save(dict));
     FAIL() << "accepted";

@@ -137,6 +137,22 @@ TEST(Folds, ASampleKeepsItsPixelsLabelAndPlace) {
   }
 }
 
+TEST(Folds, AreFoundAgainByTheirNames) {
+  const pulmo::testing::TempDir folder;
+  pulmo::testing::make_prepared_folder(folder / "data", {.size_px = 16, .patients = 12});
+  const std::string name = fold_of(opened(folder / "data"), {3, 1.0 / 3.0, 5}, 1).fold;
+  const auto fold = fold_named(name);
+  ASSERT_TRUE(fold) << name;
+  EXPECT_EQ(fold->index, 1);
+  EXPECT_EQ(fold->options.folds, 3);
+  EXPECT_EQ(fold->options.seed, 5U);
+  EXPECT_EQ(fold->options.validation_fraction, 1.0 / 3.0);
+  for (const char* other : {"", "all 3 folds pooled", "fold 4 of 3, seed 5, validation 0.2",
+                            "fold 0 of 3, seed 5, validation 0.2", "fold 1 of 3, seed 5, validation 0.2 "}) {
+    EXPECT_FALSE(fold_named(other)) << other;
+  }
+}
+
 TEST(Folds, RefuseMoreFoldsThanPatients) {
   const pulmo::testing::TempDir folder;
   pulmo::testing::make_prepared_folder(folder / "data", {.size_px = 16, .patients = 6});

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -13,6 +14,7 @@
 #include "tests/training/small_run.h"
 #include "training/batch_loader.h"
 #include "training/outline_loss.h"
+#include "training/watch/run_curves.h"
 
 namespace pulmo::training {
 namespace {
@@ -214,6 +216,83 @@ TEST_F(OutlineTraining, GoesOnAfterAnInterruptionBitForBit) {
   resumed.resume(std::move(*checkpoint));
   resumed.run();
   EXPECT_EQ(largest_difference(straight.weights(), resumed.weights()), 0.0);
+  const auto one = read_run_log(run_.folder("straight") / "log.jsonl");
+  const auto two = read_run_log(run_.folder("resumed") / "log.jsonl");
+  ASSERT_EQ(one.size(), two.size());
+  for (std::size_t i = 0; i < one.size(); ++i) {
+    EXPECT_EQ(one[i].outlines.value().train_loss, two[i].outlines.value().train_loss);
+    EXPECT_EQ(one[i].outlines.value().validation_dice, two[i].outlines.value().validation_dice);
+  }
+}
+
+std::vector<double> values_of(const torch::Tensor& tensor) {
+  const torch::Tensor flat = tensor.to(torch::kFloat64).flatten();
+  return {flat.data_ptr<double>(), flat.data_ptr<double>() + flat.numel()};
+}
+
+double dice_by_definition(const std::vector<double>& logits, const std::vector<double>& shares) {
+  double both = 0.0, areas = 0.0;
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    const bool model = 1.0 / (1.0 + std::exp(-logits[i])) >= 0.5, readers = shares[i] >= 0.5;
+    both += model && readers ? 1.0 : 0.0;
+    areas += (model ? 1.0 : 0.0) + (readers ? 1.0 : 0.0);
+  }
+  return 2.0 * both / areas;
+}
+
+/// Means over the samples; the Dice over those with a nodule.
+struct Expected {
+  double loss = 0.0, dice = 0.0;
+};
+
+Expected expected_of(const Dataset& dataset, Weights& weights) {
+  const ReaderOutlines outlines(dataset);
+  ImageCache cache(dataset, 0);
+  Expected expected;
+  double nodules = 0.0;
+  for (std::int64_t i = 0; i < dataset.size(); ++i) {
+    LoaderOptions plain;
+    plain.outlines = &outlines;
+    BatchLoader loader(cache, dataset, {{i}}, plain);
+    const Batch batch = *loader.next();
+    const torch::NoGradGuard no_gradient;
+    const auto output = weights.network().forward_outlined(images_tensor(batch, dataset.shape(), weights), {});
+    const auto logits = values_of(output.outline_logits);
+    const std::vector<double> shares(batch.outlines.begin(), batch.outlines.end());
+    expected.loss += loss_by_definition(logits, shares) / static_cast<double>(dataset.size());
+    if (*std::max_element(shares.begin(), shares.end()) < 0.5) continue;
+    expected.dice += dice_by_definition(logits, shares);
+    nodules += 1.0;
+  }
+  expected.dice /= nodules;
+  return expected;
+}
+
+/// The rate is too small to move the weights, so that every step and the validation see the same ones.
+TEST_F(OutlineTraining, LossesAndDiceAreLogged) {
+  options_.training.epochs = 1;
+  options_.training.accumulate = 3;
+  options_.schedule.learning_rate = 1e-30;
+  options_.augmentation = {};
+  const SmallRun few(alone_, {.size_px = 32, .patients = 6, .samples_per_patient = 5, .masks = true});
+  const TrainerInput input = few.input(options_, Precision::kFp64, few.folder("run"), alone_);
+  Trainer trainer(input);
+  trainer.run();
+  Weights weights(network_with(input.network, trainer.weights()), Precision::kFp64);
+  const Expected training = expected_of(few.data().train, weights);
+  const Expected validation = expected_of(few.data().validation, weights);
+  const OutlineRecord logged = read_run_log(input.folder / "log.jsonl").front().outlines.value();
+  EXPECT_NEAR(logged.train_loss, training.loss, 1e-9);
+  EXPECT_NEAR(logged.validation_loss, validation.loss, 1e-9);
+  EXPECT_NEAR(logged.validation_dice, validation.dice, 1e-12);
+  EXPECT_GT(validation.dice, 0.0);
+}
+
+TEST_F(OutlineTraining, OtherNetworksLogNone) {
+  options_.model.name = "proposed_cnn";
+  options_.training.epochs = 1;
+  Trainer(run_.input(options_, Precision::kFp32, run_.folder("run"), alone_)).run();
+  EXPECT_FALSE(read_run_log(run_.folder("run") / "log.jsonl").front().outlines.has_value());
 }
 
 }  // namespace

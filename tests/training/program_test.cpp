@@ -142,6 +142,25 @@ TEST_F(ProgramTest, CompareWritesTheTableAndTakesFinishedRowsOver) {
     EXPECT_NEAR(brier(root_ / "judged" / row), brier(root_ / "run" / row), 1e-6);
 }
 
+TEST_F(ProgramTest, CompareRefusesWhatALaterRowLacksBeforeItTrainsAny) {
+  const auto data = make_data();
+  const auto refused = [&](const std::string& row, const std::vector<std::string>& more, const std::string& what) {
+    std::vector<std::string> settings = {"--set", "rows=[majority, conventional_cnn, " + row + "]", "--set",
+                                         "reference=conventional_cnn"};
+    settings.insert(settings.end(), more.begin(), more.end());
+    expect_refusal(run(command("compare", data, root_ / "run", settings)), what);
+    EXPECT_FALSE(std::filesystem::exists(root_ / "run/majority")) << row;
+  };
+  refused("squeezenet", {}, "set transfer.squeezenet to");
+  refused("squeezenet", {"--set", "transfer.squeezenet=/no/such.pth"}, "/no/such.pth is no file that can be read");
+  refused("resnet18", {"--set", "transfer.resnet18=" + (data / "manifest.yaml").string()}, "manifest.yaml");
+  refused("unet_densenet", {"--set", "transfer.densenet121=none"}, "no outlines of readers are stored");
+  auto check =
+      command("compare", data, root_ / "run",
+              {"--set", "rows=[conventional_cnn, squeezenet]", "--set", "reference=conventional_cnn", "--check"});
+  expect_refusal(run(check), "set transfer.squeezenet to");
+}
+
 TEST_F(ProgramTest, CompareWithFoldsExtractsEverySamplesFeaturesOnce) {
   const auto data = make_data({.size_px = 32, .patients = 20});
   const ProcessResult result =

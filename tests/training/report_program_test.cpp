@@ -241,6 +241,16 @@ TEST_F(ReportProgramTest, TheBundleOfFoldsIsThatOfTheMedianFold) {
   const auto median = std::find(areas.begin(), areas.end(), sorted[1]) - areas.begin();
   const auto fold = root_ / ("run/folds/" + std::to_string(median + 1));
   EXPECT_EQ(read_text_file(root_ / "run/proposed_cnn/bundle.pt"), read_text_file(fold / "proposed_cnn/bundle.pt"));
+
+  // Judged on the same folder it meets the patients whom its fold left out, not those of the prepared test part.
+  const ProcessResult judged = run_process({program(), "evaluate", "--bundle", root_ / "run/proposed_cnn/bundle.pt",
+                                            "--data", data, "--output", root_ / "judged", "--set", "threads=1"});
+  ASSERT_EQ(judged.exit_code, 0) << judged.err;
+  EXPECT_THAT(judged.err, HasSubstr("the bundle is of one fold of this data"));
+  const Json test = Json::parse(read_text_file(fold / "proposed_cnn/metrics.json")).at("test").at("sample");
+  const Json again = Json::parse(read_text_file(root_ / "judged/metrics.json")).at("test").at("sample");
+  EXPECT_EQ(again.at("n"), test.at("n"));
+  EXPECT_EQ(again.at("confusion"), test.at("confusion"));
 }
 
 TEST_F(ReportProgramTest, AnotherFolderIsJudgedOnTheSameTestPatients) {

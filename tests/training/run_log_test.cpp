@@ -40,6 +40,22 @@ TEST(RunLog, WritesOneObjectForEachEpoch) {
   EXPECT_EQ(lines[1].at("validation").at("roc_auc"), 0.75);
 }
 
+TEST(RunLog, TellsOfOutlinesWhereTheyAreLearnt) {
+  const testing::TempDir folder;
+  RunLog log(folder / "log.jsonl", 1);
+  EpochRecord outlined = record(1);
+  outlined.outlines = {1.5, 1.25, 0.375};
+  log.append(outlined);
+  log.append(record(2));
+  const auto lines = lines_of(folder / "log.jsonl");
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_EQ(lines[0].at("train").at("outline_loss"), 1.5);
+  EXPECT_EQ(lines[0].at("validation").at("outline_loss"), 1.25);
+  EXPECT_EQ(lines[0].at("validation").at("dice"), 0.375);
+  EXPECT_EQ(lines[1].dump().find("outline"), std::string::npos);
+  EXPECT_EQ(lines[1].dump().find("dice"), std::string::npos);
+}
+
 TEST(RunLog, DropsTheEpochsThatAResumedRunDoesAgain) {
   const testing::TempDir folder;
   {

@@ -63,6 +63,14 @@ TEST_F(TrainerTest, InterruptedAndResumedEqualsUndisturbedBitForBit) {
   EXPECT_EQ(largest_difference(straight, train_interrupted(3, "every-fourth-step")), 0.0);
 }
 
+// Warm-up ends, and the cosine begins, within the first epoch: a schedule that began anew would show.
+TEST_F(TrainerTest, InterruptedAndResumedGoesOnInItsSchedule) {
+  options_.schedule = {ScheduleKind::kCosine, 0.01, 0.6, 0.05};
+  const NamedTensors straight = train_straight(Precision::kFp32, "straight");
+  EXPECT_EQ(largest_difference(straight, train_interrupted(1, "every-second-step")), 0.0);
+  EXPECT_EQ(largest_difference(straight, train_interrupted(3, "every-fourth-step")), 0.0);
+}
+
 TEST_F(TrainerTest, ResumedRunHasTheSameLogAndTheSameBest) {
   train_straight(Precision::kFp32, "straight");
   train_interrupted(2, "resumed");

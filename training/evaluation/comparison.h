@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "training/evaluation/attention_cases.h"
+#include "training/evaluation/faithfulness_file.h"
 #include "training/evaluation/paired_tests.h"
 #include "training/evaluation/run_report.h"
 #include "training/evaluation/wrong_cases.h"
@@ -38,6 +40,8 @@ struct ComparedRow {
   std::optional<std::array<PairedResult, kLevels.size()>> paired;  ///< nothing for the reference itself
   std::vector<RunReport> folds = {};                               ///< of a cross-validation; `report` pools them
   std::vector<WrongCase> wrong = {};                               ///< with pictures
+  std::vector<AttentionCase> attention = {};                       ///< of a row that weighs slices, with pictures
+  std::optional<Faithfulness> faithfulness = {};                   ///< of its explanations, where it was measured
 
   const SplitReport& test_report() const { return *report.find("test"); }
 };

@@ -42,7 +42,8 @@ std::string comparison_html(const Comparison& comparison) {
       "<title>pulmo: comparison of models</title>\n";
   html.append(page_style()).append("\n</head><body><main>\n").append(header(comparison));
   html += summary_section(comparison) + levels_section(comparison) + paper_section(comparison) +
-          cost_section(comparison) + wrong_section(comparison) + notes_section(comparison);
+          cost_section(comparison) + wrong_section(comparison) + attention_section(comparison) +
+          faithfulness_section(comparison) + notes_section(comparison);
   return html + "</main></body></html>\n";
 }
 

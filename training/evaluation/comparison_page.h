@@ -18,6 +18,11 @@ std::string paper_section(const Comparison& comparison);
 std::string cost_section(const Comparison& comparison);
 /// The most wrong cases as pictures; empty when none was drawn.
 std::string wrong_section(const Comparison& comparison);
+/// Weights of the slices of some test groups, beside their pictures; empty when no row has any.
+std::string attention_section(const Comparison& comparison);
+/// Deletion, insertion and the share inside the readers' outlines of each row where they were measured; empty when
+/// none was.
+std::string faithfulness_section(const Comparison& comparison);
 /// How to read it, and what it was made from.
 std::string notes_section(const Comparison& comparison);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <set>
 
 #include "core/support/digest.h"
 
@@ -21,6 +22,14 @@ FoldFacts fold_facts(const RunReport& report) {
   return {facts.threshold, facts.temperature, validation_auc(report), facts.best_epoch, facts.epochs, facts.seconds};
 }
 
+std::string all_of(const std::vector<FoldResult>& folds, std::string RunFacts::*property) {
+  std::set<std::string> values;
+  for (const FoldResult& fold : folds) values.insert(fold.report.facts.*property);
+  std::string text;
+  for (const std::string& value : values) text.append(text.empty() ? "" : ", ").append(value);
+  return text;
+}
+
 RunFacts pooled_facts(const std::vector<FoldResult>& folds) {
   RunFacts pooled = folds.front().report.facts;
   pooled.fold = "all " + std::to_string(folds.size()) + " folds pooled";
@@ -34,6 +43,8 @@ RunFacts pooled_facts(const std::vector<FoldResult>& folds) {
     identities += fold.report.facts.identity + '\n';
   }
   pooled.identity = sha256_hex(identities);
+  pooled.precision = all_of(folds, &RunFacts::precision);
+  pooled.device = all_of(folds, &RunFacts::device);
   return pooled;
 }
 

@@ -51,6 +51,10 @@ figure,figure.card{margin:0;padding:8px;font-size:12px;line-height:1.45;break-in
 figure img{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:#000;border-radius:8px;margin-bottom:6px}
 figcaption b{font-size:13px}
 figcaption span{color:var(--dim);display:block}
+.stacks{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,480px),1fr));gap:12px;margin:12px 0}
+.slices{display:flex;flex-wrap:wrap;gap:6px;margin-top:8px}
+.slices>span{width:72px;text-align:center;font-variant-numeric:tabular-nums}
+.slices i{display:block;border-top:6px solid var(--s0);border-radius:3px;min-width:1px;margin-bottom:2px}
 .notes{padding-left:20px;margin:0}
 .notes li{margin:4px 0;max-width:100ch}
 code{background:var(--back);border-radius:5px;padding:1px 6px;overflow-wrap:anywhere;font-size:12.5px}
@@ -60,7 +64,7 @@ code{background:var(--back);border-radius:5px;padding:1px 6px;overflow-wrap:anyw
 body{font-size:11px}main{max-width:none;padding:0}.level{display:block}.tabs>label{display:none}
 .card,figure,tr{break-inside:avoid}h2,h3{break-after:avoid}.plots{grid-template-columns:repeat(3,1fr)}
 .scroll{overflow:visible}table{font-size:7.5px}th,td{padding:3px 4px}td small{font-size:6.5px}
-.cases{grid-template-columns:repeat(6,1fr)}}
+.cases{grid-template-columns:repeat(6,1fr)}.stacks{grid-template-columns:repeat(2,1fr)}.slices>span{width:42px}}
 )";
 
 }  // namespace

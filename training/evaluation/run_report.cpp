@@ -75,6 +75,8 @@ Json facts_json(const RunFacts& facts) {
           {"epochs", facts.epochs},
           {"seconds", facts.seconds},
           {"ranks", facts.ranks},
+          {"precision", facts.precision},
+          {"device", facts.device},
           {"bootstrap",
            {{"resamples", facts.bootstrap.resamples},
             {"unit", "patient"},

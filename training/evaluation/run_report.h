@@ -40,6 +40,7 @@ struct RunFacts {
   std::int64_t epochs = 0;       ///< trained
   double seconds = 0.0;          ///< of training
   int ranks = 1;
+  std::string precision{}, device{};  ///< of a network's training: "bf16", "cpu"; of pooled folds all, "bf16, fp32"
   BootstrapOptions bootstrap;
 };
 

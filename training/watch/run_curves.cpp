@@ -25,6 +25,13 @@ double number(const Json& json, const char* key) {
   return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
 }
 
+std::optional<OutlineRecord> outlines_of(const Json& json) {
+  if (!json.at("train").contains("outline_loss")) return std::nullopt;
+  const Json& validation = json.at("validation");
+  return OutlineRecord{number(json.at("train"), "outline_loss"), number(validation, "outline_loss"),
+                       number(validation, "dice")};
+}
+
 EpochRecord record_of(const Json& json) {
   EpochRecord one;
   one.epoch = json.at("epoch");
@@ -39,6 +46,7 @@ EpochRecord record_of(const Json& json) {
   one.train_seconds = number(json, "train_seconds");
   one.seconds = number(json, "seconds");
   one.best = json.at("best");
+  one.outlines = outlines_of(json);
   return one;
 }
 
@@ -54,8 +62,15 @@ struct Panel {
   bool logarithmic = false;
 };
 
-const std::vector<Panel>& panels() {
-  static const std::vector<Panel> all = {
+// Only those are asked whose run has outlines; an epoch from before they were logged has none.
+Figure of_outlines(double OutlineRecord::*figure) {
+  return [figure](const EpochRecord& e) {
+    return e.outlines ? (*e.outlines).*figure : std::numeric_limits<double>::quiet_NaN();
+  };
+}
+
+std::vector<Panel> panels_of(const std::vector<EpochRecord>& epochs) {
+  std::vector<Panel> all = {
       {"Loss",
        {{"training", [](const EpochRecord& e) { return e.train_loss; }},
         {"validation", [](const EpochRecord& e) { return e.validation_loss; }}},
@@ -65,6 +80,14 @@ const std::vector<Panel>& panels() {
         {"accuracy", [](const EpochRecord& e) { return e.validation_accuracy; }}}},
       {"Learning rate", {{"of the last step", [](const EpochRecord& e) { return e.learning_rate; }}}, false, true},
       {"Images per second", {{"training", [](const EpochRecord& e) { return e.images_per_second; }}}, true}};
+  const bool outlined =
+      std::any_of(epochs.begin(), epochs.end(), [](const EpochRecord& e) { return e.outlines.has_value(); });
+  if (!outlined) return all;
+  all.push_back({"Loss of outlines",
+                 {{"training", of_outlines(&OutlineRecord::train_loss)},
+                  {"validation", of_outlines(&OutlineRecord::validation_loss)}},
+                 true});
+  all.push_back({"Dice of outlines", {{"validation", of_outlines(&OutlineRecord::validation_dice)}}, true});
   return all;
 }
 
@@ -176,7 +199,9 @@ std::vector<EpochRecord> read_run_log(const std::filesystem::path& path) {
 }
 
 std::string run_curves_svg(const std::vector<EpochRecord>& epochs, const std::string& title) {
-  const double width = 2 * kPanelWidth + 20.0, height = 2 * kPanelHeight + 50.0;
+  const std::vector<Panel> panels = panels_of(epochs);
+  const double width = 2 * kPanelWidth + 20.0;
+  const double height = kPanelHeight * static_cast<double>((panels.size() + 1) / 2) + 50.0;
   std::string svg = open_svg(width, height, title, "xmlns=\"http://www.w3.org/2000/svg\"");
   svg += "<style>" + chart_style("svg") + "</style>\n";
   svg += "<rect width=\"100%\" height=\"100%\" style=\"fill:var(--paper)\"/>\n";
@@ -184,11 +209,11 @@ std::string run_curves_svg(const std::vector<EpochRecord>& epochs, const std::st
   if (const EpochRecord* best = best_of(epochs)) {
     svg += svg_text(width - 24.0, 30.0, "dots: best epoch, " + std::to_string(best->epoch), "end", "class=\"dim\"");
   }
-  for (std::size_t i = 0; i < panels().size(); ++i) {
+  for (std::size_t i = 0; i < panels.size(); ++i) {
     const double x = 10.0 + kPanelWidth * static_cast<double>(i % 2);
     const double y = 36.0 + kPanelHeight * static_cast<double>(i / 2);
-    svg += "<g transform=\"translate(" + svg_number(x) + ' ' + svg_number(y) + ")\">\n" +
-           panel_svg(panels()[i], epochs) + "</g>\n";
+    svg += "<g transform=\"translate(" + svg_number(x) + ' ' + svg_number(y) + ")\">\n" + panel_svg(panels[i], epochs) +
+           "</g>\n";
   }
   return svg + "</svg>\n";
 }

@@ -13,7 +13,8 @@ namespace pulmo::training {
 std::vector<EpochRecord> read_run_log(const std::filesystem::path& path);
 
 /// The curves of one run over its epochs as an SVG document that stands alone, light and dark: losses, validation area
-/// and accuracy, learning rate, images per second. The best epoch is marked. At least one epoch.
+/// and accuracy, learning rate, images per second; of a run that learns outlines their losses and Dice too. The best
+/// epoch is marked. At least one epoch.
 std::string run_curves_svg(const std::vector<EpochRecord>& epochs, const std::string& title);
 
 }  // namespace pulmo::training

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "core/support/version.h"
 
@@ -31,6 +32,24 @@ Counter& counter(Registry& registry, const char* name, const char* help) {
   return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
 }
 
+/// Not among the metrics of a run that has no such figure.
+class OptionalGauge {
+ public:
+  OptionalGauge(Registry& registry, const char* name, const char* help)
+      : family_(prometheus::BuildGauge().Name(name).Help(help).Register(registry)) {}
+  void set(double value) {
+    if (gauge_ == nullptr) gauge_ = &family_.Add({});
+    gauge_->Set(value);
+  }
+  void remove() {
+    if (gauge_ != nullptr) family_.Remove(std::exchange(gauge_, nullptr));
+  }
+
+ private:
+  prometheus::Family<Gauge>& family_;
+  Gauge* gauge_ = nullptr;
+};
+
 }  // namespace
 
 struct TrainingMetrics::Impl {
@@ -51,6 +70,10 @@ struct TrainingMetrics::Impl {
   Gauge& validation_accuracy =
       gauge(r, "pulmo_training_validation_accuracy", "Validation accuracy after the last epoch");
   Gauge& validation_auc = gauge(r, "pulmo_training_validation_roc_auc", "Validation ROC-AUC after the last epoch");
+  OptionalGauge outline_loss{r, "pulmo_training_epoch_outline_loss", "Mean training loss of outlines, last epoch"};
+  OptionalGauge validation_outline_loss{r, "pulmo_training_validation_outline_loss",
+                                        "Validation loss of outlines after the last epoch"};
+  OptionalGauge validation_dice{r, "pulmo_training_validation_dice", "Dice of validation slices after the last epoch"};
   Gauge& best_auc = gauge(r, "pulmo_training_best_validation_roc_auc", "Validation ROC-AUC of the best epoch");
   Gauge& checkpoint_time = gauge(r, "pulmo_training_last_checkpoint_timestamp_seconds", "When the newest was written");
   Gauge& progress_time =
@@ -100,6 +123,9 @@ void TrainingMetrics::begin(const WatchedRun& run) {
         &impl_->validation_accuracy, &impl_->validation_auc, &impl_->best_auc}) {
     unknown->Set(NAN);
   }
+  for (OptionalGauge* figure : {&impl_->outline_loss, &impl_->validation_outline_loss, &impl_->validation_dice}) {
+    figure->remove();
+  }
 }
 
 void TrainingMetrics::step(const StepRecord& record) {
@@ -121,6 +147,10 @@ void TrainingMetrics::epoch(const EpochRecord& record) {
   impl_->validation_auc.Set(record.validation_roc_auc);
   impl_->progress_time.SetToCurrentTime();
   if (record.best) impl_->best_auc.Set(record.validation_roc_auc);
+  if (!record.outlines) return;
+  impl_->outline_loss.set(record.outlines->train_loss);
+  impl_->validation_outline_loss.set(record.outlines->validation_loss);
+  impl_->validation_dice.set(record.outlines->validation_dice);
 }
 
 void TrainingMetrics::checkpoint() {

@@ -50,16 +50,22 @@ void Watch::step(const StepRecord& record) {
 void Watch::epoch(const EpochRecord& record, std::int64_t step) {
   metrics_.epoch(record);
   look_at_disk();
-  add(step, {{"train/loss", record.train_loss},
-             {"train/accuracy", record.train_accuracy},
-             {"validation/loss", record.validation_loss},
-             {"validation/accuracy", record.validation_accuracy},
-             {"validation/roc_auc", record.validation_roc_auc},
-             {"epoch/number", static_cast<double>(record.epoch)},
-             {"epoch/learning_rate", record.learning_rate},
-             {"epoch/images_per_second", record.images_per_second},
-             {"epoch/input_wait_seconds", record.input_wait_seconds},
-             {"epoch/seconds", record.seconds}});
+  std::vector<Scalar> values = {{"train/loss", record.train_loss},
+                                {"train/accuracy", record.train_accuracy},
+                                {"validation/loss", record.validation_loss},
+                                {"validation/accuracy", record.validation_accuracy},
+                                {"validation/roc_auc", record.validation_roc_auc},
+                                {"epoch/number", static_cast<double>(record.epoch)},
+                                {"epoch/learning_rate", record.learning_rate},
+                                {"epoch/images_per_second", record.images_per_second},
+                                {"epoch/input_wait_seconds", record.input_wait_seconds},
+                                {"epoch/seconds", record.seconds}};
+  if (record.outlines) {
+    values.push_back({"train/outline_loss", record.outlines->train_loss});
+    values.push_back({"validation/outline_loss", record.outlines->validation_loss});
+    values.push_back({"validation/dice", record.outlines->validation_dice});
+  }
+  add(step, values);
 }
 
 void Watch::checkpoint() {

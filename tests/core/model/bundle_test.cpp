@@ -99,6 +99,20 @@ TEST_F(BundleTest, KeepsEveryFieldOfItsMetadata) {
   EXPECT_FALSE(read.pulmo_version.empty());
 }
 
+TEST_F(BundleTest, TellsWhatACropIsOfAndOlderProgramsReadWhatHasNone) {
+  BundleMetadata metadata = testing::test_bundle_metadata();
+  EXPECT_THAT(metadata_to_json(metadata), HasSubstr("\"format_version\": 2"));
+  metadata.crop = NoduleCrop{32.0, 0.7};
+  const std::string text = metadata_to_json(metadata);
+  EXPECT_THAT(text, HasSubstr("\"format_version\": 4"));
+  EXPECT_EQ(metadata_from_json(text, "file").crop, metadata.crop);
+  EXPECT_EQ(text_of(*metadata.crop), "cubes of 32.0 mm in voxels of 0.7 mm");
+  EXPECT_EQ(text_of({48.0, 0.0}), "squares of 48.0 mm");
+  for (const auto& [from, to] : {std::pair{"32.0", "-1.0"}, {"0.7", "33.0"}, {"0.7", "\"x\""}, {"voxel_mm", "other"}}) {
+    EXPECT_THROW(metadata_from_json(replaced(text, from, to), "file"), InvalidInput) << to;
+  }
+}
+
 TEST_F(BundleTest, TellsTheDigestOfItsFile) {
   testing::write_test_bundle(file_);
   EXPECT_EQ(load_bundle(file_).sha256, sha256_file(file_));
@@ -232,7 +246,7 @@ TEST_F(BundleTest, ItsOwnMetadataCountMoreThanAFileBesideIt) {
 
 TEST_F(BundleTest, RefusesANewerVersionNamingBoth) {
   write_with_metadata(file_, metadata_with("\"format_version\": 2", "\"format_version\": 7"));
-  EXPECT_THAT(refusal(file_), AllOf(HasSubstr("format version 7"), HasSubstr("up to version 3")));
+  EXPECT_THAT(refusal(file_), AllOf(HasSubstr("format version 7"), HasSubstr("up to version 4")));
 }
 
 TEST_F(BundleTest, RefusesMetadataThatIsNotOurs) {

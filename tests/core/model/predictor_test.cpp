@@ -164,7 +164,7 @@ TEST_F(PredictorTest, RefusesABatchOfAnotherShape) {
     return "accepted";
   };
   EXPECT_THAT(refusal(random_batch(2, 1, 31)), HasSubstr("1 x 31 x 31, the model takes 1 x 32 x 32"));
-  EXPECT_THAT(refusal(random_batch(2, 3, 32)), HasSubstr("3x32x32"));
+  EXPECT_THAT(refusal(random_batch(2, 3, 32)), HasSubstr("3 x 32 x 32"));
   ImageBatch short_batch = random_batch(2, 1, 32);
   short_batch.pixels.pop_back();
   EXPECT_THAT(refusal(short_batch), HasSubstr("needs 2048 values, it holds 2047"));

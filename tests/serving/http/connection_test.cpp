@@ -6,10 +6,14 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <deque>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "serving/thread_pool.h"
 
 namespace pulmo::serving {
 namespace {
@@ -23,6 +27,10 @@ class ConnectionTest : public ::testing::Test {
     host_->budget = std::make_shared<UploadBudget>(1'000'000);
     host_->next_request_id = [this] { return "id-" + std::to_string(++ids_); };
     host_->wake_keeper = [this] { ++wakes_; };
+    host_->run_later = [this](std::function<void()> task) {
+      if (!ended_) tasks_.push_back(std::move(task));
+      return !ended_;
+    };
     host_->handlers.admit = [this](const RequestHead& head, const AdmissionInfo& info) {
       late_ = info.late;
       return head.path == "/refused" ? std::optional(error_response(404, "not_found", "", info.id)) : std::nullopt;
@@ -72,6 +80,22 @@ class ConnectionTest : public ::testing::Test {
     for (auto at = text.find(needle); at != std::string::npos; at = text.find(needle, at + 1)) ++found;
     return found;
   }
+  void receive(std::string_view data) {
+    connection_->receive(data);
+    settle();
+  }
+  void answer(HttpResponse response) {
+    std::exchange(pending_, {}).front()(std::move(response));
+    settle();
+  }
+  /// What the threads of the handlers would do.
+  void settle() {
+    while (!tasks_.empty()) {
+      const std::function<void()> task = std::move(tasks_.front());
+      tasks_.pop_front();
+      task();
+    }
+  }
   void pass_time(milliseconds time) { connection_->check(Clock::now() + time); }
 
   std::shared_ptr<ConnectionHost> host_ = std::make_shared<ConnectionHost>();
@@ -83,12 +107,14 @@ class ConnectionTest : public ::testing::Test {
   std::string reply_tail_;
   std::vector<std::string> bodies_, paths_;
   std::vector<Responder> pending_;
+  std::deque<std::function<void()>> tasks_;
+  bool ended_ = false;  ///< no thread takes a task any more
   std::vector<Exchange> exchanges_;
 };
 
 TEST_F(ConnectionTest, AnswersAndStaysOpen) {
   open();
-  connection_->receive(get("/a"));
+  receive(get("/a"));
   const std::string reply = received();
   EXPECT_NE(reply.find("Connection: keep-alive"), std::string::npos);
   EXPECT_TRUE(reply.ends_with("answer to /a"));
@@ -98,30 +124,55 @@ TEST_F(ConnectionTest, AnswersAndStaysOpen) {
 
 TEST_F(ConnectionTest, ClosesWhenTheClientAsks) {
   open();
-  connection_->receive(get("/a", "Connection: close\r\n"));
+  receive(get("/a", "Connection: close\r\n"));
   EXPECT_NE(received().find("Connection: close"), std::string::npos);
   EXPECT_TRUE(server_closed());
 }
 
 TEST_F(ConnectionTest, AnswersPipelinedRequestsInOrder) {
   open();
-  connection_->receive(get("/1") + get("/2") + get("/3").substr(0, 10));
-  connection_->receive(get("/3").substr(10));
+  receive(get("/1") + get("/2") + get("/3").substr(0, 10));
+  receive(get("/3").substr(10));
   const std::string reply = received();
   EXPECT_EQ(count(reply, "HTTP/1.1 200"), 3U);
   EXPECT_LT(reply.find("answer to /1"), reply.find("answer to /2"));
   EXPECT_LT(reply.find("answer to /2"), reply.find("answer to /3"));
 }
 
+TEST_F(ConnectionTest, TakesOneRequestATurnAndNoneOnTheThreadThatReceivesOrAnswers) {
+  open();
+  connection_->receive(get("/1") + get("/refused") + get("/2"));
+  EXPECT_EQ(paths_.size(), 0U);
+  std::vector<std::size_t> replies;
+  while (!tasks_.empty()) {
+    EXPECT_EQ(tasks_.size(), 1U);  // however much it has sent, others wait for one request of it
+    const std::function<void()> task = std::move(tasks_.front());
+    tasks_.pop_front();
+    task();
+    replies.push_back(exchanges_.size());
+  }
+  EXPECT_EQ(replies, (std::vector<std::size_t>{1, 2, 2, 3}));  // a turn that reads a whole request ends there
+  EXPECT_EQ(exchanges_[1].status, 404);
+}
+
+TEST_F(ConnectionTest, SaysSoWhenTheServerHasEnded) {
+  open();
+  ended_ = true;
+  receive(get("/1"));
+  EXPECT_NE(received().find("shutting_down"), std::string::npos);
+  EXPECT_EQ(exchanges_.at(0).status, 503);
+  EXPECT_TRUE(server_closed());
+}
+
 TEST_F(ConnectionTest, HoldsPipelinedRequestsUntilTheLateReplyIsOut) {
   open();
-  connection_->receive(get("/later") + get("/next"));
-  connection_->receive(get("/last"));
+  receive(get("/later") + get("/next"));
+  receive(get("/last"));
   EXPECT_EQ(received(), "");
   EXPECT_EQ(paths_.size(), 1U);
   HttpResponse response;
   response.body = "finally";
-  std::exchange(pending_, {}).front()(std::move(response));
+  answer(std::move(response));
   const std::string reply = received();
   EXPECT_LT(reply.find("finally"), reply.find("answer to /next"));
   EXPECT_LT(reply.find("answer to /next"), reply.find("answer to /last"));
@@ -129,36 +180,36 @@ TEST_F(ConnectionTest, HoldsPipelinedRequestsUntilTheLateReplyIsOut) {
 
 TEST_F(ConnectionTest, RefusesSmuggledBodiesByClosing) {
   open();
-  connection_->receive("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n" + get("/smuggled"));
+  receive("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n" + get("/smuggled"));
   const std::string reply = received();
   EXPECT_EQ(count(reply, "HTTP/1.1 "), 1U);
   EXPECT_NE(reply.find("413 Content Too Large"), std::string::npos);
   EXPECT_TRUE(server_closed());
-  connection_->receive(get("/smuggled"));
+  receive(get("/smuggled"));
   EXPECT_TRUE(paths_.empty());
 }
 
 TEST_F(ConnectionTest, LetsARefusedClientReadItsReplyWhileItStillSends) {
   open();
-  connection_->receive("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
+  receive("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
   const std::string junk(64 * 1024, 'x');
-  for (int i = 0; i < 100; ++i) connection_->receive(junk);
+  for (int i = 0; i < 100; ++i) receive(junk);
   EXPECT_FALSE(connection_->closed());
   EXPECT_NE(received().find("413"), std::string::npos);
-  for (int i = 0; i < 300; ++i) connection_->receive(junk);
+  for (int i = 0; i < 300; ++i) receive(junk);
   EXPECT_TRUE(connection_->closed());
 }
 
 TEST_F(ConnectionTest, ClosesAfterRefusingARequestWithABodyOnItsHead) {
   open();
-  connection_->receive("POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nGET /");
+  receive("POST /refused HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nGET /");
   EXPECT_NE(received().find("Connection: close"), std::string::npos);
   EXPECT_TRUE(server_closed());
 }
 
 TEST_F(ConnectionTest, StaysOpenAfterRefusingARequestWithoutBody) {
   open();
-  connection_->receive(get("/refused") + get("/a"));
+  receive(get("/refused") + get("/a"));
   const std::string reply = received();
   EXPECT_NE(reply.find("404"), std::string::npos);
   EXPECT_NE(reply.find("answer to /a"), std::string::npos);
@@ -166,16 +217,16 @@ TEST_F(ConnectionTest, StaysOpenAfterRefusingARequestWithoutBody) {
 
 TEST_F(ConnectionTest, AnswersExpectContinueBeforeTheBody) {
   open();
-  connection_->receive("POST /a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
+  receive("POST /a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n");
   EXPECT_EQ(received(), "HTTP/1.1 100 Continue\r\n\r\n");
-  connection_->receive("body");
+  receive("body");
   EXPECT_NE(received().find("200 OK"), std::string::npos);
   EXPECT_EQ(bodies_.front(), "body");
 }
 
 TEST_F(ConnectionTest, AnswersHeadWithoutBody) {
   open();
-  connection_->receive("HEAD /a HTTP/1.1\r\nHost: x\r\n\r\n");
+  receive("HEAD /a HTTP/1.1\r\nHost: x\r\n\r\n");
   const std::string reply = received();
   EXPECT_NE(reply.find("Content-Length: 12"), std::string::npos);
   EXPECT_TRUE(reply.ends_with("\r\n\r\n"));
@@ -183,7 +234,7 @@ TEST_F(ConnectionTest, AnswersHeadWithoutBody) {
 
 TEST_F(ConnectionTest, TurnsAHandlersExceptionInto500) {
   open();
-  connection_->receive(get("/throw") + get("/a"));
+  receive(get("/throw") + get("/a"));
   const std::string reply = received();
   EXPECT_NE(reply.find("500 Internal"), std::string::npos);
   EXPECT_EQ(reply.find("on purpose"), std::string::npos);
@@ -192,27 +243,29 @@ TEST_F(ConnectionTest, TurnsAHandlersExceptionInto500) {
 
 TEST_F(ConnectionTest, AnswersAClientThatClosedItsSide) {
   open();
-  connection_->receive(get("/later"));
+  receive(get("/later"));
   connection_->end_of_input();
+  settle();
   EXPECT_FALSE(connection_->closed());
-  std::exchange(pending_, {}).front()(HttpResponse{});
+  answer(HttpResponse{});
   EXPECT_NE(received().find("200 OK"), std::string::npos);
   EXPECT_TRUE(connection_->closed());
 }
 
 TEST_F(ConnectionTest, ForgetsAClientThatLeft) {
   open();
-  connection_->receive(get("/later"));
+  receive(get("/later"));
   ::close(client_);
   connection_->end_of_input();
-  std::exchange(pending_, {}).front()(HttpResponse{});
+  settle();
+  answer(HttpResponse{});
   EXPECT_TRUE(connection_->closed());
 }
 
 TEST_F(ConnectionTest, SendsALargeReplyInPieces) {
   open();
   reply_tail_ = std::string(3'000'000, 'x');
-  connection_->receive(get("/big") + get("/next"));
+  receive(get("/big") + get("/next"));
   EXPECT_GT(wakes_, 0);
   EXPECT_GE(connection_->awaiting_write(), 0);
   EXPECT_EQ(paths_.size(), 1U);  // no second reply is made while the first one waits
@@ -220,6 +273,7 @@ TEST_F(ConnectionTest, SendsALargeReplyInPieces) {
   for (int i = 0; i < 1000 && !reply.ends_with("answer to /next" + reply_tail_); ++i) {
     reply += received();
     connection_->flush();
+    settle();
   }
   EXPECT_EQ(count(reply, "HTTP/1.1 200"), 2U);
   EXPECT_GT(reply.size(), 6'000'000U);
@@ -228,7 +282,7 @@ TEST_F(ConnectionTest, SendsALargeReplyInPieces) {
 TEST_F(ConnectionTest, DropsAClientThatTakesNothing) {
   open();
   reply_tail_ = std::string(3'000'000, 'x');
-  connection_->receive(get("/big"));
+  receive(get("/big"));
   pass_time(host_->timeouts.write - milliseconds(1000));
   EXPECT_FALSE(connection_->closed());
   pass_time(host_->timeouts.write + milliseconds(1000));
@@ -237,7 +291,7 @@ TEST_F(ConnectionTest, DropsAClientThatTakesNothing) {
 
 TEST_F(ConnectionTest, Answers408ToASlowHead) {
   open();
-  connection_->receive("GET / HT");
+  receive("GET / HT");
   pass_time(host_->timeouts.head - milliseconds(1000));
   EXPECT_EQ(received(), "");
   pass_time(host_->timeouts.head + milliseconds(1000));
@@ -247,7 +301,7 @@ TEST_F(ConnectionTest, Answers408ToASlowHead) {
 
 TEST_F(ConnectionTest, Answers408ToASlowBody) {
   open();
-  connection_->receive("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
+  receive("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
   pass_time(host_->timeouts.head + milliseconds(1000));
   EXPECT_EQ(received(), "");
   pass_time(host_->timeouts.body + milliseconds(1000));
@@ -256,7 +310,7 @@ TEST_F(ConnectionTest, Answers408ToASlowBody) {
 
 TEST_F(ConnectionTest, ClosesIdleConnectionsWithoutAWord) {
   open();
-  connection_->receive(get("/a"));
+  receive(get("/a"));
   received();
   pass_time(host_->timeouts.idle + milliseconds(1000));
   EXPECT_EQ(received(), "");
@@ -267,18 +321,18 @@ TEST_F(ConnectionTest, ClosesIdleConnectionsWithoutAWord) {
 
 TEST_F(ConnectionTest, HasNoTimeLimitWhileARequestIsHandled) {
   open();
-  connection_->receive(get("/later"));
+  receive(get("/later"));
   pass_time(std::chrono::hours(1));
   EXPECT_FALSE(connection_->closed());
-  std::exchange(pending_, {}).front()(HttpResponse{});
+  answer(HttpResponse{});
   EXPECT_NE(received().find("200 OK"), std::string::npos);
 }
 
 TEST_F(ConnectionTest, RefusesBodiesOverTheServersBudget) {
   open();
   host_->budget->take(999'000);
-  connection_->receive("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n");
-  connection_->receive(std::string(2000, 'x'));
+  receive("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n");
+  receive(std::string(2000, 'x'));
   const std::string reply = received();
   EXPECT_NE(reply.find("503"), std::string::npos);
   EXPECT_NE(reply.find("Retry-After"), std::string::npos);
@@ -287,15 +341,15 @@ TEST_F(ConnectionTest, RefusesBodiesOverTheServersBudget) {
 
 TEST_F(ConnectionTest, GivesTheBudgetBackAfterTheRequest) {
   open();
-  connection_->receive("POST /later HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody");
-  std::exchange(pending_, {}).front()(HttpResponse{});
+  receive("POST /later HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody");
+  answer(HttpResponse{});
   EXPECT_EQ(host_->budget->used_bytes(), 0U);
 }
 
 TEST_F(ConnectionTest, EndsEveryConnectionWithItsNextReplyWhenDraining) {
   open();
   host_->draining = true;
-  connection_->receive(get("/a"));
+  receive(get("/a"));
   EXPECT_NE(received().find("Connection: close"), std::string::npos);
   EXPECT_FALSE(late_);
 }
@@ -303,22 +357,22 @@ TEST_F(ConnectionTest, EndsEveryConnectionWithItsNextReplyWhenDraining) {
 TEST_F(ConnectionTest, TellsAdmissionThatItCameLate) {
   host_->draining = true;
   open();
-  connection_->receive(get("/a"));
+  receive(get("/a"));
   EXPECT_TRUE(late_);
 }
 
 TEST_F(ConnectionTest, ClosesAfterMoreIsSentAheadThanIsKept) {
   open();
-  connection_->receive(get("/later"));
-  for (int i = 0; i < 3000; ++i) connection_->receive(get("/flood"));
-  std::exchange(pending_, {}).front()(HttpResponse{});
+  receive(get("/later"));
+  for (int i = 0; i < 3000; ++i) receive(get("/flood"));
+  answer(HttpResponse{});
   EXPECT_NE(received().find("Connection: close"), std::string::npos);
   EXPECT_EQ(paths_.size(), 1U);
 }
 
 TEST_F(ConnectionTest, ReportsEveryExchange) {
   open();
-  connection_->receive(get("/a") + get("/refused") + "nonsense\n");
+  receive(get("/a") + get("/refused") + "nonsense\n");
   ASSERT_EQ(exchanges_.size(), 3U);
   EXPECT_EQ(exchanges_[0].status, 200);
   EXPECT_EQ(exchanges_[1].code, "not_found");
@@ -335,6 +389,8 @@ TEST_F(ConnectionTest, AnswersFromManyThreadsWhileTheClientKeepsSending) {
     const std::lock_guard lock(mutex);
     threads.emplace_back([respond] { respond(HttpResponse{}); });
   };
+  ThreadPool pool(2);
+  host_->run_later = [&](std::function<void()> task) { return pool.submit(std::move(task)); };
   open();
   constexpr int kRequests = 200;
   std::string replies;

@@ -39,6 +39,44 @@ TEST(IsOpen, OnlyReadsOfThePageAndOfHealth) {
   EXPECT_FALSE(is_open(head_of("GET", "/metrics"), false));
 }
 
+/// The code of the front door's refusal of a POST with these headers, in a server called "ct.example:8443".
+std::string refusal_of(std::vector<HeaderField> headers, std::vector<std::string> origins = {},
+                       const std::string& method = "POST") {
+  Router router;
+  for (const char* one : {"POST", "GET"}) router.add(one, "/", [](const auto&, const auto&, const auto&) {});
+  FrontDoorOptions options;
+  options.origins = std::move(origins);
+  FrontDoor door(options, router);
+  headers.push_back({"host", "ct.example:8443"});
+  const auto refusal = door.admit(head_of(method, "/", std::move(headers)), {"id"});
+  return refusal ? refusal->code : "";
+}
+
+TEST(CrossSite, PagesOfOtherOriginsAreRefusedWhatChangesSomething) {
+  for (const char* origin : {"https://evil.example", "null", "https://ct.example", "https://ct.example:8443.evil",
+                             "ct.example:8443", "https://xct.example:8443"}) {
+    EXPECT_EQ(refusal_of({{"origin", origin}}), "cross_site") << origin;
+    EXPECT_EQ(refusal_of({{"origin", origin}}, {"https://viewer.example"}), "cross_site") << origin;
+    for (const char* method : {"GET", "HEAD", "OPTIONS"}) EXPECT_EQ(refusal_of({{"origin", origin}}, {}, method), "");
+  }
+  for (const char* site : {"cross-site", "same-site", "new"}) {
+    EXPECT_EQ(refusal_of({{"sec-fetch-site", site}}), "cross_site") << site;
+    EXPECT_EQ(refusal_of({{"sec-fetch-site", site}, {"origin", "https://ct.example:8443"}}), "cross_site") << site;
+  }
+}
+
+TEST(CrossSite, ThePageItselfProgramsAndConfiguredOriginsAreNot) {
+  EXPECT_EQ(refusal_of({}), "");
+  EXPECT_EQ(refusal_of({{"origin", "https://CT.example:8443"}}), "");
+  EXPECT_EQ(refusal_of({{"origin", "http://ct.example:8443"}}), "");
+  EXPECT_EQ(refusal_of({{"sec-fetch-site", "same-origin"}, {"origin", "https://proxy.example"}}), "");
+  EXPECT_EQ(refusal_of({{"sec-fetch-site", "none"}}), "");
+  EXPECT_EQ(
+      refusal_of({{"sec-fetch-site", "cross-site"}, {"origin", "https://viewer.example"}}, {"https://viewer.example"}),
+      "");
+  EXPECT_EQ(refusal_of({{"sec-fetch-site", "cross-site"}}, {"*"}), "");
+}
+
 TEST(RateLimiter, GivesTheBurstThenTheRate) {
   RateLimiter limiter({2.0, 3.0});
   const Clock::time_point begin = Clock::now();

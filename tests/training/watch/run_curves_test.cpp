@@ -39,6 +39,20 @@ TEST(RunCurves, TheLogOfARunComesBackAsItWasWritten) {
   EXPECT_EQ(read[2].learning_rate, written[2].learning_rate);
   EXPECT_TRUE(std::isnan(read[1].validation_roc_auc));
   EXPECT_TRUE(read[1].best);
+  EXPECT_FALSE(read[2].outlines.has_value());
+}
+
+TEST(RunCurves, TheOutlinesOfALogComeBackToo) {
+  const pulmo::testing::TempDir folder;
+  RunLog log(folder / "log.jsonl", 1);
+  EpochRecord written = some_epochs(1).front();
+  written.outlines = {1.5, 1.25, NAN};
+  log.append(written);
+  const auto read = read_run_log(folder / "log.jsonl").front().outlines;
+  ASSERT_TRUE(read.has_value());
+  EXPECT_EQ(read->train_loss, 1.5);
+  EXPECT_EQ(read->validation_loss, 1.25);
+  EXPECT_TRUE(std::isnan(read->validation_dice));
 }
 
 TEST(RunCurves, RefuseALogWithoutEpochsAndALineThatIsNone) {
@@ -71,6 +85,25 @@ TEST(RunCurves, AnotherProgramReadsTheDocument) {
       "assert any(text.text == 'a <run> & more' for text in root.iter(name + 'text'))";
   const auto reader = pulmo::testing::run_process({pulmo::testing::python(), "-c", script, folder / "curves.svg"});
   EXPECT_EQ(reader.exit_code, 0) << reader.err;
+}
+
+std::size_t count_of(const std::string& text, const std::string& part) {
+  std::size_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+// The first two epochs are of a program that did not log outlines yet, or do not know their Dice.
+TEST(RunCurves, DrawTheOutlinesOfARunThatLearnsThem) {
+  auto epochs = some_epochs(4);
+  for (std::size_t i = 1; i < epochs.size(); ++i) epochs[i].outlines = {1.5, 1.25, 0.375};
+  epochs[1].outlines->validation_dice = NAN;
+  const std::string plain = run_curves_svg(some_epochs(4), "run"), outlined = run_curves_svg(epochs, "run");
+  EXPECT_THAT(plain, Not(HasSubstr("outlines")));
+  EXPECT_THAT(outlined, HasSubstr("Loss of outlines"));
+  EXPECT_THAT(outlined, HasSubstr("Dice of outlines"));
+  EXPECT_THAT(outlined, Not(HasSubstr("nan")));
+  EXPECT_EQ(count_of(outlined, "<polyline"), count_of(plain, "<polyline") + 3);
 }
 
 TEST(RunCurves, DrawARunOfOneEpochAndUndefinedFigures) {

@@ -50,6 +50,7 @@ void train_a_little(Watch& watch, const fs::path& folder) {
   epoch.epoch = 1;
   epoch.validation_roc_auc = 0.875;
   epoch.best = true;
+  epoch.outlines = {1.5, 1.25, 0.375};
   watch.epoch(epoch, 20);
   watch.ranks_compared(true);
   watch.checkpoint();
@@ -75,6 +76,9 @@ TEST(Watch, ARealScrapeFindsTheTraining) {
   EXPECT_THAT(reply.out, HasSubstr("pulmo_training_images_total 640"));
   EXPECT_THAT(reply.out, HasSubstr("pulmo_training_loss 0.75"));
   EXPECT_THAT(reply.out, HasSubstr("pulmo_training_validation_roc_auc 0.875"));
+  EXPECT_THAT(reply.out, HasSubstr("pulmo_training_epoch_outline_loss 1.5\n"));
+  EXPECT_THAT(reply.out, HasSubstr("pulmo_training_validation_outline_loss 1.25\n"));
+  EXPECT_THAT(reply.out, HasSubstr("pulmo_training_validation_dice 0.375\n"));
   EXPECT_THAT(reply.out, HasSubstr("pulmo_training_step_duration_seconds_count 20"));
   EXPECT_THAT(reply.out, HasSubstr("pulmo_training_step_duration_seconds_bucket{le=\"0.05\"} 20"));
   EXPECT_THAT(reply.out, HasSubstr("pulmo_training_ranks 4"));
@@ -92,6 +96,18 @@ TEST(Watch, ANewRunTakesThePlaceOfTheOldOneAndTheCountersGoOn) {
   EXPECT_THAT(text, HasSubstr("row=\"conventional_cnn\"} 1"));
   EXPECT_THAT(text, HasSubstr("pulmo_training_images_total 672"));
   EXPECT_THAT(text, HasSubstr("pulmo_training_validation_roc_auc Nan"));
+}
+
+TEST(Watch, TellsNothingOfOutlinesThatARunDoesNotLearn) {
+  const pulmo::testing::TempDir folder;
+  Watch watch(offered_on(free_port()));
+  train_a_little(watch, folder.path());
+  watch.begin({"conventional_cnn", "", 3, 10, 1, 0, 1}, folder.path());
+  watch.epoch({.epoch = 1, .train_loss = 0.5}, 10);
+  const std::string text = scrape(watch.port()).out;
+  EXPECT_THAT(text, HasSubstr("pulmo_training_epoch_loss 0.5\n"));
+  EXPECT_THAT(text, Not(HasSubstr("outline_loss")));
+  EXPECT_THAT(text, Not(HasSubstr("validation_dice")));
 }
 
 TEST(Watch, RefusesAPortThatIsTakenNamingIt) {
@@ -208,7 +224,9 @@ TEST(Watch, WritesEventsOfSomeStepsAndOfEveryEpoch) {
     for (const auto& [tag, value] : event.at("values").items()) steps[tag].push_back(event.at("step"));
   }
   EXPECT_EQ(steps["step/loss"], (std::vector<int>{10, 20}));
-  EXPECT_EQ(steps["validation/roc_auc"], (std::vector<int>{20}));
+  for (const char* tag : {"validation/roc_auc", "train/outline_loss", "validation/outline_loss", "validation/dice"}) {
+    EXPECT_EQ(steps[tag], (std::vector<int>{20})) << tag;
+  }
 }
 
 TEST(Watch, GoesOnWhereNoEventFileCanBe) {
