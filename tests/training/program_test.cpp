@@ -143,7 +143,7 @@ TEST_F(ProgramTest, CompareWritesTheTableAndTakesFinishedRowsOver) {
 }
 
 TEST_F(ProgramTest, CompareRefusesWhatALaterRowLacksBeforeItTrainsAny) {
-  const auto data = make_data();
+  const auto data = make_data({.size_px = 32, .patients = 12});
   const auto refused = [&](const std::string& row, const std::vector<std::string>& more, const std::string& what) {
     std::vector<std::string> settings = {"--set", "rows=[majority, conventional_cnn, " + row + "]", "--set",
                                          "reference=conventional_cnn"};
