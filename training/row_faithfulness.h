@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 
 #include "training/evaluation/bootstrap.h"
 #include "training/evaluation/faithfulness_file.h"

@@ -1,10 +1,12 @@
 // How rows decide: weights of slices, and whether explanations are faithful, from bundles in the folders of a run.
 #include <gmock/gmock.h>
 
-#include <cmath>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "core/model/bundle.h"
+#include "core/model/network.h"
 #include "core/support/atomic_file.h"
 #include "core/support/bytes.h"
 #include "core/support/error.h"
@@ -34,8 +36,26 @@ class ExplanationsTest : public ::testing::Test {
     const Round made{data, run_.folder(name)};
     std::filesystem::create_directories(made.folder / row);
     const std::int64_t depth = row == "proposed_cnn" ? 0 : kDepth;
-    pulmo::testing::write_test_bundle(made.folder / row / "bundle.pt", {.network = row, .depth = depth, .seed = seed});
+    const pulmo::testing::TestBundleOptions options{.network = row, .depth = depth, .seed = seed};
+    pulmo::testing::write_test_bundle(made.folder / row / "bundle.pt", options);
+    if (row == "slice_attention") write_attentive_bundle(made.folder / row / "bundle.pt", options);
     return made;
+  }
+
+  // Never trained, a network sees hardly a difference between slices; made so large that it weighs them unlike.
+  static void write_attentive_bundle(const std::filesystem::path& path,
+                                     const pulmo::testing::TestBundleOptions& options) {
+    NetworkOptions made;
+    made.name = options.network;
+    made.depth = options.depth;
+    made.size_px = options.size_px;
+    made.seed = options.seed;
+    const auto network = make_network(made);
+    const torch::NoGradGuard fixed;
+    for (auto& parameter : network->named_parameters()) {
+      if (parameter.key().rfind("attention.", 0) == 0) parameter.value().mul_(1e4);
+    }
+    save_bundle(path, to_torchscript(*network), pulmo::testing::test_bundle_metadata(options));
   }
 
   // Hand-made: each second group is decided wrongly.
@@ -79,6 +99,8 @@ class ExplanationsTest : public ::testing::Test {
         sum += one.slices[i].weight;
       }
       EXPECT_NEAR(sum, 1.0, 1e-6);
+      const auto [least, most] = std::minmax_element(weights.begin() + 1, weights.end() - 1);
+      EXPECT_GT(*most - *least, 1e-3);
     }
   }
 };

@@ -51,6 +51,7 @@ figure,figure.card{margin:0;padding:8px;font-size:12px;line-height:1.45;break-in
 figure img{display:block;width:100%;aspect-ratio:1;object-fit:contain;background:#000;border-radius:8px;margin-bottom:6px}
 figcaption b{font-size:13px}
 figcaption span{color:var(--dim);display:block}
+details>.scroll{margin-top:12px}
 .stacks{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,480px),1fr));gap:12px;margin:12px 0}
 .slices{display:flex;flex-wrap:wrap;gap:6px;margin-top:8px}
 .slices>span{width:72px;text-align:center;font-variant-numeric:tabular-nums}

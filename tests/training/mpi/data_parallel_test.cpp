@@ -15,8 +15,8 @@ using testing::largest_difference;
 using testing::small_options;
 using testing::SmallRun;
 
-// Batches of 8 from 28 samples: every epoch ends with a short batch of 4, of which a rank of three has one or two.
-// Five epochs of four steps are twenty steps, with dropout and augmentation on.
+// Batches of 8 from 32 samples, of which a rank of three has two or three: five epochs of four steps are twenty steps,
+// with dropout and augmentation on.
 constexpr std::int64_t kEpochs = 5;
 
 class DataParallel : public ::testing::Test {
@@ -82,6 +82,7 @@ TEST_F(DataParallel, RanksWeighClassesAndShortenGradientsAsOneRank) {
   options_.training.class_weights = ClassWeights::kBalanced;
   options_.training.gradient_clip = 0.01;
   options_.adam.epsilon = 1.0;  // or Adam would divide the length out again
+  // Every epoch ends with a short batch of 4.
   const SmallRun uneven(world_, {.size_px = 16, .patients = 11, .samples_per_patient = 4});
   ASSERT_EQ(uneven.data().train.class_counts(2), (std::vector<std::int64_t>{16, 12}));
   const auto trained = [&](const Communicator& ranks, const std::string& name) {
