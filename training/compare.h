@@ -36,7 +36,7 @@ struct CompareJob {
 /// With `fold` set only the rows of that fold are made, so that folds can run side by side as jobs of their own; the
 /// same call without it then takes them over and pools them.
 /// Collective. Throws InvalidInput("configuration") for an unknown row or fold, InvalidInput("training_data") where a
-/// part has too little, and as fit().
+/// part has too little, InvalidInput("faithfulness") for a damaged faithfulness.json of a row, and as fit().
 std::string compare(const CompareJob& job, const PreparedData& data, const std::vector<AlsoData>& also,
                     const Communicator& communicator);
 

@@ -82,37 +82,17 @@ std::vector<std::string> methods_of(const FaithfulnessJob& job, const Predictor&
   return methods.empty() ? std::vector<std::string>{kOcclusion} : methods;
 }
 
-void add(MethodScores& scores, const CurveAreas& areas, double inside) {
-  scores.deletion.push_back(areas.deletion);
-  scores.insertion.push_back(areas.insertion);
+void add(MethodScores& scores, const Curves& curves, double inside) {
+  scores.deletion.push_back(area_under(curves.deletion));
+  scores.insertion.push_back(area_under(curves.insertion));
   scores.inside.push_back(inside);
 }
 
-/// Passes on what a model says and keeps it: curve_areas() runs the model once for each of its two curves. For one
-/// thread.
-class Noted final : public Predictor {
- public:
-  explicit Noted(const Predictor& model) : model_(model) {}
-
-  std::vector<double> predict(const ImageBatch& batch) const override {
-    runs_.push_back(model_.predict(batch));
-    return runs_.back();
-  }
-  const BundleMetadata& metadata() const override { return model_.metadata(); }
-  const std::string& sha256() const override { return model_.sha256(); }
-
-  /// Adds `share` times the probabilities of class `k` in this run.
-  void add_to(std::vector<double>& curve, std::size_t run, std::size_t k, double share) const {
-    const std::vector<double>& rows = runs_.at(run);
-    const std::size_t classes = metadata().class_names.size();
-    curve.resize(rows.size() / classes, 0.0);
-    for (std::size_t i = 0; i < curve.size(); ++i) curve[i] += share * rows[i * classes + k];
-  }
-
- private:
-  const Predictor& model_;
-  mutable std::vector<std::vector<double>> runs_;
-};
+/// Adds `share` times the values, to zeros where there are none yet.
+void add_to(std::vector<double>& sums, const std::vector<double>& values, double share) {
+  sums.resize(values.size(), 0.0);
+  for (std::size_t i = 0; i < values.size(); ++i) sums[i] += share * values[i];
+}
 
 /// Of the methods, then of the two baselines.
 struct Scores {
@@ -131,11 +111,10 @@ void measure(const Predictor& predictor, const Slice& slice, std::uint64_t seed,
     if (is_centre) map = closeness_to_centre(map.size());
     if (!is_centre && one.name != kRandomOrder) map = map_of(predictor, slice, one.name).value();
     const auto order = order_of(map, derive_seed(seed, "faithfulness." + one.name));
-    const Noted noted(predictor);
-    add(one, curve_areas(noted, slice.image, slice.k, order),
-        is_centre ? std::numeric_limits<double>::quiet_NaN() : share_inside(map, slice.outline));
-    noted.add_to(scores.curves[i].deletion, 0, slice.k, share);
-    noted.add_to(scores.curves[i].insertion, 1, slice.k, share);
+    const Curves curves = curves_of(predictor, slice.image, slice.k, order);
+    add(one, curves, is_centre ? std::numeric_limits<double>::quiet_NaN() : share_inside(map, slice.outline));
+    add_to(scores.curves[i].deletion, curves.deletion, share);
+    add_to(scores.curves[i].insertion, curves.insertion, share);
   }
 }
 

@@ -23,12 +23,12 @@ struct FitJob {
   Watch* watch = nullptr;             ///< rank 0; may be null
 };
 
-/// Trains (or goes on training) and writes the run folder: config.yaml, log.jsonl, checkpoints/, bundle.pt,
-/// metrics.json, predictions.csv. Collective. Throws InvalidInput, IoError, Interrupted.
 /// Throws as fit() would before its first step where the row cannot learn from the data, or its weight file does not
 /// fit it: before the rows that stand before it in a table are trained.
 void check_row(const FitOptions& options, const PreparedData& data);
 
+/// Trains (or goes on training) and writes the run folder: config.yaml, log.jsonl, checkpoints/, bundle.pt,
+/// metrics.json, predictions.csv. Collective. Throws InvalidInput, IoError, Interrupted.
 RowResult fit(const FitJob& job, const PreparedData& data, const Communicator& communicator);
 
 /// The device that this rank computes on, one kind for all ranks: with kAuto a graphics card where every rank has one.

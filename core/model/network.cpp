@@ -18,7 +18,8 @@ struct Architecture {
   bool outlines = false;  ///< learns them
 };
 
-/// Every architecture of the comparison table: a new one is its own file and one line here.
+/// Every architecture of the comparison table: a new one is its own file, a declaration in architectures.h, a line in
+/// CMakeLists.txt and one here.
 constexpr Architecture kArchitectures[] = {
     {"proposed_cnn", make_proposed_cnn},
     {"attention_cnn", make_attention_cnn},

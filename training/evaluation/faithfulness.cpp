@@ -15,9 +15,9 @@ namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
-/// The area under the curve of p(k) from `from` to `to`, whose pixels replace its own in `order`.
-double area_between(const Predictor& predictor, const cv::Mat& from, const cv::Mat& to, std::size_t k,
-                    const std::vector<int>& order) {
+/// p(k) on the way from `from` to `to`, whose pixels replace its own in `order`.
+std::vector<double> curve_between(const Predictor& predictor, const cv::Mat& from, const cv::Mat& to, std::size_t k,
+                                  const std::vector<int>& order) {
   std::vector<cv::Mat> pictures;
   cv::Mat picture = from.clone();
   std::size_t done = 0;
@@ -31,12 +31,9 @@ double area_between(const Predictor& predictor, const cv::Mat& from, const cv::M
   }
   const BundleMetadata& metadata = predictor.metadata();
   const std::vector<double> rows = predictor.predict(batch_of(pictures, metadata.channels, metadata.depth));
-  double area = 0.0;
-  for (std::size_t i = 0; i < pictures.size(); ++i) {
-    const bool end = i == 0 || i + 1 == pictures.size();
-    area += (end ? 0.5 : 1.0) * rows.at(i * metadata.class_names.size() + k);
-  }
-  return area / kCurveSteps;
+  std::vector<double> curve;
+  for (std::size_t i = 0; i < pictures.size(); ++i) curve.push_back(rows.at(i * metadata.class_names.size() + k));
+  return curve;
 }
 
 std::vector<double> minus(std::vector<double> values, const std::vector<double>& others) {
@@ -67,11 +64,16 @@ cv::Mat closeness_to_centre(const cv::Size& size) {
   return closeness;
 }
 
-CurveAreas curve_areas(const Predictor& predictor, const cv::Mat& image, std::size_t k, const std::vector<int>& order) {
+Curves curves_of(const Predictor& predictor, const cv::Mat& image, std::size_t k, const std::vector<int>& order) {
   const cv::Mat mean(image.size(), CV_16UC1, cv::Scalar(std::round(cv::mean(image)[0])));
   cv::Mat blurred;
   cv::GaussianBlur(image, blurred, {}, kBlurShare * image.cols);
-  return {area_between(predictor, image, mean, k, order), area_between(predictor, blurred, image, k, order)};
+  return {curve_between(predictor, image, mean, k, order), curve_between(predictor, blurred, image, k, order)};
+}
+
+double area_under(const std::vector<double>& curve) {
+  const double ends = 0.5 * (curve.front() + curve.back());
+  return (std::accumulate(curve.begin() + 1, curve.end() - 1, 0.0) + ends) / static_cast<double>(curve.size() - 1);
 }
 
 double share_inside(const cv::Mat& map, const cv::Mat& outline) {

@@ -26,14 +26,16 @@ std::vector<int> order_of(const cv::Mat& map, std::uint64_t seed);
 /// Minus the distance of each place from the centre of the picture, (H,W) CV_32FC1.
 cv::Mat closeness_to_centre(const cv::Size& size);
 
-/// How an order of pixels does on one picture (Petsiuk, Das, Saenko 2018): the areas under the curves of the
-/// probability of a class over the share of pixels, by the trapezoidal rule.
-struct CurveAreas {
-  double deletion = 0.0;   ///< pixels give way to the picture's mean; low where the first ones matter
-  double insertion = 0.0;  ///< pixels come back to the blurred picture; high where the first ones matter
+/// How an order of pixels does on one picture (Petsiuk, Das, Saenko 2018): the probabilities of a class once 0, 1, ...
+/// kCurveSteps of the steps are done.
+struct Curves {
+  std::vector<double> deletion;   ///< pixels give way to the picture's mean; falls early where the first ones matter
+  std::vector<double> insertion;  ///< pixels come back to the blurred picture; rises early where the first ones matter
 };
 /// Of class `k` on `image` (S,S) CV_16UC1. Throws what the predictor throws.
-CurveAreas curve_areas(const Predictor& predictor, const cv::Mat& image, std::size_t k, const std::vector<int>& order);
+Curves curves_of(const Predictor& predictor, const cv::Mat& image, std::size_t k, const std::vector<int>& order);
+/// Under a curve over the share of steps, 0 to 1, by the trapezoidal rule.
+double area_under(const std::vector<double>& curve);
 
 /// The share of the sum of a map that lies where `outline` (H,W) CV_8UC1 is not 0; NaN where either is 0 throughout.
 double share_inside(const cv::Mat& map, const cv::Mat& outline);

@@ -12,6 +12,15 @@
 namespace pulmo::training {
 namespace {
 
+struct Areas {
+  double deletion, insertion;
+};
+Areas areas_of(const Predictor& model, const cv::Mat& image, std::size_t k, const std::vector<int>& order) {
+  const Curves curves = curves_of(model, image, k, order);
+  EXPECT_EQ(curves.deletion.size(), static_cast<std::size_t>(kCurveSteps + 1));
+  return {area_under(curves.deletion), area_under(curves.insertion)};
+}
+
 using ::testing::HasSubstr;
 
 constexpr int kSize = 10;  // 100 pixels: 5 in each of the 20 steps
@@ -65,8 +74,8 @@ cv::Mat perfect_map() {
 TEST(CurveAreas, ThePerfectMapIsBestAndTheReversedOneWorst) {
   for (const std::int64_t depth : {0, 5}) {
     const RowOfPixels model(true, depth);
-    const CurveAreas best = curve_areas(model, picture(), 1, order_of(perfect_map(), 1));
-    const CurveAreas worst = curve_areas(model, picture(), 1, order_of(-perfect_map(), 1));
+    const Areas best = areas_of(model, picture(), 1, order_of(perfect_map(), 1));
+    const Areas worst = areas_of(model, picture(), 1, order_of(-perfect_map(), 1));
     // np.trapz([1, .5] + 19 * [0]) / 20, np.trapz([0, .5] + 19 * [1]) / 20: two steps hold the ten pixels.
     EXPECT_NEAR(best.deletion, 0.05, 1e-12);
     EXPECT_NEAR(best.insertion, 0.95, 1e-12);
@@ -74,7 +83,7 @@ TEST(CurveAreas, ThePerfectMapIsBestAndTheReversedOneWorst) {
     EXPECT_NEAR(worst.deletion, 0.95, 1e-12);
     EXPECT_NEAR(worst.insertion, 0.05, 1e-12);
     for (std::uint64_t seed = 0; seed < 5; ++seed) {
-      const CurveAreas random = curve_areas(model, picture(), 1, order_of(cv::Mat::ones(kSize, kSize, CV_32FC1), seed));
+      const Areas random = areas_of(model, picture(), 1, order_of(cv::Mat::ones(kSize, kSize, CV_32FC1), seed));
       EXPECT_GT(random.deletion, best.deletion);
       EXPECT_LT(random.deletion, worst.deletion);
       EXPECT_LT(random.insertion, best.insertion);
@@ -87,8 +96,8 @@ TEST(CurveAreas, DeletedPixelsHaveThePicturesMean) {
   const RowOfPixels model(false);
   // m = round(6553.5) / 65535; np.trapz([1, .5 + .5 * m] + 19 * [m]) / 20, and of the other class 1 minus that.
   const double m = 6554.0 / 65535.0;
-  EXPECT_NEAR(curve_areas(model, picture(), 1, order_of(perfect_map(), 1)).deletion, (1.0 + 19.0 * m) / 20.0, 1e-12);
-  EXPECT_NEAR(curve_areas(model, picture(), 0, order_of(perfect_map(), 1)).deletion, 1 - (1 + 19 * m) / 20, 1e-12);
+  EXPECT_NEAR(areas_of(model, picture(), 1, order_of(perfect_map(), 1)).deletion, (1.0 + 19.0 * m) / 20.0, 1e-12);
+  EXPECT_NEAR(areas_of(model, picture(), 0, order_of(perfect_map(), 1)).deletion, 1 - (1 + 19 * m) / 20, 1e-12);
 }
 
 TEST(OrderOf, GoesByFallingValueAndDrawsEqualOnes) {
