@@ -78,12 +78,8 @@ class Proxy:
         return reply
 
 
-class ProxyTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="pulmo-nginx-"))
-        cls.server = Server("security.trusted_proxies=[127.0.0.1]", "security.requests_per_s=20", "security.burst=40")
-        cls.proxy = Proxy(cls.folder, cls.server.port)
+class BehindProxy(unittest.TestCase):
+    """A server and nginx before it, which setUpClass() of a class begins in `folder`."""
 
     @classmethod
     def tearDownClass(cls):
@@ -92,6 +88,14 @@ class ProxyTest(unittest.TestCase):
         shutil.rmtree(cls.folder)
         if code != 0:
             raise AssertionError(f"the server ended with {code}")
+
+
+class ProxyTest(BehindProxy):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="pulmo-nginx-"))
+        cls.server = Server("security.trusted_proxies=[127.0.0.1]", "security.requests_per_s=20", "security.burst=40")
+        cls.proxy = Proxy(cls.folder, cls.server.port)
 
     def curl(self, *arguments):
         done = subprocess.run(["curl", "--silent", "--show-error", "--cacert", self.proxy.certificate, "-w", " %{http_code}",
@@ -233,7 +237,7 @@ class ProxyTest(unittest.TestCase):
         self.assertEqual(self.proxy.exchange(request("POST", "/v2/repository/index", b"{}")).status, 200)
 
 
-class KeysTest(unittest.TestCase):
+class KeysTest(BehindProxy):
     """With keys nginx asks pulmo-serve before it reads an upload."""
 
     @classmethod
@@ -244,14 +248,6 @@ class KeysTest(unittest.TestCase):
         cls.server = Server("security.trusted_proxies=[127.0.0.1]", f"security.keys_file={cls.folder / 'keys'}",
                             "security.origins=['https://viewer.example.org']", "security.requests_per_s=0.1", "security.burst=6")
         cls.proxy = Proxy(cls.folder, cls.server.port)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.proxy.stop()
-        code = cls.server.stop()
-        shutil.rmtree(cls.folder)
-        if code != 0:
-            raise AssertionError(f"the server ended with {code}")
 
     def test_without_a_key_no_body_is_read(self):
         for length in ("Content-Length: 200000000", "Transfer-Encoding: chunked"):

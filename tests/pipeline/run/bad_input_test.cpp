@@ -122,10 +122,15 @@ void rate_beyond_the_scale(const fs::path& archive) {
   write_text(archive / "annotations/P-0.xml", testing::reading_xml("2.25.1000", {{wild}, {whole}}));
 }
 
-void remove_uid(const fs::path& archive) {
+CtSlice slice_of_patient_1() {
   CtSlice slice;
   slice.patient = "P-1";
   slice.series_uid = "2.25.1001";
+  return slice;
+}
+
+void remove_uid(const fs::path& archive) {
+  CtSlice slice = slice_of_patient_1();
   slice.sop_uid = "";
   slice.instance = 3;
   slice.z_mm = -92.0;
@@ -133,18 +138,15 @@ void remove_uid(const fs::path& archive) {
 }
 
 void give_series_to_two_patients(const fs::path& archive) {
-  CtSlice slice;
+  CtSlice slice = slice_of_patient_1();
   slice.patient = "P-99";
-  slice.series_uid = "2.25.1001";
   slice.sop_uid = "2.25.1001.3";
   slice.z_mm = -92.0;
   write_bytes(archive / "images/P-1/2.dcm", testing::ct_file(slice));
 }
 
 void add_slice_of_other_geometry(const fs::path& archive) {
-  CtSlice slice;
-  slice.patient = "P-1";
-  slice.series_uid = "2.25.1001";
+  CtSlice slice = slice_of_patient_1();
   slice.sop_uid = "2.25.1001.77";
   slice.z_mm = 77.0;
   slice.pixel_spacing = "0.5\\0.5";
@@ -152,9 +154,7 @@ void add_slice_of_other_geometry(const fs::path& archive) {
 }
 
 void add_slice_at_a_taken_place(const fs::path& archive) {
-  CtSlice slice;
-  slice.patient = "P-1";
-  slice.series_uid = "2.25.1001";
+  CtSlice slice = slice_of_patient_1();
   slice.sop_uid = "2.25.1001.77";
   slice.instance = 77;
   slice.z_mm = -100.0;
