@@ -10,19 +10,6 @@
 namespace pulmo::serving {
 namespace {
 
-HttpResponse explain_reply(Explainer::Outcome outcome, const Order& order) {
-  if (const auto* failure = std::get_if<ServiceFailure>(&outcome)) {
-    return refusal_reply(failure->code, failure->message, order.http.id);
-  }
-  std::vector<SliceOutcome> outcomes;
-  if (auto* prediction = std::get_if<Prediction>(&outcome)) {
-    outcomes.emplace_back(std::move(*prediction));
-  } else {
-    outcomes.emplace_back(std::move(std::get<SliceFailure>(outcome)));
-  }
-  return reply_of(std::move(outcomes), order);
-}
-
 ExplainMethod method_of(const RequestHead& head) {
   const std::string name = value_of(head, "method");
   const auto method = parse_explain_method(name.empty() ? "auto" : name);
@@ -30,15 +17,21 @@ ExplainMethod method_of(const RequestHead& head) {
   return *method;
 }
 
+/// Of a model of volumes no more slices than make one; of any other a single one.
+void require_at_once(std::size_t slices, std::int64_t depth) {
+  if (slices == 1 || slices <= static_cast<std::size_t>(depth)) return;
+  const std::string holds = ": this request holds " + std::to_string(slices);
+  if (depth == 0) throw HttpRefusal(400, "one_slice", "one slice is explained at a time" + holds);
+  throw HttpRefusal(400, "one_stack",
+                    "a stack of " + std::to_string(depth) + " slices at most is explained at a time" + holds);
+}
+
 void begin_explanation(const ExplainContext& context, const std::shared_ptr<Order>& order, const Responder& respond) {
   std::vector<Upload> files = take_files(*order, context.limits);
-  if (files.size() != 1) {
-    throw HttpRefusal(400, "one_slice",
-                      "one slice is explained at a time: this request holds " + std::to_string(files.size()));
-  }
-  context.explainer.explain(order->model, std::move(files.front()), method_of(order->http.head),
-                            [order, respond](Explainer::Outcome outcome) {
-                              HttpResponse response = explain_reply(std::move(outcome), *order);
+  require_at_once(files.size(), order->model->metadata().depth);
+  context.explainer.explain(order->model, std::move(files), method_of(order->http.head),
+                            [order, respond](const Answer& answer) {
+                              HttpResponse response = reply_of(answer, *order);
                               order->http.lease.reset();
                               respond(std::move(response));
                             });

@@ -14,8 +14,9 @@ struct ExplainContext {
   UploadLimits limits;
 };
 
-/// POST /v1/explain[?method=auto|grad_cam|integrated_gradients|occlusion]: one slice, with the prediction, a heat
-/// map and, where the model outlines nodules, the nodule's outline. Refused before the body is read as predictions are,
+/// POST /v1/explain[?method=auto|grad_cam|integrated_gradients|occlusion]: one slice, or of a model of
+/// volumes the slices of one stack, with the prediction, a heat map each and, where the model outlines nodules, the
+/// nodule's outline. Refused before the body is read as predictions are,
 /// and with 503 while the explainer is busy.
 void add_explain_route(Router& router, const ExplainContext& context);
 

@@ -8,17 +8,10 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
-#include <string_view>
 #include <thread>
-#include <variant>
 #include <vector>
 
-#include "core/model/explain.h"
-#include "serving/isolation/decoder.h"
-#include "serving/metrics.h"
-#include "serving/prediction.h"
-#include "serving/served_model.h"
+#include "serving/explain_slices.h"
 
 namespace pulmo::serving {
 
@@ -29,22 +22,11 @@ struct ExplainOptions {
   OcclusionOptions occlusion;
 };
 
-enum class ExplainMethod {
-  kAuto,  ///< Grad-CAM where the model averages its maps, else integrated gradients; without gradients occlusion
-  kGradCam,
-  kIntegratedGradients,
-  kOcclusion,
-};
-
-/// "auto", "grad_cam", "integrated_gradients" or "occlusion"; nullopt for anything else.
-std::optional<ExplainMethod> parse_explain_method(std::string_view name);
-
-/// Explains slices one by one, on threads of its own and at low priority, so that explanations, which cost many times
-/// a prediction, never hold up predictions. No HTTP, no JSON. Thread-safe.
+/// Explains requests one by one, each of a slice or a stack, on threads of its own and at low priority, so that
+/// explanations, which cost many times a prediction, never hold up predictions. No HTTP, no JSON. Thread-safe.
 class Explainer {
  public:
-  using Outcome = std::variant<Prediction, SliceFailure, ServiceFailure>;
-  using Done = std::function<void(Outcome outcome)>;
+  using Done = std::function<void(Answer answer)>;
 
   /// `metrics` must outlive it.
   Explainer(const ExplainOptions& options, std::shared_ptr<const Decoder> decoder, Metrics& metrics);
@@ -52,9 +34,9 @@ class Explainer {
   Explainer(const Explainer&) = delete;
   Explainer& operator=(const Explainer&) = delete;
 
-  /// Never blocks. `done` is called once, from any thread; at once when the queue is full. kGradCam and
-  /// kIntegratedGradients on a model without gradients are refused with no_gradients.
-  void explain(std::shared_ptr<ServedModel> model, Upload upload, ExplainMethod method, Done done);
+  /// Never blocks. `done` is called once, from any thread, with what explain_slices() says; at once when the queue is
+  /// full.
+  void explain(std::shared_ptr<ServedModel> model, std::vector<Upload> uploads, ExplainMethod method, Done done);
 
   bool has_room() const;
   /// Waiting and being made.
@@ -65,21 +47,14 @@ class Explainer {
  private:
   struct Task {
     std::shared_ptr<ServedModel> model;
-    Upload upload;
+    std::vector<Upload> uploads;
     ExplainMethod method;
     std::chrono::steady_clock::time_point deadline;
     Done done;
   };
-  struct Heat {
-    cv::Mat map;
-    const char* method;
-  };
 
   void run();
-  Outcome outcome_of(Task& task);
-  Outcome make(Task& task, SlicePlace& place);
-  std::optional<Heat> heat_of(const Task& task, const PreprocessedSlice& ready, const ImageBatch& image,
-                              std::size_t k) const;
+  Answer answer_to(Task& task);
   bool keeps_on(const Task& task) const;
 
   const ExplainOptions options_;

@@ -33,9 +33,7 @@ Bytes outline_png(const cv::Mat& mask, const cv::Scalar& colour) {
   return encode_png_picture(picture);
 }
 
-Bytes heat_png(const cv::Mat& heat) {
-  double highest = 0.0;
-  cv::minMaxLoc(heat, nullptr, &highest);
+Bytes heat_png(const cv::Mat& heat, double highest) {
   cv::Mat share;
   heat.convertTo(share, CV_8U, highest > 0.0 ? 255.0 / highest : 0.0);
   cv::Mat colours;

@@ -17,8 +17,8 @@ inline const cv::Scalar kNoduleColour(240, 90, 255, 255);
 /// The inner edge of the mask (S,S) CV_8UC1, one pixel wide, as an RGBA PNG of the same size, clear elsewhere.
 Bytes outline_png(const cv::Mat& mask, const cv::Scalar& colour);
 
-/// A map (S,S) CV_32FC1 of values from 0 on as an RGBA PNG: colour and opacity grow with the share of the highest
-/// value. Colours are those of the "inferno" scale, which people with colour-blindness can read too.
-Bytes heat_png(const cv::Mat& heat);
+/// A map (S,S) CV_32FC1 of values from 0 to `highest` as an RGBA PNG: colour and opacity grow with their share of
+/// that. Colours are those of the "inferno" scale, which people with colour-blindness can read too.
+Bytes heat_png(const cv::Mat& heat, double highest);
 
 }  // namespace pulmo::serving

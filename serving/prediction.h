@@ -62,10 +62,12 @@ struct Explanation {
   int columns = 0;
   Bytes picture_png;  ///< grey: what the model sees
   Bytes lungs_png;    ///< RGBA: the outline of the lungs
-  Bytes heat_png;     ///< RGBA: the map, opaque at its highest place
+  Bytes heat_png;     ///< RGBA: the map, opaque at its highest place; of a stack at that of all its slices
   /// The highest place; nullopt when the map is 0 everywhere.
   std::optional<cv::Point> peak;
   double inside_lungs = 0.0;  ///< share of the map
+  /// Of a model of volumes: this slice's share of its stack's map.
+  std::optional<double> share;
   /// nullopt when the model outlines no nodules.
   std::optional<NoduleOutline> nodule;
 };

@@ -37,6 +37,7 @@ Json explanation_of(const Explanation& explanation) {
     document["peak"] = {{"row", explanation.peak->y}, {"column", explanation.peak->x}};
     document["inside_lungs"] = explanation.inside_lungs;
   }
+  if (explanation.share) document["share"] = *explanation.share;
   if (const auto& nodule = explanation.nodule) {
     document["nodule"] = {{"outline", data_url(nodule->png)},
                           {"area_px", nodule->area_px},

@@ -16,8 +16,8 @@ inline constexpr std::array kReasons{
     // the request
     Reason{"malformed_request", 400}, Reason{"plain_http", 400}, Reason{"malformed_multipart", 400},
     Reason{"empty_body", 400}, Reason{"no_file", 400}, Reason{"bad_parameter", 400}, Reason{"load_failed", 400},
-    Reason{"one_slice", 400}, Reason{"unauthorized", 401}, Reason{"forbidden", 403}, Reason{"cross_site", 403},
-    Reason{"not_found", 404}, Reason{"unknown_job", 404}, Reason{"unknown_model", 404},
+    Reason{"one_slice", 400}, Reason{"one_stack", 400}, Reason{"unauthorized", 401}, Reason{"forbidden", 403},
+    Reason{"cross_site", 403}, Reason{"not_found", 404}, Reason{"unknown_job", 404}, Reason{"unknown_model", 404},
     Reason{"method_not_allowed", 405}, Reason{"timeout", 408}, Reason{"length_required", 411}, Reason{"too_large", 413},
     Reason{"field_too_large", 413}, Reason{"too_many_parts", 413}, Reason{"too_many_slices", 413},
     Reason{"target_too_long", 414}, Reason{"unsupported_type", 415}, Reason{"expectation_failed", 417},

@@ -100,6 +100,13 @@ const std::string& Dataset::instance(std::int64_t index) const {
   return shards_[at(index).shard]->instances()[static_cast<std::size_t>(at(index).row)];
 }
 
+std::vector<SampleId> Dataset::ids(std::int64_t index) const {
+  if (stacks_.empty()) return {id(index)};
+  std::vector<SampleId> ids;
+  for (const Address& slice : stacks_[static_cast<std::size_t>(index)].slices) ids.push_back(id_of(slice));
+  return ids;
+}
+
 std::vector<std::int64_t> Dataset::class_counts(std::size_t classes) const {
   std::vector<std::int64_t> counts(classes, 0);
   for (const std::uint8_t label : labels_) ++counts[label];

@@ -44,7 +44,9 @@ class Dataset {
   const std::string& patient(std::int64_t index) const;
   const std::string& group(std::int64_t index) const;
   const std::string& instance(std::int64_t index) const;
-  SampleId id(std::int64_t index) const { return {shards_[at(index).shard].get(), at(index).row}; }
+  SampleId id(std::int64_t index) const { return id_of(at(index)); }
+  /// The stored samples that a sample is made of: the slices of a stack in their order, otherwise id() alone.
+  std::vector<SampleId> ids(std::int64_t index) const;
   /// Samples of each class, K.
   std::vector<std::int64_t> class_counts(std::size_t classes) const;
 
@@ -66,6 +68,7 @@ class Dataset {
   };
   Dataset(Split split, const SampleShape& shape) : split_(split), shape_(shape) {}
   const Address& at(std::int64_t index) const { return addresses_[static_cast<std::size_t>(index)]; }
+  SampleId id_of(const Address& address) const { return {shards_[address.shard].get(), address.row}; }
   std::vector<std::int64_t> in_order(std::vector<std::int64_t> slices) const;
   void read_stack(const Stack& stack, std::span<std::uint16_t> out) const;
 

@@ -28,47 +28,70 @@ constexpr const char* kGradCam = "grad_cam";
 constexpr const char* kIntegrated = "integrated_gradients";
 constexpr const char* kOcclusion = "occlusion";
 
-/// One sample and what the bundle decides for it.
-struct Slice {
-  cv::Mat image;    ///< (S,S) CV_16UC1
-  cv::Mat lungs;    ///< (S,S) CV_8UC1
-  cv::Mat outline;  ///< (S,S) CV_8UC1, readers who outlined the pixel; empty where the shard stores none
+/// One sample, of a volume the n slices that there are, one below the other; and what the bundle decides for it.
+struct Subject {
+  cv::Mat image;    ///< (n*S,S) CV_16UC1
+  cv::Mat lungs;    ///< (n*S,S) CV_8UC1
+  cv::Mat outline;  ///< (n*S,S) CV_8UC1, readers who outlined the pixel; empty where the shards store none
   std::size_t k = 0;
+
+  std::int64_t slices() const { return image.rows / image.cols; }
 };
 
-cv::Mat mask_of(const std::vector<std::uint8_t>& values, const cv::Size& size) {
-  if (values.empty()) return {};
-  cv::Mat mask(size, CV_8UC1);
-  std::copy(values.begin(), values.end(), mask.begin<std::uint8_t>());
-  return mask;
+/// (rows,width) of values that fill whole rows; what is left over stays away: all channels show the same.
+template <typename Value>
+cv::Mat rows_of(std::vector<Value>& values, std::int64_t rows, std::int64_t width) {
+  return cv::Mat(static_cast<int>(rows), static_cast<int>(width), cv::DataType<Value>::type, values.data());
 }
 
-Slice read_slice(const Predictor& predictor, const PreparedData& data, const Dataset& samples, std::int64_t index) {
+/// Adds a stored slice, or the slices of a stored volume.
+void add_stored(const SampleId& id, LungMasking mask, Subject& subject) {
+  const auto& [shard, row] = id;
+  const SampleShape& shape = shard->info().shape;
+  const std::int64_t rows = std::max<std::int64_t>(1, shape.depth) * shape.height;
+  std::vector<std::uint16_t> pixels(static_cast<std::size_t>(shape.elements()));
+  shard->read_image(row, pixels);
+  const cv::Mat image = rows_of(pixels, rows, shape.width);
+  subject.image.push_back(image);
+  std::vector<std::uint8_t> lungs = shard->read_lungs(row), outline = shard->read_nodules(row);
+  if (lungs.size() == image.total()) {
+    subject.lungs.push_back(rows_of(lungs, rows, shape.width));
+  } else {
+    subject.lungs.push_back(cv::Mat(mask == LungMasking::kNone ? image >= 0 : image > 0));
+  }
+  if (outline.size() == image.total()) subject.outline.push_back(rows_of(outline, rows, shape.width));
+}
+
+Subject read_subject(const Predictor& predictor, const PreparedData& data, const Dataset& samples, std::int64_t index) {
   const BundleMetadata& metadata = predictor.metadata();
-  const cv::Size size(static_cast<int>(samples.shape().width), static_cast<int>(samples.shape().height));
-  std::vector<std::uint16_t> pixels(static_cast<std::size_t>(samples.shape().elements()));
-  samples.read_image(index, pixels);
-  const auto [shard, row] = samples.id(index);
-  Slice slice;
-  slice.image.create(size, CV_16UC1);  // all channels show the same plane
-  std::copy_n(pixels.begin(), size.area(), slice.image.begin<std::uint16_t>());
-  slice.lungs = mask_of(shard->read_lungs(row), size);
-  if (slice.lungs.empty()) slice.lungs = metadata.spec.mask == LungMasking::kNone ? slice.image >= 0 : slice.image > 0;
-  slice.outline = mask_of(shard->read_nodules(row), size);
-  const auto probabilities = predictor.predict(batch_of(slice.image, metadata.channels, metadata.depth));
-  slice.k = static_cast<std::size_t>(decide(probabilities, data.classes.positive, metadata.threshold));
-  return slice;
+  Subject subject;
+  for (const SampleId& id : samples.ids(index)) add_stored(id, metadata.spec.mask, subject);
+  if (subject.outline.size() != subject.image.size()) subject.outline.release();
+  const auto probabilities = predictor.predict(batch_of(subject.image, metadata.channels, metadata.depth));
+  subject.k = static_cast<std::size_t>(decide(probabilities, data.classes.positive, metadata.threshold));
+  return subject;
 }
 
-std::optional<cv::Mat> map_of(const Predictor& predictor, const Slice& slice, const std::string& method) {
-  const ImageBatch batch = batch_of(slice.image, predictor.metadata().channels, predictor.metadata().depth);
-  if (method == kGradCam) return predictor.grad_cam(batch, slice.k);
-  if (method == kIntegrated) return predictor.integrated_gradients(batch, slice.k);
-  return occlusion_map(predictor, slice.image, slice.lungs, slice.k, {}, [] { return true; });
+std::optional<cv::Mat> map_of(const Predictor& predictor, const Subject& subject, const std::string& method) {
+  if (method == kOcclusion) {
+    return occlusion_map(predictor, subject.image, subject.lungs, subject.k, {}, [] { return true; });
+  }
+  const ImageBatch batch = batch_of(subject.image, predictor.metadata().channels, predictor.metadata().depth);
+  const auto map =
+      method == kGradCam ? predictor.grad_cam(batch, subject.k) : predictor.integrated_gradients(batch, subject.k);
+  if (!map) return std::nullopt;
+  return part_of_slices(*map, subject.slices());
 }
 
-std::vector<std::string> methods_of(const FaithfulnessJob& job, const Predictor& predictor, const Slice& slice) {
-  const auto has = [&](const std::string& method) { return method == kOcclusion || map_of(predictor, slice, method); };
+cv::Mat centre_map(const Subject& subject) {
+  return cv::repeat(closeness_to_centre({subject.image.cols, subject.image.cols}), static_cast<int>(subject.slices()),
+                    1);
+}
+
+std::vector<std::string> methods_of(const FaithfulnessJob& job, const Predictor& predictor, const Subject& subject) {
+  const auto has = [&](const std::string& method) {
+    return method == kOcclusion || map_of(predictor, subject, method);
+  };
   for (const std::string& method : job.methods) {
     if (has(method)) continue;
     throw InvalidInput("bundle", job.bundle.string() + ": the row " + predictor.metadata().row +
@@ -100,19 +123,19 @@ struct Scores {
   std::vector<MethodCurves> curves;
 };
 
-/// `share` is that of the slice in the mean curves.
-void measure(const Predictor& predictor, const Slice& slice, std::uint64_t seed, double share, Scores& scores) {
+/// `share` is that of the sample in the mean curves.
+void measure(const Predictor& predictor, const Subject& subject, std::uint64_t seed, double share, Scores& scores) {
   scores.curves.resize(scores.methods.size());
   for (std::size_t i = 0; i < scores.methods.size(); ++i) {
     MethodScores& one = scores.methods[i];
     // A map of one value is in random order; what of it lies inside is the outline's share of the picture.
-    cv::Mat map(slice.image.size(), CV_32FC1, cv::Scalar(1.0));
+    cv::Mat map(subject.image.size(), CV_32FC1, cv::Scalar(1.0));
     const bool is_centre = one.name == kCentreOrder;
-    if (is_centre) map = closeness_to_centre(map.size());
-    if (!is_centre && one.name != kRandomOrder) map = map_of(predictor, slice, one.name).value();
+    if (is_centre) map = centre_map(subject);
+    if (!is_centre && one.name != kRandomOrder) map = map_of(predictor, subject, one.name).value();
     const auto order = order_of(map, derive_seed(seed, "faithfulness." + one.name));
-    const Curves curves = curves_of(predictor, slice.image, slice.k, order);
-    add(one, curves, is_centre ? std::numeric_limits<double>::quiet_NaN() : share_inside(map, slice.outline));
+    const Curves curves = curves_of(predictor, subject.image, subject.k, order);
+    add(one, curves, is_centre ? std::numeric_limits<double>::quiet_NaN() : share_inside(map, subject.outline));
     add_to(scores.curves[i].deletion, curves.deletion, share);
     add_to(scores.curves[i].insertion, curves.insertion, share);
   }
@@ -142,7 +165,7 @@ class Told {
 };
 
 FaithfulnessFacts facts_of(const FaithfulnessJob& job, const PreparedData& data, const Predictor& predictor,
-                           const std::vector<std::string>& patients) {
+                           std::int64_t of, const std::vector<std::string>& patients) {
   const BundleMetadata& metadata = predictor.metadata();
   return {metadata.row,
           std::string(to_string(job.split)),
@@ -150,33 +173,38 @@ FaithfulnessFacts facts_of(const FaithfulnessJob& job, const PreparedData& data,
           data.digest,
           data.manifest.phantom || metadata.phantom,
           patients.size(),
-          static_cast<std::size_t>(data.split(job.split).size()),
+          static_cast<std::size_t>(of),
           std::set<std::string>(patients.begin(), patients.end()).size(),
-          job.bootstrap};
+          job.bootstrap,
+          metadata.depth};
 }
 
 Faithfulness measure_all(const FaithfulnessJob& job, const PreparedData& data, const Predictor& predictor) {
-  const Dataset& samples = data.split(job.split);
+  const std::int64_t depth = predictor.metadata().depth;
+  const Dataset& stored = data.split(job.split);
+  const bool stacks = depth > 0 && stored.shape().depth == 0;
+  const Dataset samples = stacks ? stored.stacked(depth) : stored;
   const std::int64_t count = std::min(job.samples, samples.size());
   Scores scores;
   std::vector<std::string> patients;
   Told told(count);
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t index = i * samples.size() / count;
-    const Slice slice = read_slice(predictor, data, samples, index);
+    const Subject subject = read_subject(predictor, data, samples, index);
     if (i == 0) {
-      for (const std::string& method : methods_of(job, predictor, slice)) {
+      for (const std::string& method : methods_of(job, predictor, subject)) {
         scores.methods.push_back({method, {}, {}, {}});
       }
       for (const char* baseline : {kRandomOrder, kCentreOrder}) scores.methods.push_back({baseline, {}, {}, {}});
     }
     patients.push_back(samples.patient(index));
-    measure(predictor, slice, derive_seed(job.bootstrap.seed, "faithfulness", 0, 0, static_cast<std::uint64_t>(index)),
+    measure(predictor, subject,
+            derive_seed(job.bootstrap.seed, "faithfulness", 0, 0, static_cast<std::uint64_t>(index)),
             1.0 / static_cast<double>(count), scores);
     told.done(i + 1);
   }
-  return {facts_of(job, data, predictor, patients), data.fold, summarise(scores.methods, patients, job.bootstrap),
-          std::move(scores.curves)};
+  return {facts_of(job, data, predictor, samples.size(), patients), data.fold,
+          summarise(scores.methods, patients, job.bootstrap), std::move(scores.curves)};
 }
 
 }  // namespace
@@ -187,11 +215,6 @@ const std::vector<std::string>& explanation_methods() {
 }
 
 Faithfulness measure_faithfulness(const FaithfulnessJob& job, const PreparedData& data, int threads) {
-  if (data.manifest.shape.depth != 0) {
-    throw InvalidInput("training_data", data.directory.string() + " holds volumes of " +
-                                            std::to_string(data.manifest.shape.depth) +
-                                            " slices: explanations are measured on slices");
-  }
   const auto predictor = load_predictor(job.bundle, threads);
   const auto dealt = as_dealt_to(predictor->metadata(), data);
   const PreparedData& parts = dealt ? *dealt : data;

@@ -19,7 +19,7 @@ const std::vector<std::string>& explanation_methods();
 struct FaithfulnessJob {
   std::filesystem::path bundle;
   Split split = Split::kTest;
-  std::int64_t samples = 200;        ///< spread evenly over the split; all of a smaller one
+  std::int64_t samples = 200;        ///< of slices or volumes; spread evenly over the split; all of a smaller one
   std::vector<std::string> methods;  ///< empty: the two by gradients, or occlusion of a row without them
   std::filesystem::path output;      ///< a JSON file; empty: none
   BootstrapOptions bootstrap;        ///< its seed draws the random orders too
@@ -27,10 +27,11 @@ struct FaithfulnessJob {
 
 /// Measures whether a bundle's explanations say what the model does (evaluation/faithfulness.h): deletion, insertion
 /// and the share inside the readers' outlines, beside pixels in random order and by their distance from the centre. Of
-/// the class that the bundle decides for, on the parts of as_dealt_to(). A bundle of volumes sees each slice alone, as
-/// /v1/explain shows it. On this rank alone, with so many threads; 0: as many as LibTorch has. Throws as check_fits(),
-/// and InvalidInput("training_data") where the data holds volumes, InvalidInput("bundle") where the row has no
-/// gradients for an asked method.
+/// the class that the bundle decides for, on the parts of as_dealt_to(). The samples of a bundle of volumes are the
+/// volumes, on slices the stacks of their groups (Dataset::stacked()): each is explained as a whole, and its slices'
+/// pixels are ordered together; the slices of 0 around a stack stay as they are. On this rank alone, with so many
+/// threads; 0: as many as LibTorch has. Throws as check_fits() and Dataset::stacked(), and InvalidInput("bundle") where
+/// the row has no gradients for an asked method.
 Faithfulness measure_faithfulness(const FaithfulnessJob& job, const PreparedData& data, int threads);
 
 /// The same on rank 0, which does the work; collective. Returns the Markdown there.

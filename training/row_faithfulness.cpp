@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/model/network.h"
 #include "core/support/digest.h"
 #include "core/support/log.h"
 #include "training/faithfulness.h"
@@ -18,20 +19,23 @@ std::optional<Faithfulness> fitting_faithfulness(const std::filesystem::path& fo
   };
   if (measured.facts.bundle_sha256 != sha256_file(folder / "bundle.pt")) return pass_over("another bundle");
   if (measured.facts.data_digest != data_digest) return pass_over("other data");
+  // Before its files told the depth, pulmo showed such rows each slice alone.
+  if (measured.facts.depth == 0 && takes_volumes(measured.facts.row)) return pass_over("single slices");
   return measured;
 }
 
 Faithfulness made_faithfulness(const std::filesystem::path& folder, const PreparedData& data, std::int64_t samples,
                                const BootstrapOptions& bootstrap) {
   auto measured = fitting_faithfulness(folder, data.digest);
-  const auto wanted = static_cast<std::size_t>(std::min(samples, data.test.size()));
-  if (measured && measured->facts.samples >= wanted) return std::move(*measured);
+  const auto wanted = static_cast<std::size_t>(samples);
+  if (measured && measured->facts.samples >= std::min(wanted, measured->facts.of)) return std::move(*measured);
   FaithfulnessJob job;
   job.bundle = folder / "bundle.pt";
   job.samples = samples;
   job.output = folder / kFaithfulnessFile;
   job.bootstrap = bootstrap;
-  log_info("measuring explanations", {{"row", folder.filename().string()}, {"samples", std::to_string(wanted)}});
+  log_info("measuring explanations",
+           {{"row", folder.filename().string()}, {"samples at most", std::to_string(wanted)}});
   return measure_faithfulness(job, data, 0);
 }
 

@@ -1,7 +1,10 @@
 #include "core/model/explain.h"
 
 #include <algorithm>
+#include <iterator>
 #include <opencv2/core.hpp>
+
+#include "core/model/volume_layout.h"
 
 namespace pulmo {
 namespace {
@@ -14,12 +17,16 @@ std::vector<int> starts(int size, int patch, int step) {
   return result;
 }
 
-std::vector<cv::Rect> squares_on_lungs(const cv::Mat& lungs, const OcclusionOptions& options) {
+/// All squares of each slice, in the stack.
+std::vector<cv::Rect> squares_of(const cv::Size& stack, const OcclusionOptions& options) {
+  const int side = stack.width;
   std::vector<cv::Rect> squares;
-  for (const int y : starts(lungs.rows, options.patch_px, options.step_px)) {
-    for (const int x : starts(lungs.cols, options.patch_px, options.step_px)) {
-      const cv::Rect square = cv::Rect(x, y, options.patch_px, options.patch_px) & cv::Rect({}, lungs.size());
-      if (cv::countNonZero(lungs(square)) > 0) squares.push_back(square);
+  for (int slice = 0; slice < stack.height; slice += side) {
+    const cv::Rect whole(0, slice, side, side);
+    for (const int y : starts(side, options.patch_px, options.step_px)) {
+      for (const int x : starts(side, options.patch_px, options.step_px)) {
+        squares.push_back(cv::Rect(x, slice + y, options.patch_px, options.patch_px) & whole);
+      }
     }
   }
   return squares;
@@ -32,13 +39,9 @@ cv::Mat cover(const cv::Mat& image, const cv::Mat& lungs, const cv::Rect& square
 }
 
 /// How many squares cover each place.
-cv::Mat coverage(const cv::Size& size, const OcclusionOptions& options) {
-  cv::Mat count(size, CV_64FC1, cv::Scalar(0.0));
-  for (const int y : starts(size.height, options.patch_px, options.step_px)) {
-    for (const int x : starts(size.width, options.patch_px, options.step_px)) {
-      count(cv::Rect(x, y, options.patch_px, options.patch_px) & cv::Rect({}, size)) += 1.0;
-    }
-  }
+cv::Mat coverage(const cv::Size& stack, const std::vector<cv::Rect>& squares) {
+  cv::Mat count(stack, CV_64FC1, cv::Scalar(0.0));
+  for (const cv::Rect& square : squares) count(square) += 1.0;
   return count;
 }
 
@@ -48,20 +51,21 @@ ImageBatch batch_of(const std::vector<cv::Mat>& images, std::int64_t channels, s
   ImageBatch batch;
   batch.count = static_cast<std::int64_t>(images.size());
   batch.channels = channels;
-  batch.height = images.front().rows;
+  batch.height = images.front().cols;
   batch.width = images.front().cols;
   batch.depth = depth;
-  const std::size_t plane_size = images.front().total();
-  const auto slices = static_cast<std::size_t>(std::max<std::int64_t>(1, depth));
-  const auto below = static_cast<std::size_t>(middle_slice(static_cast<std::int64_t>(slices)));
-  batch.pixels.reserve(images.size() * plane_size * slices * static_cast<std::size_t>(channels));
+  const std::int64_t places = std::max<std::int64_t>(1, depth);
+  const auto plane = static_cast<std::size_t>(batch.height * batch.width);
+  batch.pixels.reserve(images.size() * plane * static_cast<std::size_t>(places * channels));
   for (const cv::Mat& image : images) {
-    const cv::Mat plane = image.isContinuous() ? image : image.clone();
-    const auto* first = plane.ptr<std::uint16_t>();
+    const cv::Mat stack = image.isContinuous() ? image : image.clone();
+    const auto* first = stack.ptr<std::uint16_t>();
+    const std::int64_t slices = stack.rows / stack.cols;
+    const std::int64_t below = first_place(places, slices);
     for (std::int64_t c = 0; c < channels; ++c) {
-      batch.pixels.insert(batch.pixels.end(), below * plane_size, 0);
-      batch.pixels.insert(batch.pixels.end(), first, first + plane_size);
-      batch.pixels.insert(batch.pixels.end(), (slices - 1 - below) * plane_size, 0);
+      batch.pixels.insert(batch.pixels.end(), static_cast<std::size_t>(below) * plane, 0);
+      batch.pixels.insert(batch.pixels.end(), first, first + stack.total());
+      batch.pixels.insert(batch.pixels.end(), static_cast<std::size_t>(places - slices - below) * plane, 0);
     }
   }
   return batch;
@@ -69,6 +73,17 @@ ImageBatch batch_of(const std::vector<cv::Mat>& images, std::int64_t channels, s
 
 ImageBatch batch_of(const cv::Mat& image, std::int64_t channels, std::int64_t depth) {
   return batch_of(std::vector<cv::Mat>(1, image), channels, depth);
+}
+
+std::vector<cv::Mat> slices_of(const cv::Mat& stack) {
+  std::vector<cv::Mat> slices;
+  for (int row = 0; row < stack.rows; row += stack.cols) slices.push_back(stack.rowRange(row, row + stack.cols));
+  return slices;
+}
+
+cv::Mat part_of_slices(const cv::Mat& map, std::int64_t slices) {
+  const std::int64_t first = first_place(map.rows / map.cols, slices);
+  return map.rowRange(static_cast<int>(first) * map.cols, static_cast<int>(first + slices) * map.cols);
 }
 
 std::optional<cv::Mat> occlusion_map(const Predictor& predictor, const cv::Mat& image, const cv::Mat& lungs,
@@ -79,7 +94,10 @@ std::optional<cv::Mat> occlusion_map(const Predictor& predictor, const cv::Mat& 
   const std::int64_t depth = predictor.metadata().depth;
   const double whole = predictor.predict(batch_of(image, channels, depth)).at(k);
   const double value = cv::mean(image, lungs)[0];
-  const std::vector<cv::Rect> squares = squares_on_lungs(lungs, options);
+  const std::vector<cv::Rect> all = squares_of(image.size(), options);
+  std::vector<cv::Rect> squares;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(squares),
+               [&](const cv::Rect& square) { return cv::countNonZero(lungs(square)) > 0; });
   cv::Mat loss(image.size(), CV_64FC1, cv::Scalar(0.0));
   for (std::size_t begin = 0; begin < squares.size(); begin += options.max_batch) {
     if (!keep_on()) return std::nullopt;
@@ -89,7 +107,7 @@ std::optional<cv::Mat> occlusion_map(const Predictor& predictor, const cv::Mat& 
     const std::vector<double> probabilities = predictor.predict(batch_of(covered, channels, depth));
     for (std::size_t i = begin; i < end; ++i) loss(squares[i]) += whole - probabilities.at((i - begin) * classes + k);
   }
-  loss /= coverage(image.size(), options);
+  loss /= coverage(image.size(), all);
   cv::Mat heat;
   cv::max(loss, 0.0, loss);
   loss.convertTo(heat, CV_32F);

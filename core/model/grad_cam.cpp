@@ -13,7 +13,6 @@
 #include <string_view>
 
 #include "core/model/differentiable.h"
-#include "core/model/predictor.h"
 #include "core/support/log.h"
 
 namespace pulmo {
@@ -114,13 +113,14 @@ cv::Mat GradCam::map(const torch::Tensor& image, std::int64_t k) const {
   const auto [maps, gradient] = slopes(image, k);
   torch::Tensor heat = weighted_sum(maps, gradient);
   const std::int64_t depth = image.dim() == 5 ? image.size(2) : 1;
+  const std::int64_t rows = image.size(-2);
+  const std::int64_t columns = image.size(-1);
   if (maps.dim() == 5) {
-    heat = at::upsample_trilinear3d(heat, {depth, image.size(3), image.size(4)}, false);
-    return picture_of(heat[0][0][middle_slice(depth)]);
+    heat = at::upsample_trilinear3d(heat, {depth, rows, columns}, false);
+  } else {
+    heat = at::upsample_bilinear2d(heat, {rows, columns}, false).expand({depth, 1, rows, columns});
   }
-  const std::int64_t entry = maps.size(0) == depth ? middle_slice(depth) : 0;  // one map: of the whole volume
-  heat = at::upsample_bilinear2d(heat.narrow(0, entry, 1), {image.size(-2), image.size(-1)}, false);
-  return picture_of(heat[0][0]);
+  return picture_of(heat.reshape({depth * rows, columns}));
 }
 
 }  // namespace pulmo

@@ -24,7 +24,7 @@ class GradCam {
 
   /// `image` (1,C,H,W) or (1,C,D,H,W) float32 in [0, 1], `k` the class. The map, (H,W) CV_32FC1, enlarged by linear
   /// interpolation between the centres of its places; not scaled, all 0 when nothing speaks for the class. Of a volume
-  /// that of middle_slice().
+  /// its slices one below the other, (D*H,W); where the module has one map for the whole of it, each has that.
   cv::Mat map(const torch::Tensor& image, std::int64_t k) const;
 
   /// Whether the network averages its last maps, so that the gradient is the same at all places of one: then the map is

@@ -10,7 +10,6 @@
 #include <exception>
 
 #include "core/model/differentiable.h"
-#include "core/model/predictor.h"
 #include "core/support/log.h"
 
 namespace pulmo {
@@ -51,9 +50,8 @@ torch::Tensor IntegratedGradients::attributions(const torch::Tensor& image, std:
 }
 
 cv::Mat IntegratedGradients::map(const torch::Tensor& image, std::int64_t k) const {
-  torch::Tensor sums = attributions(image, k)[0].sum({0});
-  if (sums.dim() == 3) sums = sums[middle_slice(sums.size(0))];
-  return picture_of(sums.clamp_min(0.0));
+  const torch::Tensor sums = attributions(image, k)[0].sum({0}).clamp_min(0.0);
+  return picture_of(sums.reshape({-1, image.size(-1)}));
 }
 
 }  // namespace pulmo

@@ -27,7 +27,8 @@ class IntegratedGradients {
   /// the image's shape; all together they add up to logit(image) - logit(baseline), as far as the midpoint rule goes.
   torch::Tensor attributions(const torch::Tensor& image, std::int64_t k) const;
 
-  /// Their sums over the channels where these are positive, else 0: (H,W) CV_32FC1; of a volume the middle_slice().
+  /// Their sums over the channels where these are positive, else 0: (H,W) CV_32FC1; of a volume its slices
+  /// one below the other, (D*H,W).
   cv::Mat map(const torch::Tensor& image, std::int64_t k) const;
 
  private:

@@ -24,20 +24,15 @@ struct ImageBatch {
   std::int64_t depth = 0;             ///< D; 0: slices
 };
 
-/// The slice of a volume where a single one stands, and which is explained.
-constexpr std::int64_t middle_slice(std::int64_t depth) {
-  return (depth - 1) / 2;
-}
-
 /// Where the model begins. Implementations are immutable after construction and thread-safe.
 class Predictor {
  public:
   virtual ~Predictor() = default;
   /// Probabilities, N*K row-major, each row summing to 1. Throws InvalidInput("shape") when the batch does not fit.
   virtual std::vector<double> predict(const ImageBatch& batch) const = 0;
-  /// Grad-CAM (grad_cam.h) of class `k` for a batch of one image: (H,W) CV_32FC1, at least 0; of a volume that of
-  /// middle_slice(). nullopt when the model has no maps with a gradient. Throws InvalidInput("shape") when the batch
-  /// does not fit.
+  /// Grad-CAM (grad_cam.h) of class `k` for a batch of one image: (H,W) CV_32FC1, at least 0; of a volume its slices
+  /// one below the other, (D*H,W). nullopt when the model has no maps with a gradient. Throws InvalidInput("shape")
+  /// when the batch does not fit.
   virtual std::optional<cv::Mat> grad_cam(const ImageBatch& /*image*/, std::size_t /*k*/) const { return std::nullopt; }
   /// Whether grad_cam() says what each place adds to the result (GradCam::averages_maps()).
   virtual bool averages_maps() const { return false; }

@@ -89,15 +89,15 @@ const explaining = { missing: false };
 export const explains = () => !explaining.missing;
 
 /**
- * The result of one slice with its `explanation`, by exactly this model ({name, version, sha256}); null when the server has
- * none to give, or no longer has this model.
+ * The results of one slice, or of the slices of one volume in an archive, each with its `explanation`, by exactly this model
+ * ({name, version, sha256}); null when the server has none to give, or no longer has this model.
  */
 export async function explain(upload, { model, method, signal }) {
   if (explaining.missing) return null;
   try {
     const address = `v1/explain${query({ model: model?.name, version: model?.version, method })}`;
     const { json } = await call(address, { method: "POST", ...upload, signal, tries: 3 });
-    return model?.sha256 && json.model.sha256 !== model.sha256 ? null : json.results[0];
+    return model?.sha256 && json.model.sha256 !== model.sha256 ? null : json.results;
   } catch (problem) {
     if (problem.code === "unknown_model") return null;
     if (!kGone.includes(problem.status)) throw problem;

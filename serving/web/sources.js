@@ -3,8 +3,10 @@ import { NotShown, orientationOf, readHeader } from "./dicom.js";
 import { pictureOf, pictureOfUrl } from "./picture.js";
 import { explain, explains, predictNow } from "./predict.js";
 import { contentType } from "./study.js";
+import { makeZip } from "./zip.js";
 
 const kPictures = 24; // kept at the same time: a megabyte each
+const kVolumes = 4; // explanations of whole volumes: some megabytes each
 
 /** A map that forgets what was not used for longest. */
 export class Recent {
@@ -27,6 +29,7 @@ export class Recent {
 const pictures = new Recent(kPictures);
 const previews = new Recent(kPictures);
 const explanations = new Recent(kPictures);
+const volumes = new Recent(kVolumes);
 
 const uploadOf = async (slice) => ({ body: await slice.read(), type: contentType(slice.name) });
 
@@ -78,10 +81,52 @@ const bitmapOf = async (url) => {
 /** Whether an entry can have an explanation. */
 export const canExplain = (entry) => explains() && Boolean(entry?.slice && entry.result && !entry.result.error);
 
-/** {explanation, lungs, heat, nodule} of an entry, the layers as bitmaps, nodule only of a model that outlines it; null as of explain(). */
-export function explanationFor(entry, model, method) {
-  return explanations.get(`${model?.name} ${model?.sha256} ${method} ${keyOf(entry.slice)}`, async () => {
-    const result = await explain(await uploadOf(entry.slice), { model, method });
+const naturally = new Intl.Collator("en", { numeric: true });
+
+/**
+ * The entries of a stack that a model of `depth` slices judged this one with, in their order and itself among them, as the
+ * server puts them together: all of a short stack, of a longer one the nearest on both sides. Pure.
+ */
+export function judgedWith(entry, stack, depth) {
+  if (!depth) return [entry];
+  let run = stack.entries.filter(({ slice, result }) => slice && result && !result.error);
+  if (!stack.summary) {
+    if (entry.result.kind === "hounsfield") return [entry]; // the only one of its series
+    run = run.filter(({ result }) => result.kind !== "hounsfield");
+    run.sort((one, other) => naturally.compare(one.result.name, other.result.name));
+  }
+  if (run.length <= depth) return run;
+  const at = run.indexOf(entry);
+  const reach = Math.min(Math.floor((depth - 1) / 2), at, run.length - 1 - at);
+  return run.slice(at - reach, at + reach + 1);
+}
+
+// In the archive a slice is called by its place.
+const nameAt = (place) => String(place).padStart(4, "0");
+
+async function packed(entries) {
+  const contents = await Promise.all(entries.map(({ slice }) => slice.read()));
+  const files = contents.map((content, place) => ({ name: nameAt(place), blob: new Blob([content]) }));
+  return { body: await makeZip(files), type: "application/zip" };
+}
+
+// The explained result of an entry, or null.
+async function explained(entry, together, model, method) {
+  const named = `${model?.name} ${model?.sha256} ${method}`;
+  if (together.length === 1) return (await explain(await uploadOf(entry.slice), { model, method }))?.[0];
+  const results = await volumes.get(`${named} ${together.map(({ slice }) => keyOf(slice))}`,
+    async () => explain(await packed(together), { model, method }));
+  return results?.find(({ name }) => name === nameAt(together.indexOf(entry)));
+}
+
+/**
+ * {explanation, lungs, heat, nodule} of an entry, explained with those that it was judged with; the layers as bitmaps, nodule
+ * only of a model that outlines it; null as of explain().
+ */
+export function explanationFor(entry, together, model, method) {
+  const key = `${model?.name} ${model?.sha256} ${method} ${together.map(({ slice }) => keyOf(slice))} ${keyOf(entry.slice)}`;
+  return explanations.get(key, async () => {
+    const result = await explained(entry, together, model, method);
     if (!result?.explanation) return null;
     const { lungs, heat, nodule } = result.explanation;
     const maps = await Promise.all([lungs, heat, nodule?.outline].map((url) => url && bitmapOf(url)));

@@ -4,7 +4,7 @@ import { listenToGestures } from "./gestures.js";
 import { windowsFor } from "./picture.js";
 import { charted, Profile, profileTable, spoken } from "./profile.js";
 import { isTurned } from "./orientation.js";
-import { canExplain, explanationFor, modelPictureFor, pictureFor } from "./sources.js";
+import { canExplain, explanationFor, judgedWith, modelPictureFor, pictureFor } from "./sources.js";
 import { kWholeView } from "./view.js";
 import { Viewer } from "./viewer.js";
 import { percent, position } from "./words.js";
@@ -219,7 +219,9 @@ export class Stage {
     this.tellExplaining(entry, asked);
     if (!asked) return;
     try {
-      entry.explained = await explanationFor(entry, this.modelOf(), "auto");
+      const model = this.modelOf();
+      const together = judgedWith(entry, this.stack, model?.depth);
+      entry.explained = await explanationFor(entry, together, model, "auto");
     } catch {
       entry.explained = undefined; // asked for again when the slice is looked at again
     }

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import unittest
@@ -62,6 +63,37 @@ class VolumesTest(PageTest):
         np.testing.assert_allclose(np.divide(heights, sum(heights)), shares, atol=1e-3)
         self.assertIn("of its stack", self.text("#slice-findings"))
         self.assertIn("Share in the verdict", self.find("#profile-table").get_attribute("textContent"))
+        self.check_console()
+
+    def explained(self, slice_number):
+        """Goes there; the share of the heat map that is told of the slice, in percent."""
+        self.script("const slice = document.getElementById('slice'); slice.value = arguments[0];"
+                    "slice.dispatchEvent(new Event('input'))", slice_number)
+        found = self.wait(lambda: re.search(r"Share of the heat map\s*([\d.]+)\s*% of its stack", self.text("#slice-findings")),
+                          seconds=120)
+        return float(found[1])
+
+    def asked_for(self):
+        return self.script("return window.asked.filter((path) => path.startsWith('v1/explain')).length")
+
+    def test_a_stack_is_explained_together_and_once(self):
+        self.script("window.asked = []; const ask = window.fetch; window.fetch = (path, options) =>"
+                    " { window.asked.push(path); return ask(path, options); };")
+        self.show("pictures.zip")
+        shares = [self.explained(number) for number in (1, 2, 3, 4, 5)]
+        self.assertAlmostEqual(sum(shares), 100, delta=1)
+        self.assertGreater(max(shares), 0)
+        self.assertEqual(self.asked_for(), 1)
+        self.check_console()
+
+    def test_of_a_long_series_each_slice_is_explained_with_its_neighbours(self):
+        self.script("window.asked = []; const ask = window.fetch; window.fetch = (path, options) =>"
+                    " { window.asked.push(path); return ask(path, options); };")
+        self.show("series.zip")
+        self.explained(8)
+        first = self.asked_for()
+        self.explained(9)
+        self.assertEqual(self.asked_for(), first + 1)
         self.check_console()
 
     def test_of_a_long_series_the_most_suspicious_stack_has_bars(self):

@@ -6,6 +6,7 @@ row of slices, and the folder of the comparison is served. What predictions.csv 
 Open Inference Protocol.
 """
 
+import base64
 import csv
 import io
 import json
@@ -19,10 +20,13 @@ import zipfile
 
 import h5py
 import numpy as np
+import torch
 from PIL import Image
+from scipy import ndimage
 
 sys.path.insert(0, str(pathlib.Path(os.environ["PULMO_SOURCE_DIR"]) / "tests/serving"))
-from server_process import BIN, SOURCE, Server, request  # noqa: E402
+import sample_images  # noqa: E402
+from server_process import BIN, SOURCE, Server, multipart, request  # noqa: E402
 
 SIZE = 32
 ROWS = ("cnn3d", "slice_attention", "resnet3d")
@@ -45,6 +49,10 @@ def train(root, data, runs, *settings):
         settings.append(f"transfer.{row}={weights}")
     return run(BIN / "pulmo-train", "compare", "--config", SOURCE / "configs/compare_nodules.yaml", "--set", "folds=0",
                "--data", data, "--output", runs, *(word for setting in settings for word in ("--set", setting)))
+
+
+def picture_of(url):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,")))))
 
 
 def predictions_of(folder):
@@ -138,6 +146,55 @@ class Stacks(unittest.TestCase):
             # cnn3d takes the maxima of its maps too; SqueezeNet's last maps of 32 px are one place, those before it flatten
             expected = "grad_cam" if row == "resnet3d" else "integrated_gradients"
             self.assertEqual(reply.json()["results"][0]["explanation"]["method"], expected, row)
+
+    def explained(self, row, names, method):
+        reply = self.server.exchange(request("POST", f"/v1/explain?model={row}&method={method}", self.zip_of(names),
+                                             "Content-Type: application/zip\r\n"), timeout=150)
+        self.assertEqual(reply.status, 200, reply.body)
+        results = sorted(reply.json()["results"], key=lambda result: result["name"])
+        self.assertEqual([result["explanation"]["method"] for result in results], [method] * len(names))
+        return results
+
+    def test_a_stack_is_explained_as_the_volume_that_was_judged(self):
+        names = [f"p12-{z:02d}.png" for z in range(4)]
+        for row in ROWS:
+            predicted = self.server.post(self.zip_of(names), "application/zip", f"/v1/predict?model={row}").json()["results"]
+            results = self.explained(row, names, "integrated_gradients")
+            for result, other in zip(results, sorted(predicted, key=lambda result: result["name"])):
+                self.assertAlmostEqual(result["probabilities"]["malignant"], other["probabilities"]["malignant"], delta=SAME)
+                self.assertEqual(result.get("attention") is None, row != "slice_attention")
+            shown = [result["explanation"] for result in results]
+            maps, k = self.integrated_gradients(row, [picture_of(one["picture"]) for one in shown], results[0]["class"])
+            self.assertEqual([one["class"] for one in shown], [k] * len(shown))
+            np.testing.assert_allclose([one["share"] for one in shown], maps.sum((1, 2)) / maps.sum(), atol=0.03)
+            alpha = np.stack([picture_of(one["heat"])[..., 3] for one in shown]).astype(float)
+            self.assertGreater(np.corrcoef(alpha.ravel(), maps.ravel())[0, 1], 0.95, row)
+            np.testing.assert_allclose(alpha.max((1, 2)) / alpha.max(), maps.max((1, 2)) / maps.max(), atol=0.1)
+
+    def integrated_gradients(self, row, pictures, class_name):
+        """Of the bundle by PyTorch, of the pictures shown, which have 8 bits of the 16 that the model saw: (n,S,S), smoothed."""
+        extra = {"pulmo.json": ""}
+        module = torch.jit.load(str(self.root / "runs" / row / "bundle.pt"), _extra_files=extra)
+        volume = torch.zeros(1, 1, 7, SIZE, SIZE)
+        first = (7 - len(pictures)) // 2
+        volume[0, 0, first:first + len(pictures)] = torch.from_numpy(np.stack(pictures) / np.float32(255))
+        total = torch.zeros_like(volume)
+        for step in range(32):
+            place = ((step + 0.5) / 32 * volume).requires_grad_(True)
+            module(place)[0, json.loads(extra["pulmo.json"])["classes"].index(class_name)].backward()
+            total += place.grad
+        maps = torch.relu(volume * total)[0, 0, first:first + len(pictures)].numpy()
+        return np.stack([ndimage.gaussian_filter(one, SIZE / 56) for one in maps]), class_name
+
+    def test_what_is_no_one_stack_is_refused(self):
+        many = [f"p08-{z:02d}.png" for z in range(9)]
+        for row, names, code in (("cnn3d", many, "one_stack"), ("proposed_cnn", many[:2], "one_slice")):
+            reply = self.server.post(self.zip_of(names), "application/zip", f"/v1/explain?model={row}")
+            self.assertEqual((reply.status, reply.code()), (400, code))
+        slices = [(f"{name}.dcm", "application/dicom", sample_images.dicom(sample_images.chest(64), **{"SeriesInstanceUID": uid}))
+                  for name, uid in (("a", "1.2.3"), ("b", "1.2.4"))]
+        reply = self.server.post(*multipart(slices)[::-1], "/v1/explain?model=cnn3d")
+        self.assertEqual((reply.status, reply.code()), (400, "one_stack"), reply.body[:300])
 
     def test_the_models_tell_their_depth(self):
         for model in self.server.get("/v1/models").json()["models"]:

@@ -2,11 +2,12 @@
 
 explain_twin.py make FOLDER        writes scripted.pt: a network of torch.nn modules through torch.jit.script, with the
                                    metadata of FOLDER/bundle.pt.
-explain_twin.py check FOLDER FILE  FOLDER holds image.u16 (S,S), lungs.u8 (S,S), grad_cam.f32, integrated_gradients.f32 and
-                                   occlusion.f32 (S,S) of class 1, and the bundle FILE. Exits with 1 when a map differs by more than 1e-4 of
-                                   its highest value. Of a bundle of volumes the picture is the middle slice, and
-                                   the others are 0.
+explain_twin.py check FOLDER FILE  FOLDER holds image.u16 (n,S,S), lungs.u8 (n,S,S), grad_cam.f32, integrated_gradients.f32 and
+                                   occlusion.f32 (n,S,S) of class 1, and the bundle FILE. Exits with 1 when a map differs by more than 1e-4 of
+                                   its highest value. Of a bundle of volumes the n slices are the middle ones, and
+                                   the others are 0; otherwise n is 1.
 """
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -62,72 +63,77 @@ def twin_of(module, metadata, name):
 
 
 def image_of(pixels, metadata):
-    """(1,1,S,S); of volumes (1,1,D,S,S), the picture in the middle."""
-    picture = torch.from_numpy((pixels / 65535.0).astype(np.float32))
+    """(1,1,S,S); of volumes (1,1,D,S,S), the slices in the middle."""
+    slices = torch.from_numpy((pixels / 65535.0).astype(np.float32))
     depth = metadata.get("depth", 0)
     if not depth:
-        return picture[None, None]
-    volume = torch.zeros(1, 1, depth, *pixels.shape)
-    volume[0, 0, (depth - 1) // 2] = picture
+        return slices[None]
+    volume = torch.zeros(1, 1, depth, *pixels.shape[1:])
+    first = (depth - len(pixels)) // 2
+    volume[0, 0, first:first + len(pixels)] = slices
     return volume
 
 
-def middle(image):
-    return image[0, 0] if image.dim() == 4 else image[0, 0, (image.shape[2] - 1) // 2]
+def middle(image, slices):
+    """(n,S,S) of (1,1,D,S,S) or (1,1,S,S)."""
+    if image.dim() == 4:
+        return image[0]
+    first = (image.shape[2] - slices) // 2
+    return image[0, 0, first:first + slices]
 
 
-def grad_cam(module, metadata, name, image):
+def grad_cam(module, metadata, name, image, slices):
     body, head = twin_of(module, metadata, name)
     maps = body(image).detach().requires_grad_(True)
     head(maps)[0, K].backward()
     weights = maps.grad.mean(tuple(range(2, maps.dim())), keepdim=True)
     heat = torch.relu((weights * maps.detach()).sum(1, keepdim=True))
     mode = "bilinear" if maps.dim() == 4 else "trilinear"
-    return middle(nn.functional.interpolate(heat, image.shape[2:], mode=mode, align_corners=False)).numpy()
+    return middle(nn.functional.interpolate(heat, image.shape[2:], mode=mode, align_corners=False), slices).numpy()
 
 
-def integrated_gradients(module, metadata, name, image):
+def integrated_gradients(module, metadata, name, image, slices):
     body, head = twin_of(module, metadata, name)
     total = torch.zeros_like(image)
     for step in range(INTEGRATION_STEPS):
         place = ((step + 0.5) / INTEGRATION_STEPS * image).requires_grad_(True)
         head(body(place))[0, K].backward()
         total += place.grad
-    return torch.relu(middle(image * total / INTEGRATION_STEPS)).numpy()
+    return torch.relu(middle(image * total / INTEGRATION_STEPS, slices)).numpy()
 
 
 def occlusion(module, metadata, pixels, lungs):
-    def probability(picture):
+    def probability(slices):
         with torch.no_grad():
-            logits = module(image_of(picture, metadata))
+            logits = module(image_of(slices, metadata))
         return torch.softmax(logits.double() / metadata["temperature"], 1)[0, K].item()
 
     whole, inside = probability(pixels), lungs == 1
     fill = np.uint16(np.rint(pixels[inside].mean()))
     loss, count = np.zeros(pixels.shape), np.zeros(pixels.shape)
-    begins = sorted({*range(0, len(pixels) - PATCH, STEP), len(pixels) - PATCH})
-    for row in begins:
-        for column in begins:
-            square = np.s_[row:row + PATCH, column:column + PATCH]
-            covered = pixels.copy()
-            covered[square][inside[square]] = fill
-            loss[square] += whole - probability(covered)
-            count[square] += 1
+    side = pixels.shape[1]
+    begins = sorted({*range(0, side - PATCH, STEP), side - PATCH})
+    for place, row, column in itertools.product(range(len(pixels)), begins, begins):
+        square = np.s_[place, row:row + PATCH, column:column + PATCH]
+        covered = pixels.copy()
+        covered[square][inside[square]] = fill
+        loss[square] += whole - probability(covered)
+        count[square] += 1
     return np.maximum(loss / count, 0.0)
 
 
 def check(folder, path):
     module, metadata, _ = load(path)
     size = metadata["spec"]["size_px"]
-    pixels = np.fromfile(folder / "image.u16", np.uint16).reshape(size, size)
-    lungs = np.fromfile(folder / "lungs.u8", np.uint8).reshape(size, size)
+    pixels = np.fromfile(folder / "image.u16", np.uint16).reshape(-1, size, size)
+    lungs = np.fromfile(folder / "lungs.u8", np.uint8).reshape(pixels.shape)
     image = image_of(pixels, metadata)
-    expected = {"grad_cam": grad_cam(module, metadata, path.name, image),
-                "integrated_gradients": integrated_gradients(module, metadata, path.name, image),
+    expected = {"grad_cam": grad_cam(module, metadata, path.name, image, len(pixels)),
+                "integrated_gradients": integrated_gradients(module, metadata, path.name, image, len(pixels)),
                 "occlusion": occlusion(module, metadata, pixels, lungs)}
     failed = False
     for name, twin in expected.items():
-        ours = np.fromfile(folder / f"{name}.f32", np.float32).reshape(size, size)
+        ours = np.fromfile(folder / f"{name}.f32", np.float32).reshape(pixels.shape)
         difference = np.abs(ours - twin).max() / twin.max()
         print(f"{name}: largest difference {difference:.2e} of {twin.max():.2e}")
         failed |= not difference <= TOLERANCE or not twin.max() > 0

@@ -45,7 +45,8 @@ TEST_F(ExplanationsProgramTest, ThePageOfFoldsShowsAttentionAndFaithfulness) {
   EXPECT_EQ(count_of(second.err, "row taken over"), 6U) << second.err;
   EXPECT_EQ(count_of(second.err, "measuring explanations"), 2U) << second.err;
   EXPECT_EQ(count_of(page(), "<img alt=\"Slice 1 of 2\""), pictures);
-  EXPECT_EQ(count_of(page(), " test samples of fold "), 2U);
+  EXPECT_EQ(count_of(page(), " test samples of fold "), 1U);
+  EXPECT_EQ(count_of(page(), " test samples (volumes of 7 slices) of fold "), 1U);
   EXPECT_EQ(count_of(page(), "aria-label=\"Deletion\""), 2U);
   EXPECT_THAT(page(), Not(HasSubstr("TEST-")));
 
@@ -54,7 +55,8 @@ TEST_F(ExplanationsProgramTest, ThePageOfFoldsShowsAttentionAndFaithfulness) {
   const ProcessResult third = run(compare(folds));
   ASSERT_EQ(third.exit_code, 0) << third.err;
   EXPECT_EQ(count_of(third.err, "measuring explanations"), 0U) << third.err;
-  EXPECT_EQ(count_of(page(), " test samples of fold "), 2U);
+  EXPECT_EQ(count_of(page(), " test samples of fold "), 1U);
+  EXPECT_EQ(count_of(page(), " test samples (volumes of 7 slices) of fold "), 1U);
 }
 
 TEST_F(ExplanationsProgramTest, WhatWasMeasuredByHandIsShownIfItFitsAndIsWhole) {

@@ -181,6 +181,25 @@ TEST_F(RowFaithfulnessTest, IsMeasuredOnceUnlessOnMoreSamples) {
   EXPECT_EQ(fitting_faithfulness(folder_, data_.digest)->facts.samples, 3U);
 }
 
+TEST_F(RowFaithfulnessTest, ARowOfVolumesIsMeasuredOnTheStacksOfItsGroups) {
+  const std::filesystem::path folder = round(data_, "volumes", "cnn3d").folder / "cnn3d";
+  const Faithfulness measured = made_faithfulness(folder, data_, 1000, bootstrap_);
+  EXPECT_EQ(measured.facts.depth, kDepth);
+  EXPECT_EQ(measured.facts.samples, static_cast<std::size_t>(data_.test.stacked(kDepth).size()));
+  EXPECT_EQ(measured.facts.of, measured.facts.samples);
+
+  // Not again, although there are more slices than stacks.
+  auto json = nlohmann::json::parse(read_text_file(folder / kFaithfulnessFile));
+  json["fold"] = "marked";
+  write_file_atomically(folder / kFaithfulnessFile, json.dump());
+  EXPECT_EQ(made_faithfulness(folder, data_, 1000, bootstrap_).fold, "marked");
+
+  // As it was written before pulmo showed such rows their stacks.
+  json.erase("depth");
+  write_file_atomically(folder / kFaithfulnessFile, json.dump());
+  EXPECT_FALSE(fitting_faithfulness(folder, data_.digest));
+}
+
 TEST_F(RowFaithfulnessTest, OfAnotherBundleOrOtherDataIsPassedOver) {
   made_faithfulness(folder_, data_, 1, bootstrap_);
   EXPECT_FALSE(fitting_faithfulness(folder_, std::string(64, '1')));

@@ -55,7 +55,7 @@ std::string curves_html(const Faithfulness& measured) {
 // "200 of 1620 test samples of fold 2 of 5, 61 patients".
 std::string measured_on(const Faithfulness& measured) {
   const FaithfulnessFacts& facts = measured.facts;
-  return std::to_string(facts.samples) + " of " + std::to_string(facts.of) + " " + facts.split + " samples" +
+  return samples_text(facts) +
          (measured.fold.empty() ? "" : " of " + measured.fold.substr(0, measured.fold.find(','))) + ", " +
          std::to_string(facts.patients) + " patients";
 }

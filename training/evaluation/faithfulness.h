@@ -32,7 +32,8 @@ struct Curves {
   std::vector<double> deletion;   ///< pixels give way to the picture's mean; falls early where the first ones matter
   std::vector<double> insertion;  ///< pixels come back to the blurred picture; rises early where the first ones matter
 };
-/// Of class `k` on `image` (S,S) CV_16UC1. Throws what the predictor throws.
+/// Of class `k` on `image` (S,S) CV_16UC1, or n slices of a volume (n*S,S), whose pixels are ordered together, have one
+/// mean, and are blurred slice by slice. Throws what the predictor throws.
 Curves curves_of(const Predictor& predictor, const cv::Mat& image, std::size_t k, const std::vector<int>& order);
 /// Under a curve over the share of steps, 0 to 1, by the trapezoidal rule.
 double area_under(const std::vector<double>& curve);
@@ -68,7 +69,10 @@ struct FaithfulnessFacts {
   std::size_t of = 0;       ///< in the split
   std::size_t patients = 0;
   BootstrapOptions bootstrap;
+  std::int64_t depth = 0;  ///< D of samples that are volumes; 0: slices
 };
+/// "200 of 205 test samples (volumes of 7 slices)".
+std::string samples_text(const FaithfulnessFacts& facts);
 /// A Markdown table, a line for each method, and what it was measured on.
 std::string to_markdown(const FaithfulnessFacts& facts, const std::vector<MethodSummary>& methods);
 /// An undefined value is null.

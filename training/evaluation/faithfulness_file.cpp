@@ -113,6 +113,8 @@ FaithfulnessFacts facts_of(const Json& json) {
   if (facts.patients < 1 || facts.patients > facts.samples || facts.samples > facts.of) {
     refuse("'patients', 'samples' and 'samples_in_split' do not fit each other");
   }
+  if (json.contains("depth"))
+    facts.depth = static_cast<std::int64_t>(std::min<std::uint64_t>(count_of(json, "depth"), 1'000'000));
   const Json& bootstrap = member(json, "bootstrap");
   facts.bootstrap.resamples = static_cast<int>(std::min<std::uint64_t>(count_of(bootstrap, "resamples"), 1'000'000));
   facts.bootstrap.level = number_in(member(bootstrap, "level"), "bootstrap.level", 0.0, 1.0);

@@ -38,6 +38,7 @@ Json json_of(const FaithfulnessFacts& facts) {
       {"samples", facts.samples},
       {"samples_in_split", facts.of},
       {"patients", facts.patients},
+      {"depth", facts.depth},
       {"steps", kCurveSteps},
       {"blur", kBlurShare},
       {"bootstrap",
@@ -63,12 +64,16 @@ std::vector<std::vector<std::string>> faithfulness_cells(const std::vector<Metho
   return cells;
 }
 
+std::string samples_text(const FaithfulnessFacts& facts) {
+  return std::to_string(facts.samples) + " of " + std::to_string(facts.of) + " " + facts.split + " samples" +
+         (facts.depth > 0 ? " (volumes of " + std::to_string(facts.depth) + " slices)" : "");
+}
+
 std::string to_markdown(const FaithfulnessFacts& facts, const std::vector<MethodSummary>& methods) {
   const auto cells = faithfulness_cells(methods);
   MarkdownTable table(cells.front());
   for (std::size_t i = 1; i < cells.size(); ++i) table.add_row(cells[i]);
-  std::string text = table.text() + "\n" + std::to_string(facts.samples) + " of " + std::to_string(facts.of) + " " +
-                     facts.split + " samples, " + std::to_string(facts.patients) +
+  std::string text = table.text() + "\n" + samples_text(facts) + ", " + std::to_string(facts.patients) +
                      " patients; brackets are 95 % intervals by bootstrap over patients. Inside, of random: the "
                      "outline's share of the picture.\n";
   if (facts.phantom) text += "All figures are from the synthetic phantom.\n";

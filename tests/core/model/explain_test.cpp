@@ -31,16 +31,19 @@ bool always() {
   return true;
 }
 
-/// Noise, and two round lungs.
+/// Noise, and two round lungs; of several slices one below the other, each with lungs of its own.
 struct Picture {
-  cv::Mat image = cv::Mat(kSize, kSize, CV_16UC1);
-  cv::Mat lungs = cv::Mat::zeros(kSize, kSize, CV_8UC1);
+  cv::Mat image;
+  cv::Mat lungs;
 
-  Picture() {
+  explicit Picture(int slices = 1)
+      : image(slices * kSize, kSize, CV_16UC1), lungs(cv::Mat::zeros(slices * kSize, kSize, CV_8UC1)) {
     Random random(3);
     for (auto& pixel : cv::Mat_<std::uint16_t>(image)) pixel = static_cast<std::uint16_t>(random.below(65536));
-    cv::circle(lungs, {8, 14}, 6, cv::Scalar(1), cv::FILLED);
-    cv::circle(lungs, {21, 13}, 5, cv::Scalar(1), cv::FILLED);
+    for (int slice = 0; slice < slices; ++slice) {
+      cv::circle(lungs, {8, slice * kSize + 14}, 6, cv::Scalar(1), cv::FILLED);
+      cv::circle(lungs, {21, slice * kSize + 13}, 5 - slice, cv::Scalar(1), cv::FILLED);
+    }
   }
 };
 
@@ -60,17 +63,18 @@ class ExplainTest : public ::testing::Test {
   }
 
   /// All maps of the bundle, against the second implementation.
-  void compare(const std::filesystem::path& bundle) {
+  void compare(const std::filesystem::path& bundle, const Picture& picture = Picture()) {
     const auto predictor = load_predictor(bundle);
-    const ImageBatch batch = batch_of(picture_.image, 1, predictor->metadata().depth);
+    const ImageBatch batch = batch_of(picture.image, 1, predictor->metadata().depth);
+    const std::int64_t slices = picture.image.rows / kSize;
     const auto heat = predictor->grad_cam(batch, 1);
     const auto integrated = predictor->integrated_gradients(batch, 1);
     ASSERT_TRUE(heat && integrated);
-    const auto loss = occlusion_map(*predictor, picture_.image, picture_.lungs, 1, {8, 5, 3}, always);
-    write_raw(directory_ / "image.u16", picture_.image);
-    write_raw(directory_ / "lungs.u8", picture_.lungs);
-    write_raw(directory_ / "grad_cam.f32", *heat);
-    write_raw(directory_ / "integrated_gradients.f32", *integrated);
+    const auto loss = occlusion_map(*predictor, picture.image, picture.lungs, 1, {8, 5, 3}, always);
+    write_raw(directory_ / "image.u16", picture.image);
+    write_raw(directory_ / "lungs.u8", picture.lungs);
+    write_raw(directory_ / "grad_cam.f32", part_of_slices(*heat, slices));
+    write_raw(directory_ / "integrated_gradients.f32", part_of_slices(*integrated, slices));
     write_raw(directory_ / "occlusion.f32", loss.value());
     const auto result = twin("check", {bundle});
     EXPECT_EQ(result.exit_code, 0) << bundle << "\n" << result.out << result.err;
@@ -88,10 +92,10 @@ TEST_F(ExplainTest, PlainPyTorchExplainsOurNetworksTheSame) {
   }
 }
 
-TEST_F(ExplainTest, PlainPyTorchExplainsTheMiddleSliceOfVolumesTheSame) {
+TEST_F(ExplainTest, PlainPyTorchExplainsTheSlicesOfVolumesTheSame) {
   for (const std::int64_t depth : {kDepth, std::int64_t{16}}) {  // of the latter slices are pooled too
     testing::write_test_bundle(file_, {.network = "cnn3d", .depth = depth, .size_px = kSize, .seed = 3});
-    compare(file_);
+    for (const int slices : {1, 4, 5}) compare(file_, Picture(slices));
   }
 }
 
@@ -113,7 +117,7 @@ TEST_F(ExplainTest, EveryNetworkHasAHeatMap) {
     for (const std::size_t k : {0U, 1U}) {
       const auto heat = predictor->grad_cam(batch_of(image, 3, depth), k);
       ASSERT_TRUE(heat) << name;
-      EXPECT_EQ(heat->size(), image.size());
+      EXPECT_EQ(heat->size(), cv::Size(64, depth > 0 ? kDepth * 64 : 64));
       EXPECT_TRUE(cv::checkRange(*heat));
       sum += cv::sum(*heat)[0];
     }

@@ -92,6 +92,29 @@ TEST(CurveAreas, ThePerfectMapIsBestAndTheReversedOneWorst) {
   }
 }
 
+TEST(CurveAreas, ThePixelsOfAStackMakeOneOrder) {
+  const RowOfPixels model(true, 4);  // looks at the first of two slices
+  cv::Mat stack, map;
+  cv::vconcat(picture(), cv::Mat::zeros(kSize, kSize, CV_16UC1), stack);
+  cv::vconcat(perfect_map(), cv::Mat::zeros(kSize, kSize, CV_32FC1), map);
+  // np.trapz([1] + 20 * [0]) / 20 and the reverse: ten of 200 pixels are one step.
+  const Areas best = areas_of(model, stack, 1, order_of(map, 1));
+  EXPECT_NEAR(best.deletion, 0.025, 1e-12);
+  EXPECT_NEAR(best.insertion, 0.975, 1e-12);
+}
+
+TEST(CurveAreas, TheSlicesOfAStackAreNotBlurredIntoEachOther) {
+  const RowOfPixels model(false, 4);
+  const auto begin = [&](double second) {
+    cv::Mat stack;
+    cv::vconcat(picture(), cv::Mat(kSize, kSize, CV_16UC1, cv::Scalar(second)), stack);
+    return curves_of(model, stack, 1, order_of(cv::Mat::ones(2 * kSize, kSize, CV_32FC1), 1)).insertion.front();
+  };
+  EXPECT_EQ(begin(0.0), begin(65535.0));
+  EXPECT_NEAR(begin(0.0), curves_of(RowOfPixels(false), picture(), 1, order_of(perfect_map(), 1)).insertion.front(),
+              1e-12);
+}
+
 TEST(CurveAreas, DeletedPixelsHaveThePicturesMean) {
   const RowOfPixels model(false);
   // m = round(6553.5) / 65535; np.trapz([1, .5 + .5 * m] + 19 * [m]) / 20, and of the other class 1 minus that.
