@@ -27,11 +27,15 @@ function calibration(model) {
   return [error <= 0.1 ? good("Calibrated", text) : caution("Loosely calibrated", text)];
 }
 
-function attention(explanation) {
+/** Whether the model looks for the lungs: to others the whole picture counts as lung, so that shares of it say nothing. */
+export const findsLungs = (model) => model?.preprocess?.mask !== "none";
+
+function attention(explanation, model) {
   if (!explanation) return [];
   if (typeof explanation.inside_lungs !== "number") {
     return [note("No place stands out", `Nothing in the picture speaks for ${explanation.class} more than the rest.`)];
   }
+  if (!findsLungs(model)) return [];
   const text = `${percent(explanation.inside_lungs)} of the heat map lies inside the lungs.`;
   return [explanation.inside_lungs < kMostlyInside ? caution("Looks elsewhere", text) : good("Looks at the lungs", text)];
 }
@@ -55,7 +59,7 @@ export function remarks({ result, subject, model, explanation, orientation }) {
     distance(result.probabilities[subject], result.threshold),
     ...(result.warnings ?? []).map((text) => caution(full(text))),
     ...(isTurned(orientation) ? [caution(kTurned)] : []),
-    ...attention(explanation),
+    ...attention(explanation, model),
     ...outlined(explanation),
     ...calibration(model),
   ];

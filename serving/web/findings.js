@@ -1,5 +1,5 @@
 // The panel beside the picture: what was found, how sure and why.
-import { inShort, remarks } from "./certainty.js";
+import { findsLungs, inShort, remarks } from "./certainty.js";
 import { byId, fact, make, refill } from "./dom.js";
 import { count, full, milliseconds, passing, percent, position, sentence, skippedFiles } from "./words.js";
 
@@ -45,14 +45,14 @@ export function certainty(list) {
       make("li", { class: tone }, make("strong", {}, text), why && ` ${why}`))));
 }
 
-function sliceFacts(result, answer, explanation) {
+function sliceFacts(result, answer, model, explanation) {
   const times = result.timings_ms;
   const total = Object.values(times).reduce((sum, ms) => sum + ms, 0);
   return make("dl", { class: "facts" },
     fact("All classes", ...Object.entries(result.probabilities).map(([name, p]) => `${name} ${percent(p)}`)),
     typeof result.attention === "number" && fact("Share in the verdict", `${percent(result.attention)} of its stack`),
     typeof explanation?.share === "number" && fact("Share of the heat map", `${percent(explanation.share)} of its stack's`),
-    fact("Lung in the picture", percent(result.lung_fraction)),
+    findsLungs(model) && fact("Lung in the picture", percent(result.lung_fraction)),
     fact("Pixels", result.kind === "hounsfield" ? "Hounsfield units" : "grey values"),
     fact("Time", milliseconds(total)),
     fact("Model", `${answer.model.name}, version ${answer.model.version}`),
@@ -72,7 +72,7 @@ export function sliceFindings({ entry, answer, model, explanation, heading }) {
       positive: model?.positive_class,
     }),
     certainty(remarks({ result, subject, model, explanation, orientation: entry.orientation })),
-    sliceFacts(result, answer, explanation)];
+    sliceFacts(result, answer, model, explanation)];
 }
 
 function suspiciousList(summary, subject, onpick) {

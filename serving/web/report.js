@@ -1,5 +1,5 @@
 // What can be taken away: the answers as JSON, and a page to print.
-import { remarks } from "./certainty.js";
+import { findsLungs, remarks } from "./certainty.js";
 import { byId, download, fact, make } from "./dom.js";
 import { cautionsOf, subjectOf } from "./findings.js";
 import { chart } from "./profile.js";
@@ -34,9 +34,10 @@ function seriesRows({ summary }) {
       `${typeof region.peak_mm === "number" ? position(region.peak_mm) : "unknown"} (${percent(region.probability)})`)))];
 }
 
-function sliceRows({ result, position: mm }, subject) {
+function sliceRows({ result, position: mm }, subject, model) {
   return [fact("Slice called", result.class), fact(`Probability of ${subject}`, percent(result.probabilities[subject])),
-    fact("Operating point", percent(result.threshold)), fact("Lung in the picture", percent(result.lung_fraction)),
+    fact("Operating point", percent(result.threshold)),
+    findsLungs(model) && fact("Lung in the picture", percent(result.lung_fraction)),
     typeof mm === "number" && fact("Position of the slice", position(mm))];
 }
 
@@ -66,7 +67,7 @@ export function buildReport({ study, stack, entry, model, explanation, seen, wit
       make("dl", { class: "facts" },
         withName && fact("File", study.title),
         stack.summary && seriesRows(stack),
-        subject && sliceRows(entry, subject),
+        subject && sliceRows(entry, subject, model),
         seen?.facts.map((one) => fact(...one)),
         fact("Printed", new Date().toLocaleString()), fact("Request", answer.request_id))),
     stack.summary && chart(stack).svg,

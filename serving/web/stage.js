@@ -1,4 +1,5 @@
 // The viewer with its tools: which slice of which stack is shown, through which window, with which overlays.
+import { findsLungs } from "./certainty.js";
 import { byId, make } from "./dom.js";
 import { listenToGestures } from "./gestures.js";
 import { windowsFor } from "./picture.js";
@@ -11,7 +12,7 @@ import { percent, position } from "./words.js";
 
 const kDwell = 300; // ms on a slice before its explanation is asked for
 const kCorners = ["where", "windowed", "zoomed", "value"];
-const kLayers = { lungs: "lung outline", heat: "heat map", nodule: "nodule outline" };
+const kLayers = { heat: "heat map", nodule: "nodule outline" };
 const kTools = [["window", "Window"], ["move", "Move"], ["scroll", "Scroll"]];
 
 export class Stage {
@@ -232,8 +233,14 @@ export class Stage {
     this.load(entry);
   }
 
+  // What the outline around the model's lung mask is; without a mask it is the edge of its view.
+  maskName() {
+    return findsLungs(this.modelOf()) ? "Lung outline" : "Edge of the model's view";
+  }
+
   // The sliders, and below them why there is no map.
   tellExplaining(entry, asked) {
+    byId("lungs-name").textContent = this.maskName();
     byId("overlays").hidden = !canExplain(entry);
     byId("explaining").hidden = !asked && entry.explained !== null;
     byId("explaining").textContent = asked ? "Asking where the model looks"
@@ -271,7 +278,7 @@ export class Stage {
     if (!this.viewer.picture) return null;
     const { window: { width, level }, inverted, layers, opacity } = this.viewer;
     const shown = `width ${Math.round(width)}, level ${Math.round(level)}${this.unit === "HU" ? " HU" : ""}`;
-    const overlays = layers.map((layer) => `${kLayers[layer]} (${percent(opacity[layer])})`);
+    const overlays = layers.map((layer) => `${kLayers[layer] ?? this.maskName().toLowerCase()} (${percent(opacity[layer])})`);
     return {
       picture: this.viewer.snapshot(),
       facts: [["Picture", this.whole ? "as the model sees it" : "as sent"],

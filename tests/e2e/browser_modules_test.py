@@ -259,6 +259,10 @@ class ModulesTest(PageTest):
         remarks, short = self.run_in("certainty", body, calm, model, {"inside_lungs": 0.9})
         self.assertEqual([one.split(":")[0] for one in remarks], ["good"] * 3)
         self.assertEqual(short, "Nothing unusual seen")
+        for inside in (0.2, 1.0):  # to a model that looks for no lungs the whole picture is lung
+            of_all = {**model, "preprocess": {"mask": "none"}}
+            remarks, _ = self.run_in("certainty", body, calm, of_all, {"inside_lungs": inside})
+            self.assertEqual(remarks, ["good: Clear of the operating point", "good: Calibrated"])
 
     def test_a_slice_that_is_stored_turned_calls_for_caution(self):
         result = {"kind": "hounsfield", "probabilities": {"malignant": 0.9}, "threshold": 0.4}
