@@ -1,6 +1,7 @@
 // The page: takes files, has them predicted, shows what comes back. No library, no outside resource.
 import { askForKey } from "./access.js";
 import { askForKeyWith, call } from "./api.js";
+import { findsLungs } from "./certainty.js";
 import { announce, byId, make, refill } from "./dom.js";
 import { cautionLines, failureBox, seriesFindings, showFindings, sliceFindings, subjectOf, waitingBox } from "./findings.js";
 import { groupsOf } from "./intake.js";
@@ -16,7 +17,7 @@ const kAtOnce = 3; // studies on their way at the same time
 const kHealth = 15000; // ms from one look at the server's health to the next
 
 const page = { studies: [], shown: null, stack: 0 };
-const kMaskNote = byId("mask-note").textContent; // of models that see the lungs alone
+const kLungNote = byId("lung-note").textContent; // of models that see the lungs alone
 const models = new ModelChoice(showModel);
 const worklist = new Worklist(select);
 const stage = new Stage({
@@ -36,7 +37,7 @@ function modelOfShown() {
 function showModel(model) {
   if (page.shown) showWhole();
   byId("model-facts").replaceChildren(...(model ? modelFacts(model) : []));
-  byId("mask-note").textContent = model?.preprocess?.mask === "none" ? "This model sees the whole picture." : kMaskNote;
+  byId("lung-note").textContent = findsLungs(model) ? kLungNote : "This model looks for no lungs: it sees all of its view.";
 }
 
 function showProgress() {

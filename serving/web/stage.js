@@ -233,9 +233,9 @@ export class Stage {
     this.load(entry);
   }
 
-  // What the outline around the model's lung mask is; without a mask it is the edge of its view.
+  // What the outline of the model's lung mask is; without a mask it is the edge of its view.
   maskName() {
-    return findsLungs(this.modelOf()) ? "Lung outline" : "Edge of the model's view";
+    return findsLungs(this.modelOf()) ? "Lung outline" : "Model's view";
   }
 
   // The sliders, and below them why there is no map.

@@ -170,9 +170,9 @@ class ModelsTest(PageTest):
     def test_what_the_model_sees_is_told_of_the_one_chosen(self):
         self.open_page_with_list("list.models[1].preprocess = { mask: 'none' };")
         self.choose("second")
-        self.assertIn("sees the whole picture", self.text("#mask-note"))
+        self.assertIn("looks for no lungs", self.text("#lung-note"))
         self.choose("first")
-        self.assertIn("sees nothing else", self.text("#mask-note"))
+        self.assertIn("sees nothing else", self.text("#lung-note"))
 
 
 if __name__ == "__main__":
