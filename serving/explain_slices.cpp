@@ -98,8 +98,8 @@ struct Task {
 // nullopt when it was told to stop.
 std::optional<Heat> heat_of(const Task& task, const ExplainTools& tools) {
   const std::int64_t slices = task.image.rows / task.image.cols;
-  const bool flattens = task.method == ExplainMethod::kAuto && !task.predictor.averages_maps();
-  if (task.method == ExplainMethod::kIntegratedGradients || flattens) {
+  const bool telling = task.method != ExplainMethod::kAuto || task.predictor.grad_cam_tells_places();
+  if (task.method == ExplainMethod::kIntegratedGradients || !telling) {
     if (const auto map = task.predictor.integrated_gradients(task.batch, task.k)) {
       return Heat{smoothed(part_of_slices(*map, slices)), "integrated_gradients"};
     }

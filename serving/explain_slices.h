@@ -14,7 +14,7 @@
 namespace pulmo::serving {
 
 enum class ExplainMethod {
-  kAuto,  ///< Grad-CAM where the model averages its maps, else integrated gradients; without gradients occlusion
+  kAuto,  ///< Grad-CAM where that tells places, else integrated gradients; of a model without gradients occlusion
   kGradCam,
   kIntegratedGradients,
   kOcclusion,

@@ -48,6 +48,15 @@ ServiceFailure failure_of(const std::vector<SliceOutcome>& outcomes, const Order
   return {reply_code(first, order.declared.front()), std::move(message)};
 }
 
+/// Slices of a file lie where the scanner took them; a cube has voxels of its own around a known nodule.
+void require_slices(const BundleMetadata& metadata) {
+  if (!metadata.crop || metadata.crop->voxel_mm == 0.0) return;
+  throw HttpRefusal(
+      422, "needs_cubes",
+      "this model takes " + text_of(*metadata.crop) +
+          " around a nodule, which files of slices do not make: send prepared cubes to /v2/models/NAME/infer");
+}
+
 /// Runs a step that may refuse the request, and replies when it does.
 void guarded(const std::string& id, const Responder& respond, const std::function<void()>& step) {
   try {
@@ -128,7 +137,7 @@ void check_upload_head(const Service& service, const RequestHead& head, const Ad
                       "send image/png, image/jpeg, application/dicom, application/zip or multipart/form-data" +
                           (type.empty() ? std::string(" and say which in Content-Type") : ", not " + type));
   }
-  requested_model(service.models(), head);
+  require_slices(requested_model(service.models(), head)->metadata());
 }
 
 std::optional<HttpResponse> refused_by(const AdmissionInfo& info, const std::function<void()>& check) {

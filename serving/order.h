@@ -52,8 +52,8 @@ std::vector<Upload> take_files(Order& order, const UploadLimits& limits);
 std::variant<std::string, ServiceFailure> document_of(const Answer& answer, const Order& order);
 HttpResponse reply_of(const Answer& answer, const Order& order);
 
-/// What can be said of any upload before its body is read. Throws HttpRefusal: 503 shutting_down, 415, and those of
-/// requested_model().
+/// What can be said of any upload before its body is read. Throws HttpRefusal: 503 shutting_down, 415, 422 needs_cubes,
+/// and those of requested_model().
 void check_upload_head(const Service& service, const RequestHead& head, const AdmissionInfo& info);
 
 /// The reply when `check` throws HttpRefusal.

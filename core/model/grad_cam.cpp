@@ -87,7 +87,7 @@ std::shared_ptr<const GradCam> GradCam::of(const torch::jit::Module& module, con
     std::shared_ptr<GradCam> made(new GradCam(std::move(frozen), torch::jit::Code(graph, "grad_cam")));
     const torch::Tensor image = blank_images(metadata, 1);
     made->map(image, 0);
-    made->averages_maps_ = made->has_even_gradient(at::linspace(0.0, 1.0, image.numel()).view(image.sizes()));
+    made->tells_places_ = made->is_telling(at::linspace(0.0, 1.0, image.numel()).view(image.sizes()));
     return made;
   } catch (const std::exception& error) {  // c10::Error, and what the interpreter throws of its own
     log_warning("the model has no gradients to explain it by", {{"row", metadata.row}, {"error", error.what()}});
@@ -103,8 +103,10 @@ GradCam::Slopes GradCam::slopes(const torch::Tensor& image, std::int64_t k) cons
   return {maps, torch::autograd::grad({logits[0][k]}, {maps}).at(0)};
 }
 
-bool GradCam::has_even_gradient(const torch::Tensor& image) const {
-  const torch::Tensor gradient = slopes(image, 0).gradient.flatten(2);
+bool GradCam::is_telling(const torch::Tensor& image) const {
+  const auto [maps, slope] = slopes(image, 0);
+  if (maps.size(-1) < kFewestPlaces || maps.size(-2) < kFewestPlaces) return false;
+  const torch::Tensor gradient = slope.flatten(2);
   const double largest = gradient.abs().max().item<double>();
   return largest > 0.0 && (gradient.amax(2) - gradient.amin(2)).max().item<double>() <= kEven * largest;
 }

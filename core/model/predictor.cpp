@@ -82,10 +82,10 @@ class BundlePredictor final : public Predictor {
     return made->map(images_of(image), static_cast<std::int64_t>(k));
   }
 
-  bool averages_maps() const override {
+  bool grad_cam_tells_places() const override {
     if (bundle_.metadata.input != BundleInput::kImage) return false;
     const GradCam* made = grad_cam_of_model();
-    return made != nullptr && made->averages_maps();
+    return made != nullptr && made->tells_places();
   }
 
   std::optional<cv::Mat> integrated_gradients(const ImageBatch& image, std::size_t k) const override {

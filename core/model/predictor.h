@@ -34,8 +34,8 @@ class Predictor {
   /// one below the other, (D*H,W). nullopt when the model has no maps with a gradient. Throws InvalidInput("shape")
   /// when the batch does not fit.
   virtual std::optional<cv::Mat> grad_cam(const ImageBatch& /*image*/, std::size_t /*k*/) const { return std::nullopt; }
-  /// Whether grad_cam() says what each place adds to the result (GradCam::averages_maps()).
-  virtual bool averages_maps() const { return false; }
+  /// Whether grad_cam() says what each place adds to the result (GradCam::tells_places()).
+  virtual bool grad_cam_tells_places() const { return false; }
   /// Integrated gradients (integrated_gradients.h) likewise. nullopt when the model has no gradient.
   virtual std::optional<cv::Mat> integrated_gradients(const ImageBatch& /*image*/, std::size_t /*k*/) const {
     return std::nullopt;

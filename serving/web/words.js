@@ -23,6 +23,7 @@ const kSentences = {
   decoder_timeout: "The file takes longer to decode than the server waits.",
   no_gradients: "This model cannot say where it looks in this way.",
   one_slice: "One slice at a time can be explained.",
+  needs_cubes: "This model takes prepared cubes around nodules, no slices. Choose another one.",
   one_stack: "The slices of one stack at a time can be explained.",
   empty_body: "The file is empty.",
   no_file: "The file is empty.",

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <map>
 
 #include "core/support/error.h"
 #include "core/support/version.h"
@@ -172,6 +173,21 @@ void add_paired_tests(Comparison& comparison) {
   }
 }
 
+/// What networks computed with, where it is not the same for all of them; empty where it is.
+std::string mixed_note(const Comparison& comparison, const std::string& what, std::string RunFacts::*fact) {
+  std::map<std::string, std::string> rows;  // of each value
+  for (const ComparedRow& row : comparison.rows) {
+    const std::string& value = row.report.facts.*fact;
+    if (value.empty()) continue;  // no network, or from before it was told
+    std::string& titles = rows[value];
+    titles += (titles.empty() ? "" : ", ") + row_title(row.report.facts.row);
+  }
+  if (rows.size() < 2) return "";
+  std::string text = "The rows differ in " + what + ":";
+  for (const auto& [value, titles] : rows) text += (text.back() == ':' ? " " : "; ") + value + " (" + titles + ")";
+  return text + ".";
+}
+
 std::vector<std::string> comparison_notes(const Comparison& comparison) {
   std::vector<std::string> notes;
   if (comparison.phantom) {
@@ -188,6 +204,10 @@ std::vector<std::string> comparison_notes(const Comparison& comparison) {
   }
   notes.push_back("Test part only; brackets are 95 % intervals by bootstrap over patients (" +
                   std::to_string(comparison.bootstrap.resamples) + " resamples).");
+  for (const std::string& note : {mixed_note(comparison, "precision", &RunFacts::precision),
+                                  mixed_note(comparison, "device", &RunFacts::device)}) {
+    if (!note.empty()) notes.push_back(note);
+  }
   notes.push_back("The operating threshold and the temperature of each row were chosen on the validation part.");
   notes.push_back(
       "A group or patient is scored by the mean probability of its slices and is positive when any of them is.");

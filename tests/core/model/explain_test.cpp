@@ -125,14 +125,17 @@ TEST_F(ExplainTest, EveryNetworkHasAHeatMap) {
   }
 }
 
-TEST_F(ExplainTest, TellsNetworksThatAverageTheirMapsFromThoseThatFlattenThem) {
-  const std::map<std::string, bool> averaging = {
-      {"proposed_cnn", false}, {"conventional_cnn", false}, {"attention_cnn", false},  {"squeezenet", true},
-      {"resnet18", true},      {"densenet121", true},       {"slice_attention", true}, {"cnn3d", false}};
-  for (const auto& [name, expected] : averaging) {
-    testing::write_test_bundle(file_, {.network = name, .depth = takes_volumes(name) ? kDepth : 0, .size_px = 64});
-    EXPECT_EQ(load_predictor(file_)->averages_maps(), expected) << name;
+TEST_F(ExplainTest, TellsNetworksWhoseGradCamTellsPlaces) {
+  const auto tells = [this](const std::string& name, int size_px) {
+    testing::write_test_bundle(file_, {.network = name, .depth = takes_volumes(name) ? kDepth : 0, .size_px = size_px});
+    return load_predictor(file_)->grad_cam_tells_places();
+  };
+  for (const char* name : {"squeezenet", "slice_attention"}) EXPECT_TRUE(tells(name, 96)) << name;
+  for (const char* flattening : {"proposed_cnn", "conventional_cnn", "attention_cnn", "cnn3d"}) {
+    EXPECT_FALSE(tells(flattening, 96)) << flattening;
   }
+  for (const char* coarse : {"resnet18", "densenet121"}) EXPECT_FALSE(tells(coarse, 96)) << coarse;  // 3 x 3 places
+  EXPECT_TRUE(tells("resnet18", 128));
 }
 
 /// The midpoint rule is exact where the gradient does not change on the way, as in our untrained networks, whose biases

@@ -107,6 +107,16 @@ TEST(Comparison, PhantomResultsSaySoEverywhere) {
   EXPECT_TRUE(nlohmann::json::parse(comparison_json(comparison)).at("phantom").get<bool>());
 }
 
+TEST(Comparison, TellsWhereNetworksDifferInPrecision) {
+  Comparison comparison = make_comparison();
+  EXPECT_THAT(comparison_markdown(comparison), Not(HasSubstr("differ in")));
+  comparison.rows[1].report.facts.precision = "bf16";  // of two; no network has none
+  EXPECT_THAT(comparison_markdown(comparison), Not(HasSubstr("differ in")));
+  comparison.rows[2].report.facts.precision = "fp32";
+  EXPECT_THAT(comparison_markdown(comparison),
+              HasSubstr("The rows differ in precision: bf16 (SVM-based CAD); fp32 (Proposed CNN)."));
+}
+
 TEST(Comparison, CsvHasALineForEachRowAndLevelAndEvenColumns) {
   std::istringstream lines(comparison_csv(make_comparison()));
   std::vector<std::int64_t> commas;
