@@ -41,7 +41,7 @@ void answer_explain(const ExplainContext& context, HttpRequest request, const Re
   const auto order = std::make_shared<Order>();
   order->http = std::move(request);
   begin_order(context.service, order->http, respond, [&context, order, respond] {
-    order->model = requested_model(context.service.models(), order->http.head);
+    order->model = model_for_files(context.service.models(), order->http.head);
     begin_explanation(context, order, respond);
   });
 }

@@ -21,6 +21,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Indices = std::vector<std::size_t>;
 
+constexpr const char* kNoGradients = "no_gradients";
 constexpr double kInsideNodule = 0.5;      // p(nodule) of a pixel within the outline
 constexpr double kSmoothing = 1.0 / 56.0;  // deviation of the Gaussian, of the side: single pixels are hard to see
 
@@ -109,7 +110,7 @@ std::optional<Heat> heat_of(const Task& task, const ExplainTools& tools) {
     }
   }
   if (task.method == ExplainMethod::kGradCam || task.method == ExplainMethod::kIntegratedGradients) {
-    throw InvalidInput("no_gradients", "this model has no gradients: ask for occlusion");
+    throw InvalidInput(kNoGradients, "this model has no gradients: ask for occlusion");
   }
   auto map = occlusion_map(task.predictor, task.image, task.lungs, task.k, tools.occlusion, tools.keep_on);
   if (!map) return std::nullopt;
@@ -150,7 +151,10 @@ void tell(const Heat& heat, const Indices& stack, bool of_volumes, Slices& slice
     Explanation made = explanation_of(slices.ready[stack[i]], parts[i], highest);
     made.method = heat.method;
     made.class_name = prediction.class_name;
-    if (of_volumes) made.share = sum > 0.0 ? cv::sum(parts[i])[0] / sum : 0.0;
+    if (of_volumes) {
+      made.share = sum > 0.0 ? cv::sum(parts[i])[0] / sum : 0.0;
+      prediction.stack = stack;
+    }
     prediction.explanation = std::move(made);
   }
 }
@@ -221,6 +225,7 @@ std::optional<Answer> explain_slices(const ServedModel& model, std::vector<Uploa
   try {
     if (!judge_and_explain(model, *stack, method, tools, slices)) return std::nullopt;
   } catch (const InvalidInput& error) {
+    if (error.reason() != kNoGradients) throw;  // the model's fault
     const SliceFailure failure = refused({}, error, {}, tools.metrics);
     for (const std::size_t i : *stack) {
       const Prediction& prediction = slices.prediction(i);

@@ -48,15 +48,6 @@ ServiceFailure failure_of(const std::vector<SliceOutcome>& outcomes, const Order
   return {reply_code(first, order.declared.front()), std::move(message)};
 }
 
-/// Slices of a file lie where the scanner took them; a cube has voxels of its own around a known nodule.
-void require_slices(const BundleMetadata& metadata) {
-  if (!metadata.crop || metadata.crop->voxel_mm == 0.0) return;
-  throw HttpRefusal(
-      422, "needs_cubes",
-      "this model takes " + text_of(*metadata.crop) +
-          " around a nodule, which files of slices do not make: send prepared cubes to /v2/models/NAME/infer");
-}
-
 /// Runs a step that may refuse the request, and replies when it does.
 void guarded(const std::string& id, const Responder& respond, const std::function<void()>& step) {
   try {
@@ -95,6 +86,16 @@ std::shared_ptr<ServedModel> requested_model(const ModelRepository& models, cons
   if (auto model = models.find(name, version)) return model;
   if (models.knows(name, version)) throw HttpRefusal(503, "not_ready", "this model does not answer now: try again");
   throw HttpRefusal(404, "unknown_model", "no such model here; GET /v1/models lists what there is");
+}
+
+std::shared_ptr<ServedModel> model_for_files(const ModelRepository& models, const RequestHead& head) {
+  auto model = requested_model(models, head);
+  const auto& crop = model->metadata().crop;
+  if (!crop || crop->voxel_mm == 0.0) return model;
+  throw HttpRefusal(
+      400, "needs_cubes",
+      "this model takes " + text_of(*crop) +
+          " around a nodule, which files of slices do not make: send prepared cubes to /v2/models/NAME/infer");
 }
 
 std::vector<Upload> take_files(Order& order, const UploadLimits& limits) {
@@ -137,7 +138,7 @@ void check_upload_head(const Service& service, const RequestHead& head, const Ad
                       "send image/png, image/jpeg, application/dicom, application/zip or multipart/form-data" +
                           (type.empty() ? std::string(" and say which in Content-Type") : ", not " + type));
   }
-  require_slices(requested_model(service.models(), head)->metadata());
+  model_for_files(service.models(), head);
 }
 
 std::optional<HttpResponse> refused_by(const AdmissionInfo& info, const std::function<void()>& check) {

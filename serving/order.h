@@ -34,6 +34,9 @@ std::string value_of(const RequestHead& head, const std::string& name);
 /// one that is known but does not answer now.
 std::shared_ptr<ServedModel> requested_model(const ModelRepository& models, const RequestHead& head);
 
+/// The same for files. Throws HttpRefusal also 400 needs_cubes for a model of cubes, which slices do not make.
+std::shared_ptr<ServedModel> model_for_files(const ModelRepository& models, const RequestHead& head);
+
 /// A request for predictions on its way, with what its reply needs.
 struct Order {
   std::shared_ptr<ServedModel> model;
@@ -52,8 +55,8 @@ std::vector<Upload> take_files(Order& order, const UploadLimits& limits);
 std::variant<std::string, ServiceFailure> document_of(const Answer& answer, const Order& order);
 HttpResponse reply_of(const Answer& answer, const Order& order);
 
-/// What can be said of any upload before its body is read. Throws HttpRefusal: 503 shutting_down, 415, 422 needs_cubes,
-/// and those of requested_model().
+/// What can be said of any upload before its body is read. Throws HttpRefusal: 503 shutting_down, 415, and those of
+/// model_for_files().
 void check_upload_head(const Service& service, const RequestHead& head, const AdmissionInfo& info);
 
 /// The reply when `check` throws HttpRefusal.

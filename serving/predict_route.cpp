@@ -90,7 +90,7 @@ void answer_predict(const PredictContext& context, HttpRequest request, const Re
   const auto order = std::make_shared<Order>();
   order->http = std::move(request);
   begin_order(context.service, order->http, respond, [&context, order, respond] {
-    order->model = requested_model(context.service.models(), order->http.head);
+    order->model = model_for_files(context.service.models(), order->http.head);
     order->wishes = wishes_of(order->http.head);
     begin_prediction(context, order, respond);
   });

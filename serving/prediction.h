@@ -88,6 +88,7 @@ struct Prediction {
   SlicePlace place{};                   ///< of DICOM
   std::vector<std::uint16_t> sample{};  ///< of PredictOptions::prepare_only: C*S*S values
   std::optional<double> attention{};    ///< share in the verdict on its stack, of a model that weighs slices
+  std::vector<std::size_t> stack{};     ///< of a model of volumes: the outcomes judged together, in order, this one too
 };
 
 /// The file is at fault.

@@ -84,11 +84,25 @@ Json result_of(const SliceFailure& failure, const BundleMetadata& /*metadata*/) 
   return {{"name", failure.name}, {"error", {{"code", failure.code}, {"message", failure.message}}}};
 }
 
+/// The results that were judged together, of a model of volumes.
+Json judged_with(const SliceOutcome& outcome, const std::vector<std::size_t>& result_of_outcome) {
+  Json indices = Json::array();
+  const auto* prediction = std::get_if<Prediction>(&outcome);
+  if (prediction == nullptr) return indices;
+  for (const std::size_t other : prediction->stack) indices.push_back(result_of_outcome.at(other));
+  return indices;
+}
+
 Json results_of(const std::vector<SliceOutcome>& outcomes, const Report& report, const BundleMetadata& metadata) {
+  std::vector<std::size_t> result_of_outcome(outcomes.size());
+  for (std::size_t i = 0; i < report.entries.size(); ++i) result_of_outcome[report.entries[i].outcome] = i;
   Json results = Json::array();
   for (const Report::Entry& entry : report.entries) {
     if (entry.series && report.summary_only) continue;
     Json result = std::visit([&](const auto& one) { return result_of(one, metadata); }, outcomes.at(entry.outcome));
+    if (Json others = judged_with(outcomes[entry.outcome], result_of_outcome); !others.empty()) {
+      result["judged_with"] = std::move(others);
+    }
     if (entry.series) {
       result["series"] = *entry.series;
       result["position_mm"] = or_null(entry.position_mm);

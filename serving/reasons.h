@@ -22,7 +22,7 @@ inline constexpr std::array kReasons{
     Reason{"field_too_large", 413}, Reason{"too_many_parts", 413}, Reason{"too_many_slices", 413},
     Reason{"target_too_long", 414}, Reason{"unsupported_type", 415}, Reason{"expectation_failed", 417},
     Reason{"rate_limited", 429}, Reason{"headers_too_large", 431}, Reason{"unknown_method", 501},
-    Reason{"http_version", 505}, Reason{"needs_cubes", 422},
+    Reason{"http_version", 505}, Reason{"needs_cubes", 400},
     // the slice
     Reason{"unknown_format", 422}, Reason{"truncated_image", 422}, Reason{"picture_too_large", 422},
     Reason{"not_dicom", 422}, Reason{"truncated_dicom", 422}, Reason{"wrong_modality", 422},

@@ -33,6 +33,7 @@ void judge_slices(Stacked& request, const std::vector<SliceOutcome>& verdicts) {
     auto& slice = std::get<Prediction>(request.slices[i]);
     const auto& verdict = std::get<Prediction>(verdicts.at(*request.plan.stack_of[i]));
     judge(request.metadata(), verdict.probabilities, slice);
+    slice.stack = request.plan.stacks[*request.plan.stack_of[i]];
     slice.times.queue_s = verdict.times.queue_s;
     slice.times.infer_s = verdict.times.infer_s;
     request.model->metrics().count_prediction(slice.class_name);

@@ -55,11 +55,7 @@ void check_rounds(const std::vector<Round>& rounds, int ranks) {
 }
 
 // What could not be shown on the page is told before hours of training rather than after them.
-void check_faithfulness(const CompareJob& job, const PreparedData& data) {
-  if (job.options.faithfulness > 0 && data.manifest.shape.depth != 0) {
-    throw InvalidInput("configuration", "evaluation.faithfulness: explanations are measured on slices, " +
-                                            data.directory.string() + " holds volumes: leave it at 0");
-  }
+void check_faithfulness(const CompareJob& job) {
   if (job.fold) return;
   for (const std::string& row : job.options.rows) {
     const fs::path file = job.folder / row / kFaithfulnessFile;
@@ -201,7 +197,7 @@ std::string compare(const CompareJob& job, const PreparedData& data, const std::
     check_rounds(rounds, communicator.size());
     if (job.fold) rounds = {rounds[static_cast<std::size_t>(*job.fold - 1)]};
     for (const AlsoData& one : also) check_also(one, data);
-    check_faithfulness(job, data);
+    check_faithfulness(job);
     if (!communicator.is_root()) return;
     RowMaker::check_on(job.options, rounds.front().data);
     make_writable_directory(job.folder);

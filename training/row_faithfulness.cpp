@@ -28,7 +28,10 @@ Faithfulness made_faithfulness(const std::filesystem::path& folder, const Prepar
                                const BootstrapOptions& bootstrap) {
   auto measured = fitting_faithfulness(folder, data.digest);
   const auto wanted = static_cast<std::size_t>(samples);
-  if (measured && measured->facts.samples >= std::min(wanted, measured->facts.of)) return std::move(*measured);
+  if (measured && measured->facts.split == to_string(Split::kTest) &&
+      measured->facts.samples >= std::min(wanted, measured->facts.of)) {
+    return std::move(*measured);
+  }
   FaithfulnessJob job;
   job.bundle = folder / "bundle.pt";
   job.samples = samples;

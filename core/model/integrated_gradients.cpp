@@ -15,7 +15,7 @@
 namespace pulmo {
 namespace {
 
-constexpr std::int64_t kAtOnce = 8;  // images of one run: bounds the memory for activations
+constexpr std::int64_t kAtOnce = 8;  // slices of one run, or one volume: bounds the memory for activations
 
 }  // namespace
 
@@ -36,9 +36,10 @@ std::shared_ptr<const IntegratedGradients> IntegratedGradients::of(const torch::
 
 torch::Tensor IntegratedGradients::attributions(const torch::Tensor& image, std::int64_t k) const {
   const c10::AutoGradMode gradients(true);
+  const std::int64_t at_once = image.dim() == 5 ? std::max<std::int64_t>(1, kAtOnce / image.size(2)) : kAtOnce;
   torch::Tensor sum = at::zeros_like(image, at::kDouble);
-  for (std::int64_t begin = 0; begin < kIntegrationSteps; begin += kAtOnce) {
-    const std::int64_t end = std::min(begin + kAtOnce, kIntegrationSteps);
+  for (std::int64_t begin = 0; begin < kIntegrationSteps; begin += at_once) {
+    const std::int64_t end = std::min(begin + at_once, kIntegrationSteps);
     std::vector<std::int64_t> shape(static_cast<std::size_t>(image.dim()), 1);
     shape.front() = end - begin;
     const torch::Tensor shares = (at::arange(begin, end, image.options()) + 0.5) / kIntegrationSteps;

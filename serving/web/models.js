@@ -6,14 +6,11 @@ import { percent } from "./words.js";
 const kFigures = [["roc_auc", "ROC-AUC"], ["accuracy", "Accuracy"], ["recall", "Recall"],
   ["specificity", "Specificity"], ["ece", "Calibration error"]];
 
-// Slices that a model takes at once: D of [N, C, D, S, S]; 0 where it takes them one by one.
-const depthOf = ({ inputs }) => (inputs?.[0]?.shape?.length === 5 ? inputs[0].shape[2] : 0);
-
 async function fromProtocol() {
   const { json: server } = await call("v2", { tries: 2 });
   const models = await Promise.all(server.models.map(async (name) => {
     const { json } = await call(`v2/models/${encodeURIComponent(name)}`, { tries: 2 });
-    return { name, version: json.versions?.at(-1), row: name, metrics: {}, depth: depthOf(json), ...json.parameters };
+    return { name, version: json.versions?.at(-1), row: name, metrics: {}, ...json.parameters };
   }));
   return { default: server.models[0], models };
 }
@@ -24,7 +21,6 @@ async function fromList() {
     if (model.preprocess) return;
     const { json: more } = await call(`v2/models/${encodeURIComponent(model.name)}`, { tries: 2 });
     model.preprocess = more.parameters?.preprocess;
-    model.depth = depthOf(more);
   }));
   return json;
 }
@@ -34,7 +30,7 @@ const newest = (models) => [...new Map(models.map((model) => [model.name, model]
 
 /**
  * {default, models: [{name, version, sha256, row, task, classes, positive_class, threshold, temperature, phantom,
- * metrics, preprocess, depth}]}.
+ * metrics, preprocess}]}.
  */
 export async function loadModels() {
   try {

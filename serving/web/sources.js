@@ -7,6 +7,7 @@ import { makeZip } from "./zip.js";
 
 const kPictures = 24; // kept at the same time: a megabyte each
 const kVolumes = 4; // explanations of whole volumes: some megabytes each
+const kSame = 1e-3; // between probabilities of one verdict: batches round otherwise
 
 /** A map that forgets what was not used for longest. */
 export class Recent {
@@ -81,24 +82,14 @@ const bitmapOf = async (url) => {
 /** Whether an entry can have an explanation. */
 export const canExplain = (entry) => explains() && Boolean(entry?.slice && entry.result && !entry.result.error);
 
-const naturally = new Intl.Collator("en", { numeric: true });
-
 /**
- * The entries of a stack that a model of `depth` slices judged this one with, in their order and itself among them, as the
- * server puts them together: all of a short stack, of a longer one the nearest on both sides. Pure.
+ * The entries of a stack that the model judged this one with, in their order and itself among them; null when the page has
+ * not all of them. Pure.
  */
-export function judgedWith(entry, stack, depth) {
-  if (!depth) return [entry];
-  let run = stack.entries.filter(({ slice, result }) => slice && result && !result.error);
-  if (!stack.summary) {
-    if (entry.result.kind === "hounsfield") return [entry]; // the only one of its series
-    run = run.filter(({ result }) => result.kind !== "hounsfield");
-    run.sort((one, other) => naturally.compare(one.result.name, other.result.name));
-  }
-  if (run.length <= depth) return run;
-  const at = run.indexOf(entry);
-  const reach = Math.min(Math.floor((depth - 1) / 2), at, run.length - 1 - at);
-  return run.slice(at - reach, at + reach + 1);
+export function judgedWith(entry, stack) {
+  const together = (entry.result.judged_with ?? [entry.index])
+    .map((index) => stack.entries.find((one) => one.index === index));
+  return together.every((one) => one?.slice) ? together : null;
 }
 
 // In the archive a slice is called by its place.
@@ -110,24 +101,30 @@ async function packed(entries) {
   return { body: await makeZip(files), type: "application/zip" };
 }
 
-// The explained result of an entry, or null.
-async function explained(entry, together, model, method) {
-  const named = `${model?.name} ${model?.sha256} ${method}`;
-  if (together.length === 1) return (await explain(await uploadOf(entry.slice), { model, method }))?.[0];
-  const results = await volumes.get(`${named} ${together.map(({ slice }) => keyOf(slice))}`,
-    async () => explain(await packed(together), { model, method }));
-  return results?.find(({ name }) => name === nameAt(together.indexOf(entry)));
+// The results of slices that were judged together, by their places; null as of explain().
+async function explainedTogether(together, model, method) {
+  if (together.length === 1) return explain(await uploadOf(together[0].slice), { model, method });
+  return volumes.get(`${model?.name} ${model?.sha256} ${method} ${together.map(({ slice }) => keyOf(slice))}`, async () => {
+    const results = await explain(await packed(together), { model, method });
+    return results && together.map((_, place) => results.find(({ name }) => name === nameAt(place)));
+  });
 }
+
+// Another verdict is on other slices, or their other order: its map says nothing of the one that is shown.
+const isSameVerdict = (one, other) => one.class === other.class &&
+  Object.entries(one.probabilities).every(([name, p]) => Math.abs(p - other.probabilities[name]) <= kSame);
 
 /**
  * {explanation, lungs, heat, nodule} of an entry, explained with those that it was judged with; the layers as bitmaps, nodule
- * only of a model that outlines it; null as of explain().
+ * only of a model that outlines it; null as of explain(). Throws NotShown when the explanation is not of the entry's verdict.
  */
 export function explanationFor(entry, together, model, method) {
   const key = `${model?.name} ${model?.sha256} ${method} ${together.map(({ slice }) => keyOf(slice))} ${keyOf(entry.slice)}`;
   return explanations.get(key, async () => {
-    const result = await explained(entry, together, model, method);
-    if (!result?.explanation) return null;
+    const result = (await explainedTogether(together, model, method))?.[together.indexOf(entry)];
+    if (!result) return null;
+    if (result.error) throw new NotShown(result.error.message);
+    if (!isSameVerdict(entry.result, result)) throw new NotShown("it was judged otherwise this time");
     const { lungs, heat, nodule } = result.explanation;
     const maps = await Promise.all([lungs, heat, nodule?.outline].map((url) => url && bitmapOf(url)));
     return { explanation: result.explanation, lungs: maps[0], heat: maps[1], nodule: maps[2] };

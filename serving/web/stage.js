@@ -1,5 +1,6 @@
 // The viewer with its tools: which slice of which stack is shown, through which window, with which overlays.
 import { findsLungs } from "./certainty.js";
+import { NotShown } from "./dicom.js";
 import { byId, make } from "./dom.js";
 import { listenToGestures } from "./gestures.js";
 import { windowsFor } from "./picture.js";
@@ -219,12 +220,13 @@ export class Stage {
     const asked = canExplain(entry) && entry.explained === undefined;
     this.tellExplaining(entry, asked);
     if (!asked) return;
+    const together = judgedWith(entry, this.stack);
     try {
-      const model = this.modelOf();
-      const together = judgedWith(entry, this.stack, model?.depth);
-      entry.explained = await explanationFor(entry, together, model, "auto");
-    } catch {
+      if (!together) throw new NotShown("slices that it was judged with are not on the page");
+      entry.explained = await explanationFor(entry, together, this.modelOf(), "auto");
+    } catch (problem) {
       entry.explained = undefined; // asked for again when the slice is looked at again
+      if (problem instanceof NotShown) entry.unexplained = `Where the model looked cannot be shown: ${problem.message}`;
     }
     if (this.entry !== entry) return;
     this.tellExplaining(entry, false);
@@ -242,9 +244,10 @@ export class Stage {
   tellExplaining(entry, asked) {
     byId("lungs-name").textContent = this.maskName();
     byId("overlays").hidden = !canExplain(entry);
-    byId("explaining").hidden = !asked && entry.explained !== null;
-    byId("explaining").textContent = asked ? "Asking where the model looks"
-      : "The model that gave this answer is no longer on the server: where it looked cannot be shown";
+    const why = entry.explained === undefined ? entry.unexplained
+      : entry.explained === null && "The model that gave this answer is no longer on the server: where it looked cannot be shown";
+    byId("explaining").hidden = !asked && !why;
+    byId("explaining").textContent = asked ? "Asking where the model looks" : (why || "");
   }
 
   hover(point) {

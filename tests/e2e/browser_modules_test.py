@@ -360,17 +360,11 @@ class ModulesTest(PageTest):
 
     def test_a_slice_is_explained_with_those_that_the_server_judged_it_with(self):
         got = self.run_in("sources", """
-          const entry = (name, kind, error) => ({ slice: {}, result: error ? { name, error } : { name, kind } });
-          const names = (entries) => entries.map(({ result }) => result.name);
-          const series = [1, 2, 3, 4, 5, 6, 7, 8].map((i) => entry(`s${i}`, "hounsfield", i === 4 && { code: "no_lung" }));
-          const inSeries = (i, depth) => names(m.judgedWith(series[i], { summary: {}, entries: series }, depth));
-          const loose = [entry("IM10", "grey"), entry("a.dcm", "hounsfield"), entry("IM2", "grey"), entry("IM1", "grey")];
-          const alone = (i, depth) => names(m.judgedWith(loose[i], { summary: null, entries: loose }, depth));
-          return [inSeries(2, 0), inSeries(0, 7), inSeries(2, 5), inSeries(1, 5), inSeries(7, 5), inSeries(2, 4),
-                  alone(0, 7), alone(1, 7), alone(2, 2)];""")
-        usable = ["s1", "s2", "s3", "s5", "s6", "s7", "s8"]
-        self.assertEqual(got, [["s3"], usable, ["s1", "s2", "s3", "s5", "s6"], ["s1", "s2", "s3"], ["s8"], ["s2", "s3", "s5"],
-                               ["IM1", "IM2", "IM10"], ["a.dcm"], ["IM2"]])
+          const entry = (index, judged_with, slice = {}) => ({ index, slice, result: { judged_with } });
+          const stack = { entries: [entry(4, [4, 2]), entry(2, [4, 2]), entry(7), entry(9, [9, 8]), entry(8, [9, 8], null),
+            entry(5, [5, 99])] };
+          return stack.entries.map((one) => m.judgedWith(one, stack)?.map(({ index }) => index) ?? null);""")
+        self.assertEqual(got, [[4, 2], [4, 2], [7], None, None, None])
 
     def test_a_picker_says_how_many_files_it_leaves_out(self):
         got = self.run_in("upload", """

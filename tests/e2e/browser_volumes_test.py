@@ -44,6 +44,7 @@ def tearDownModule():
 
 
 class VolumesTest(PageTest):
+    settings = ("explain.deadline_s=120",)
     server_options = {"bundle": ROOT / "bundle.pt"}
 
     def show(self, name):
@@ -84,6 +85,21 @@ class VolumesTest(PageTest):
         self.assertAlmostEqual(sum(shares), 100, delta=1)
         self.assertGreater(max(shares), 0)
         self.assertEqual(self.asked_for(), 1)
+        self.check_console()
+
+    def test_a_map_of_another_verdict_is_not_shown(self):
+        self.script("const ask = window.fetch; window.fetch = async (path, options) => {"
+                    "  const reply = await ask(path, options);"
+                    "  if (!path.startsWith('v1/explain')) return reply;"
+                    "  const answer = await reply.json();"
+                    "  for (const result of answer.results) {"
+                    "    result.probabilities = { normal: 0.25, malignant: 0.75 };"
+                    "  }"
+                    "  return new Response(JSON.stringify(answer), { headers: { 'Content-Type': 'application/json' } });"
+                    "};")
+        self.show("pictures.zip")
+        self.wait(lambda: "judged otherwise this time" in self.text("#explaining"))
+        self.assertNotIn("Share of the heat map", self.text("#slice-findings"))
         self.check_console()
 
     def test_of_a_long_series_each_slice_is_explained_with_its_neighbours(self):

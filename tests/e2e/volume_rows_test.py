@@ -162,6 +162,7 @@ class Stacks(unittest.TestCase):
             for result, other in zip(results, sorted(predicted, key=lambda result: result["name"])):
                 self.assertAlmostEqual(result["probabilities"]["malignant"], other["probabilities"]["malignant"], delta=SAME)
                 self.assertEqual(result.get("attention") is None, row != "slice_attention")
+                self.assertEqual([predicted[i]["name"] for i in other["judged_with"]], names)
             shown = [result["explanation"] for result in results]
             maps, k = self.integrated_gradients(row, [picture_of(one["picture"]) for one in shown], results[0]["class"])
             self.assertEqual([one["class"] for one in shown], [k] * len(shown))
@@ -229,7 +230,9 @@ class Volumes(unittest.TestCase):
                 "--config", SOURCE / "configs/prepare_nodules.yaml", "--set", "nodule.dimensions=3", "--set",
                 "nodule.extent_mm=32", "--set", "nodule.voxel_mm=2", "--set", "split.validation_fraction=0.25", "--output",
                 root / "data")
-            train(root, root / "data", root / "runs", "rows=[majority, cnn3d]", "reference=cnn3d")
+            train(root, root / "data", root / "runs", "rows=[majority, cnn3d]", "reference=cnn3d", "evaluation.faithfulness=2")
+            measured = json.loads((root / "runs/cnn3d/faithfulness.json").read_text())
+            self.assertEqual((measured["depth"], measured["samples"]), (16, 2))
             volumes = []
             for shard in sorted((root / "data").glob("test-*.h5")):
                 with h5py.File(shard) as file:
@@ -249,7 +252,8 @@ class Volumes(unittest.TestCase):
                 np.testing.assert_allclose(found, expected, atol=SAME)
                 for path in ("/v1/predict", "/v1/explain"):
                     reply = server.post(sample_images.dicom(sample_images.chest(64)), "application/dicom", path)
-                    self.assertEqual((reply.status, reply.code()), (422, "needs_cubes"))
+                    self.assertEqual((reply.status, reply.code()), (400, "needs_cubes"))
+                    self.assertIn('pulmo_rejected_total{reason="needs_cubes"}', server.get("/metrics").body.decode())
                     self.assertIn(b"cubes of 32.0 mm in voxels of 2.0 mm", reply.body)
             finally:
                 self.assertEqual(server.stop(), 0)

@@ -45,15 +45,27 @@ class SliceAttention(nn.Module):
         self.classifier = nn.Linear(512, 2)
         self.normalise = torchvision.transforms.Normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
 
-    def one(self, stack):
-        there = [z for z in range(stack.shape[1]) if stack[0, z].max() > 0] or list(range(stack.shape[1]))
-        vectors = torch.stack([self.features(self.normalise(stack[:, z].repeat(3, 1, 1))[None]).mean((2, 3))[0]
-                               for z in there])
+    @staticmethod
+    def there(stack):
+        return [z for z in range(stack.shape[1]) if stack[0, z].max() > 0] or list(range(stack.shape[1]))
+
+    def maps(self, stacks):
+        """Of the slices that are there of the only stack."""
+        return torch.cat([self.features(self.normalise(stacks[0, :, z].repeat(3, 1, 1))[None]) for z in self.there(stacks[0])])
+
+    def shares_of(self, vectors):
         scores = self.score(torch.tanh(self.content(vectors)) * torch.sigmoid(self.gate(vectors)))[:, 0]
-        shares = torch.exp(scores) / torch.exp(scores).sum()
+        return torch.exp(scores) / torch.exp(scores).sum()
+
+    def of_maps(self, maps):
+        vectors = maps.mean((2, 3))
+        return self.classifier(self.shares_of(vectors) @ vectors)[None]
+
+    def one(self, stack):
+        maps = self.maps(stack[None])
         weights = torch.zeros(stack.shape[1], dtype=stack.dtype)
-        weights[there] = shares.detach()
-        return self.classifier(shares @ vectors), weights
+        weights[self.there(stack)] = self.shares_of(maps.mean((2, 3))).detach()
+        return self.of_maps(maps)[0], weights
 
     def forward(self, stacks):
         results = [self.one(stack) for stack in stacks]

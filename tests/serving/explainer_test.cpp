@@ -10,6 +10,7 @@
 
 #include "core/image/preprocess.h"
 #include "core/image/slice_decoder.h"
+#include "serving/verdict.h"
 #include "tests/serving/fake_predictor.h"
 #include "tests/serving/sample_slices.h"
 #include "tests/support/bundle_fixture.h"
@@ -157,6 +158,27 @@ double brightest(const Explanation& explanation) {
   double highest = 0.0;
   cv::minMaxLoc(opacity, nullptr, &highest);
   return highest;
+}
+
+TEST_F(StackExplainerTest, EverySliceHasThePartOfTheMapThatIsItsOwn) {
+  const std::vector<Bytes> files = {plain_, encoded(cv::Mat(255 - chest_picture())), blob_};
+  cv::Mat stack;
+  for (const Bytes& file : files) {
+    stack.push_back(preprocess(decode_slice(file, "x"), model_->metadata().spec).image);
+  }
+  const ImageBatch batch = batch_of(stack, 1, 5);
+  const std::size_t k = choose_class(model_->metadata(), model_->predictor().predict(batch));
+  const cv::Mat map = part_of_slices(model_->predictor().grad_cam(batch, k).value(), 3);
+  const std::vector<cv::Mat> parts = slices_of(map);
+  const Answer answer =
+      ask_for(named({{"3.png", files[2]}, {"1.png", files[0]}, {"2.png", files[1]}}), ExplainMethod::kGradCam).get();
+  const auto& outcomes = std::get<std::vector<SliceOutcome>>(answer);
+  std::vector<double> shares;
+  for (const std::size_t i : {1U, 2U, 0U}) {
+    shares.push_back(std::get<Prediction>(outcomes.at(i)).explanation.value().share.value());
+    EXPECT_NEAR(shares.back(), cv::sum(parts[shares.size() - 1])[0] / cv::sum(map)[0], 1e-6);
+  }
+  EXPECT_GT(std::abs(shares[0] - shares[2]), 1e-3);  // or they could be swapped
 }
 
 TEST_F(StackExplainerTest, EverySliceHasItsPartOfOneMap) {

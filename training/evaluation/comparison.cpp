@@ -126,6 +126,21 @@ void append_paired(std::vector<std::string>& cells, const ComparedRow& row, Leve
   cells.push_back(corrected_p(paired.mcnemar_holm, paired.mcnemar.p_value));
 }
 
+/// What networks computed with, where it is not the same for all of them; empty where it is.
+std::string mixed_note(const Comparison& comparison, const std::string& what, std::string RunFacts::*fact) {
+  std::map<std::string, std::string> rows;  // of each value
+  for (const ComparedRow& row : comparison.rows) {
+    const std::string& value = row.report.facts.*fact;
+    if (value.empty()) continue;  // no network, or from before it was told
+    std::string& titles = rows[value];
+    titles += (titles.empty() ? "" : ", ") + row_title(row.report.facts.row);
+  }
+  if (rows.size() < 2) return "";
+  std::string text = "The rows differ in " + what + ":";
+  for (const auto& [value, titles] : rows) text += (text.back() == ':' ? " " : "; ") + value + " (" + titles + ")";
+  return text + ".";
+}
+
 }  // namespace
 
 std::optional<PaperFigures> paper_figures(const std::string& row) {
@@ -171,21 +186,6 @@ void add_paired_tests(Comparison& comparison) {
     correct(
         comparison, level, [](const PairedResult& one) { return one.mcnemar.p_value; }, &PairedResult::mcnemar_holm);
   }
-}
-
-/// What networks computed with, where it is not the same for all of them; empty where it is.
-std::string mixed_note(const Comparison& comparison, const std::string& what, std::string RunFacts::*fact) {
-  std::map<std::string, std::string> rows;  // of each value
-  for (const ComparedRow& row : comparison.rows) {
-    const std::string& value = row.report.facts.*fact;
-    if (value.empty()) continue;  // no network, or from before it was told
-    std::string& titles = rows[value];
-    titles += (titles.empty() ? "" : ", ") + row_title(row.report.facts.row);
-  }
-  if (rows.size() < 2) return "";
-  std::string text = "The rows differ in " + what + ":";
-  for (const auto& [value, titles] : rows) text += (text.back() == ':' ? " " : "; ") + value + " (" + titles + ")";
-  return text + ".";
 }
 
 std::vector<std::string> comparison_notes(const Comparison& comparison) {

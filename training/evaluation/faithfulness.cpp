@@ -14,11 +14,20 @@ namespace pulmo::training {
 namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr int kSlicesAtOnce = 64;  // of one run of the model, or one volume: bounds the memory
 
 /// p(k) on the way from `from` to `to`, whose pixels replace its own in `order`.
 std::vector<double> curve_between(const Predictor& predictor, const cv::Mat& from, const cv::Mat& to, std::size_t k,
                                   const std::vector<int>& order) {
+  const BundleMetadata& metadata = predictor.metadata();
+  const auto at_once = static_cast<std::size_t>(std::max(1, kSlicesAtOnce * from.cols / from.rows));
+  std::vector<double> curve;
   std::vector<cv::Mat> pictures;
+  const auto judge = [&] {
+    const std::vector<double> rows = predictor.predict(batch_of(pictures, metadata.channels, metadata.depth));
+    for (std::size_t i = 0; i < pictures.size(); ++i) curve.push_back(rows.at(i * metadata.class_names.size() + k));
+    pictures.clear();
+  };
   cv::Mat picture = from.clone();
   std::size_t done = 0;
   for (int step = 0; step <= kCurveSteps; ++step) {
@@ -28,11 +37,8 @@ std::vector<double> curve_between(const Predictor& predictor, const cv::Mat& fro
       picture.at<std::uint16_t>(at) = to.at<std::uint16_t>(at);
     }
     pictures.push_back(picture.clone());
+    if (pictures.size() == at_once || step == kCurveSteps) judge();
   }
-  const BundleMetadata& metadata = predictor.metadata();
-  const std::vector<double> rows = predictor.predict(batch_of(pictures, metadata.channels, metadata.depth));
-  std::vector<double> curve;
-  for (std::size_t i = 0; i < pictures.size(); ++i) curve.push_back(rows.at(i * metadata.class_names.size() + k));
   return curve;
 }
 

@@ -36,13 +36,13 @@ struct Picture {
   cv::Mat image;
   cv::Mat lungs;
 
-  explicit Picture(int slices = 1)
-      : image(slices * kSize, kSize, CV_16UC1), lungs(cv::Mat::zeros(slices * kSize, kSize, CV_8UC1)) {
+  explicit Picture(int slices = 1, int side = kSize)
+      : image(slices * side, side, CV_16UC1), lungs(cv::Mat::zeros(slices * side, side, CV_8UC1)) {
     Random random(3);
     for (auto& pixel : cv::Mat_<std::uint16_t>(image)) pixel = static_cast<std::uint16_t>(random.below(65536));
     for (int slice = 0; slice < slices; ++slice) {
-      cv::circle(lungs, {8, slice * kSize + 14}, 6, cv::Scalar(1), cv::FILLED);
-      cv::circle(lungs, {21, slice * kSize + 13}, 5 - slice, cv::Scalar(1), cv::FILLED);
+      cv::circle(lungs, {8, slice * side + 14}, 6, cv::Scalar(1), cv::FILLED);
+      cv::circle(lungs, {21, slice * side + 13}, 5 - slice, cv::Scalar(1), cv::FILLED);
     }
   }
 };
@@ -66,7 +66,7 @@ class ExplainTest : public ::testing::Test {
   void compare(const std::filesystem::path& bundle, const Picture& picture = Picture()) {
     const auto predictor = load_predictor(bundle);
     const ImageBatch batch = batch_of(picture.image, 1, predictor->metadata().depth);
-    const std::int64_t slices = picture.image.rows / kSize;
+    const std::int64_t slices = picture.image.rows / picture.image.cols;
     const auto heat = predictor->grad_cam(batch, 1);
     const auto integrated = predictor->integrated_gradients(batch, 1);
     ASSERT_TRUE(heat && integrated);
@@ -97,6 +97,12 @@ TEST_F(ExplainTest, PlainPyTorchExplainsTheSlicesOfVolumesTheSame) {
     testing::write_test_bundle(file_, {.network = "cnn3d", .depth = depth, .size_px = kSize, .seed = 3});
     for (const int slices : {1, 4, 5}) compare(file_, Picture(slices));
   }
+}
+
+/// Each slice has maps of its own.
+TEST_F(ExplainTest, PlainPyTorchExplainsAttentionOverSlicesTheSame) {
+  testing::write_test_bundle(file_, {.network = "slice_attention", .depth = kDepth, .size_px = 64, .seed = 3});
+  for (const int slices : {1, 4}) compare(file_, Picture(slices, 64));
 }
 
 TEST_F(ExplainTest, PlainPyTorchExplainsModulesMadeInPythonTheSame) {
