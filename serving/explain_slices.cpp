@@ -101,7 +101,7 @@ std::optional<Heat> heat_of(const Task& task, const ExplainTools& tools) {
   const std::int64_t slices = task.image.rows / task.image.cols;
   const bool telling = task.method != ExplainMethod::kAuto || task.predictor.grad_cam_tells_places();
   if (task.method == ExplainMethod::kIntegratedGradients || !telling) {
-    if (const auto map = task.predictor.integrated_gradients(task.batch, task.k)) {
+    if (const auto map = task.predictor.integrated_gradients(task.batch, task.k, tools.keep_on)) {
       return Heat{smoothed(part_of_slices(*map, slices)), "integrated_gradients"};
     }
   } else if (task.method != ExplainMethod::kOcclusion) {
@@ -109,6 +109,7 @@ std::optional<Heat> heat_of(const Task& task, const ExplainTools& tools) {
       return Heat{part_of_slices(*map, slices), "grad_cam"};
     }
   }
+  if (!tools.keep_on()) return std::nullopt;
   if (task.method == ExplainMethod::kGradCam || task.method == ExplainMethod::kIntegratedGradients) {
     throw InvalidInput(kNoGradients, "this model has no gradients: ask for occlusion");
   }

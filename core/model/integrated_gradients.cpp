@@ -34,11 +34,13 @@ std::shared_ptr<const IntegratedGradients> IntegratedGradients::of(const torch::
   }
 }
 
-torch::Tensor IntegratedGradients::attributions(const torch::Tensor& image, std::int64_t k) const {
+torch::Tensor IntegratedGradients::attributions(const torch::Tensor& image, std::int64_t k,
+                                                const std::function<bool()>& keep_on) const {
   const c10::AutoGradMode gradients(true);
   const std::int64_t at_once = image.dim() == 5 ? std::max<std::int64_t>(1, kAtOnce / image.size(2)) : kAtOnce;
   torch::Tensor sum = at::zeros_like(image, at::kDouble);
   for (std::int64_t begin = 0; begin < kIntegrationSteps; begin += at_once) {
+    if (keep_on && !keep_on()) return {};
     const std::int64_t end = std::min(begin + at_once, kIntegrationSteps);
     std::vector<std::int64_t> shape(static_cast<std::size_t>(image.dim()), 1);
     shape.front() = end - begin;
@@ -50,8 +52,11 @@ torch::Tensor IntegratedGradients::attributions(const torch::Tensor& image, std:
   return image.detach().to(at::kDouble) * sum / kIntegrationSteps;
 }
 
-cv::Mat IntegratedGradients::map(const torch::Tensor& image, std::int64_t k) const {
-  const torch::Tensor sums = attributions(image, k)[0].sum({0}).clamp_min(0.0);
+std::optional<cv::Mat> IntegratedGradients::map(const torch::Tensor& image, std::int64_t k,
+                                                const std::function<bool()>& keep_on) const {
+  const torch::Tensor all = attributions(image, k, keep_on);
+  if (!all.defined()) return std::nullopt;
+  const torch::Tensor sums = all[0].sum({0}).clamp_min(0.0);
   return picture_of(sums.reshape({-1, image.size(-1)}));
 }
 

@@ -5,8 +5,10 @@
 #include <torch/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <opencv2/core/mat.hpp>
+#include <optional>
 
 #include "core/model/bundle_metadata.h"
 
@@ -25,11 +27,15 @@ class IntegratedGradients {
 
   /// `image` (1,C,H,W) or (1,C,D,H,W) float32 in [0, 1], `k` the class. What each value adds to the logit, float64 of
   /// the image's shape; all together they add up to logit(image) - logit(baseline), as far as the midpoint rule goes.
-  torch::Tensor attributions(const torch::Tensor& image, std::int64_t k) const;
+  /// `keep_on` is asked before each run of the module; once it says false the result is undefined. Empty: nobody is
+  /// asked.
+  torch::Tensor attributions(const torch::Tensor& image, std::int64_t k,
+                             const std::function<bool()>& keep_on = {}) const;
 
   /// Their sums over the channels where these are positive, else 0: (H,W) CV_32FC1; of a volume its slices
-  /// one below the other, (D*H,W).
-  cv::Mat map(const torch::Tensor& image, std::int64_t k) const;
+  /// one below the other, (D*H,W). nullopt once `keep_on` says false.
+  std::optional<cv::Mat> map(const torch::Tensor& image, std::int64_t k,
+                             const std::function<bool()>& keep_on = {}) const;
 
  private:
   IntegratedGradients(torch::jit::Module module, torch::jit::Code code)

@@ -88,13 +88,14 @@ class BundlePredictor final : public Predictor {
     return made != nullptr && made->tells_places();
   }
 
-  std::optional<cv::Mat> integrated_gradients(const ImageBatch& image, std::size_t k) const override {
+  std::optional<cv::Mat> integrated_gradients(const ImageBatch& image, std::size_t k,
+                                              const std::function<bool()>& keep_on) const override {
     if (bundle_.metadata.input != BundleInput::kImage) return std::nullopt;
     check(image);
     set_threads();
     std::call_once(integrated_made_, [this] { integrated_ = IntegratedGradients::of(plain_, bundle_.metadata); });
     if (!integrated_) return std::nullopt;
-    return integrated_->map(images_of(image), static_cast<std::int64_t>(k));
+    return integrated_->map(images_of(image), static_cast<std::int64_t>(k), keep_on);
   }
 
   std::vector<double> slice_weights(const ImageBatch& batch) const override {

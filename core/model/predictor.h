@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <opencv2/core/mat.hpp>
 #include <optional>
@@ -36,8 +37,10 @@ class Predictor {
   virtual std::optional<cv::Mat> grad_cam(const ImageBatch& /*image*/, std::size_t /*k*/) const { return std::nullopt; }
   /// Whether grad_cam() says what each place adds to the result (GradCam::tells_places()).
   virtual bool grad_cam_tells_places() const { return false; }
-  /// Integrated gradients (integrated_gradients.h) likewise. nullopt when the model has no gradient.
-  virtual std::optional<cv::Mat> integrated_gradients(const ImageBatch& /*image*/, std::size_t /*k*/) const {
+  /// Integrated gradients (integrated_gradients.h) likewise. nullopt when the model has no gradient, or `keep_on`,
+  /// asked before each of its runs, says false; empty: nobody is asked.
+  virtual std::optional<cv::Mat> integrated_gradients(const ImageBatch& /*image*/, std::size_t /*k*/,
+                                                      const std::function<bool()>& /*keep_on*/ = {}) const {
     return std::nullopt;
   }
   /// Of a model that weighs the slices of a volume: each one's share in the result, N*D row-major, each row summing to

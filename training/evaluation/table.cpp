@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 
 namespace pulmo::training {
 namespace {
@@ -24,7 +25,7 @@ std::string figure(double value) {
   if (std::isnan(value)) return "n/a";
   char text[32];
   std::snprintf(text, sizeof text, "%.3f", value);
-  return text;
+  return std::strcmp(text, "-0.000") == 0 ? "0.000" : text;
 }
 
 std::string with_interval(double value, const Interval& interval) {

@@ -213,6 +213,15 @@ TEST_F(ExplainTest, OcclusionStopsWhenToldTo) {
   EXPECT_EQ(asked, 3);
 }
 
+TEST_F(ExplainTest, IntegratedGradientsStopWhenToldTo) {
+  testing::write_test_bundle(file_, {.network = "cnn3d", .depth = kDepth, .size_px = kSize});
+  const auto predictor = load_predictor(file_);
+  int asked = 0;
+  const auto twice = [&asked] { return ++asked < 3; };
+  EXPECT_FALSE(predictor->integrated_gradients(batch_of(picture_.image, 1, kDepth), 1, twice));
+  EXPECT_EQ(asked, 3);
+}
+
 TEST(SummariseHeat, FindsThePeakAndTheShareInsideTheLungs) {
   cv::Mat heat = cv::Mat::zeros(4, 5, CV_32FC1);
   heat.at<float>(1, 3) = 3.0F;
