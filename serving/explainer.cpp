@@ -32,23 +32,16 @@ Explainer::~Explainer() {
 
 void Explainer::explain(std::shared_ptr<ServedModel> model, std::vector<Upload> uploads, ExplainMethod method,
                         Done done) {
-  std::optional<ServiceFailure> failure;
-  {
-    const std::lock_guard lock(mutex_);
-    if (closed_) {
-      failure = shutting_down();
-    } else if (queue_.size() >= options_.queue) {
-      failure = ServiceFailure{"queue_full", "the server is busy explaining: try again in a moment"};
-    } else {
-      queue_.push_back(
-          {std::move(model), std::move(uploads), method, Clock::now() + options_.deadline, std::move(done)});
-    }
-  }
-  if (failure) {
-    done(std::move(*failure));
-  } else {
+  std::unique_lock lock(mutex_);
+  if (!closed_ && queue_.size() < options_.queue) {
+    queue_.push_back({std::move(model), std::move(uploads), method, Clock::now() + options_.deadline, std::move(done)});
+    lock.unlock();
     changed_.notify_one();
+    return;
   }
+  const bool closed = closed_;
+  lock.unlock();
+  done(closed ? shutting_down() : ServiceFailure{"queue_full", "the server is busy explaining: try again in a moment"});
 }
 
 bool Explainer::has_room() const {

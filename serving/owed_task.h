@@ -10,8 +10,8 @@ namespace pulmo::serving {
 /// dies before, so that somebody is always answered. Neither may throw.
 inline std::function<void()> owed(std::function<void()> task, std::function<void()> dropped) {
   struct Owed {
-    Owed(std::function<void()> task_, std::function<void()> dropped_)
-        : task(std::move(task_)), dropped(std::move(dropped_)) {}
+    Owed(std::function<void()> to_run, std::function<void()> when_dropped)
+        : task(std::move(to_run)), dropped(std::move(when_dropped)) {}
     ~Owed() {
       if (task && dropped) dropped();
     }

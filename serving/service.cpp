@@ -25,47 +25,48 @@ int worker_count(int wanted) {
 
 /// One call of predict(): its uploads, of which some are under way, and their outcomes.
 struct Service::Request {
-  Request(std::shared_ptr<ServedModel> model_, std::vector<Upload> uploads_, const PredictOptions& options_, Done done_)
-      : model(std::move(model_)),
-        options(options_),
-        done(std::move(done_)),
-        uploads(std::move(uploads_)),
-        outcomes(uploads.size()),
-        remaining(uploads.size() + 1) {}
+  Request(std::shared_ptr<ServedModel> of_model, std::vector<Upload> all_uploads, const PredictOptions& wished,
+          Done when_done)
+      : model(std::move(of_model)),
+        options(wished),
+        done(std::move(when_done)),
+        uploads(std::move(all_uploads)),
+        outcomes_(uploads.size()),
+        remaining_(uploads.size() + 1) {}
 
   /// Index of the upload whose turn it is; none once all have had theirs, or the request has failed or was cancelled.
   std::optional<std::size_t> take_turn() {
-    const std::lock_guard lock(mutex);
-    if (!failure && options.progress && options.progress->cancelled) {
-      failure = ServiceFailure{"cancelled", "the job was cancelled"};
+    const std::lock_guard lock(mutex_);
+    if (!failure_ && options.progress && options.progress->cancelled) {
+      failure_ = ServiceFailure{"cancelled", "the job was cancelled"};
     }
-    if (failure) {
-      remaining -= uploads.size() - next;
-      next = uploads.size();
+    if (failure_) {
+      remaining_ -= uploads.size() - next_;
+      next_ = uploads.size();
     }
-    if (next == uploads.size()) return std::nullopt;
-    return next++;
+    if (next_ == uploads.size()) return std::nullopt;
+    return next_++;
   }
   /// `slices` are settled by it: of a stack all that it judges, and none of one that is only prepared.
   void store(std::size_t index, SliceOutcome outcome, std::size_t slices) {
-    const std::lock_guard lock(mutex);
-    outcomes[index] = std::move(outcome);
+    const std::lock_guard lock(mutex_);
+    outcomes_[index] = std::move(outcome);
     if (options.progress) options.progress->done += slices;
   }
   void store_failure(std::string code, std::string message) {
-    const std::lock_guard lock(mutex);
-    if (!failure) failure = ServiceFailure{std::move(code), std::move(message)};
+    const std::lock_guard lock(mutex_);
+    if (!failure_) failure_ = ServiceFailure{std::move(code), std::move(message)};
   }
   /// After store() of a slice, and once by predict() when it has begun them; the last one answers.
   void end_one() {
     {
-      const std::lock_guard lock(mutex);
-      if (--remaining > 0) return;
+      const std::lock_guard lock(mutex_);
+      if (--remaining_ > 0) return;
     }
-    if (failure) {
-      done(std::move(*failure));
+    if (failure_) {
+      done(std::move(*failure_));
     } else {
-      done(std::move(outcomes));
+      done(std::move(outcomes_));
     }
   }
 
@@ -75,19 +76,19 @@ struct Service::Request {
   std::vector<Upload> uploads;  ///< each is taken out when its turn comes
 
  private:
-  std::mutex mutex;
-  std::size_t next = 0;  ///< upload whose turn comes next
-  std::vector<SliceOutcome> outcomes;
-  std::optional<ServiceFailure> failure;
-  std::size_t remaining;  ///< uploads without an outcome, and predict() itself
+  std::mutex mutex_;
+  std::size_t next_ = 0;  ///< upload whose turn comes next
+  std::vector<SliceOutcome> outcomes_;
+  std::optional<ServiceFailure> failure_;
+  std::size_t remaining_;  ///< uploads without an outcome, and predict() itself
 };
 
 /// One slice on its way. At its end it hands its room to the next one of its request, or gives it back.
 struct Service::Slice {
-  Slice(Service& service_, std::shared_ptr<Request> request_, std::size_t index_)
-      : service(service_),
-        request(std::move(request_)),
-        index(index_),
+  Slice(Service& of_service, std::shared_ptr<Request> of_request, std::size_t upload_index)
+      : service(of_service),
+        request(std::move(of_request)),
+        index(upload_index),
         upload(std::move(request->uploads[index])),
         begin(Clock::now()),
         deadline(begin + service.options_.deadline) {

@@ -14,8 +14,9 @@
 namespace pulmo::serving {
 namespace {
 
-constexpr std::size_t kMaxBacklogBytes = 64 * 1024;         // pipelined requests that wait
-constexpr std::size_t kMaxDrainedBytes = 16 * 1024 * 1024;  // what a refused client may still send us before the reset
+constexpr std::size_t kMaxBacklogBytes = std::size_t{64} * 1024;  // pipelined requests that wait
+constexpr std::size_t kMaxDrainedBytes =
+    std::size_t{16} * 1024 * 1024;  // what a refused client may still send us before the reset
 
 /// "192.0.2.1" or "2001:db8::1"; IPv4 within IPv6 as IPv4.
 std::string peer_address(int descriptor) {

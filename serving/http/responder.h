@@ -23,7 +23,7 @@ class Responder {
 
  private:
   struct State {
-    State(Sink sink_, std::string id_) : sink(std::move(sink_)), id(std::move(id_)) {}
+    State(Sink to, std::string request_id) : sink(std::move(to)), id(std::move(request_id)) {}
     ~State() {
       if (done) return;
       try {
