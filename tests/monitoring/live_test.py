@@ -54,6 +54,7 @@ class Live(unittest.TestCase):
         cls.make_model(root)
         cls.prometheus = cls.started(Prometheus(root))
         cls.gateway = cls.started(Gateway(root))
+        cls.learn_outlines(root)
         cls.start_server()
         cls.trainer_port = free_port()
         cls.trainer = cls.started(Trainer(cls.data, root / "long", "training.epochs=100000", port=cls.trainer_port,
@@ -84,6 +85,19 @@ class Live(unittest.TestCase):
             cls.validation = [row for row in csv.DictReader(file) if row["split"] == "validation"]
         files = {path: path.read_bytes() for path in sorted((cls.archive / "images").rglob("*.dcm"))}
         cls.slices = [next(data for data in files.values() if row["instance"].encode() in data) for row in cls.validation]
+
+    @classmethod
+    def learn_outlines(cls, root):
+        """Of a row that learns outlines, whose last figures stay at the gateway: one epoch on few patients."""
+        data = root / "few"
+        run(BIN / "pulmo-prepare", "phantom", "--output", root / "few-archive", "--patients", 10, "--slices", 30, "--seed", 4)
+        run(BIN / "pulmo-prepare", "lidc", "--input", root / "few-archive/images", "--annotations",
+            root / "few-archive/annotations", "--config", CONFIGS / "prepare.yaml", "--set", "preprocess.size_px=64", "--set",
+            "split.validation_fraction=0.25", "--output", data)
+        outlining = Trainer(data, root / "outlines", "training.epochs=1", "model.name=unet_densenet",
+                            "transfer.densenet121=none", gateway=cls.gateway.port)
+        if outlining.process.wait(300) != 0:
+            raise AssertionError(outlining.text())
 
     @classmethod
     def start_server(cls):

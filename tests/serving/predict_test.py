@@ -237,10 +237,10 @@ class PredictTest(unittest.TestCase):
         self.assertEqual(set(schemas["Prediction"]["required"]), set(answer))
         result = schemas["Result"]
         self.assertEqual(set(result["required"]), KEYS)
-        self.assertEqual(set(result["properties"]) - {"series", "position_mm", "explanation", "attention"}, set(answer["results"][0]))
+        self.assertEqual(set(result["properties"]) - {"series", "position_mm", "explanation", "attention", "judged_with"}, set(answer["results"][0]))
         for name, document in (("Summary", self.series_answer()["summary"]), ("Series", self.series_answer()["summary"]["series"][0]),
                                ("Explanation", self.predict(self.dicom, "application/dicom", "/v1/explain")["results"][0]["explanation"])):
-            self.assertEqual(set(schemas[name]["properties"]) - {"nodule"}, set(document), name)  # of models that outline
+            self.assertEqual(set(schemas[name]["properties"]) - {"nodule", "share"}, set(document), name)  # of models that outline, and of volumes
         model = self.server.get("/v2/models/" + answer["model"]["name"]).json()
         self.assertEqual(set(schemas["Model"]["properties"]), set(model))
         self.assertEqual(set(schemas["Model"]["properties"]["parameters"]["properties"]), set(model["parameters"]))
