@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <opencv2/core.hpp>
-#include <opencv2/imgproc.hpp>
 #include <string>
 #include <utility>
 
@@ -78,15 +77,6 @@ cv::Mat stacked(const Indices& stack, const Slices& slices, cv::Mat Preprocessed
   return below_each_other;
 }
 
-cv::Mat smoothed(const cv::Mat& map) {
-  cv::Mat result(map.size(), map.type());
-  const std::vector<cv::Mat> sharp = slices_of(map), soft = slices_of(result);
-  for (std::size_t i = 0; i < sharp.size(); ++i) {
-    cv::GaussianBlur(sharp[i], soft[i], {}, kSmoothing * map.cols, 0.0, cv::BORDER_DEFAULT | cv::BORDER_ISOLATED);
-  }
-  return result;
-}
-
 /// What is explained, and how.
 struct Task {
   const Predictor& predictor;
@@ -102,7 +92,7 @@ std::optional<Heat> heat_of(const Task& task, const ExplainTools& tools) {
   const bool telling = task.method != ExplainMethod::kAuto || task.predictor.grad_cam_tells_places();
   if (task.method == ExplainMethod::kIntegratedGradients || !telling) {
     if (const auto map = task.predictor.integrated_gradients(task.batch, task.k, tools.keep_on)) {
-      return Heat{smoothed(part_of_slices(*map, slices)), "integrated_gradients"};
+      return Heat{blurred(part_of_slices(*map, slices), kSmoothing * map->cols), "integrated_gradients"};
     }
   } else if (task.method != ExplainMethod::kOcclusion) {
     if (const auto map = task.predictor.grad_cam(task.batch, task.k)) {

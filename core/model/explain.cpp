@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <opencv2/core.hpp>
+#include <opencv2/imgproc.hpp>
 
 #include "core/model/volume_layout.h"
 
@@ -79,6 +80,15 @@ std::vector<cv::Mat> slices_of(const cv::Mat& stack) {
   std::vector<cv::Mat> slices;
   for (int row = 0; row < stack.rows; row += stack.cols) slices.push_back(stack.rowRange(row, row + stack.cols));
   return slices;
+}
+
+cv::Mat blurred(const cv::Mat& stack, double deviation_px) {
+  cv::Mat result(stack.size(), stack.type());
+  const std::vector<cv::Mat> sharp = slices_of(stack), soft = slices_of(result);
+  for (std::size_t i = 0; i < sharp.size(); ++i) {
+    cv::GaussianBlur(sharp[i], soft[i], {}, deviation_px, 0.0, cv::BORDER_DEFAULT | cv::BORDER_ISOLATED);
+  }
+  return result;
 }
 
 cv::Mat part_of_slices(const cv::Mat& map, std::int64_t slices) {

@@ -36,6 +36,9 @@ ImageBatch batch_of(const cv::Mat& image, std::int64_t channels, std::int64_t de
 /// The slices of a stack (n*S,S), n pictures (S,S). They share its data.
 std::vector<cv::Mat> slices_of(const cv::Mat& stack);
 
+/// Each slice of a stack by itself, by a Gaussian of this deviation.
+cv::Mat blurred(const cv::Mat& stack, double deviation_px);
+
 /// Of a map of the whole volume (D*S,S), as a Predictor makes it, the part that belongs to `slices` slices in its
 /// middle; of a map (S,S) the map itself. Shares its data.
 cv::Mat part_of_slices(const cv::Mat& map, std::int64_t slices);

@@ -74,12 +74,15 @@ class VolumesTest(PageTest):
                           seconds=120)
         return float(found[1])
 
+    def record_requests(self):
+        self.script("window.asked = []; const ask = window.fetch; window.fetch = (path, options) =>"
+                    " { window.asked.push(path); return ask(path, options); };")
+
     def asked_for(self):
         return self.script("return window.asked.filter((path) => path.startsWith('v1/explain')).length")
 
     def test_a_stack_is_explained_together_and_once(self):
-        self.script("window.asked = []; const ask = window.fetch; window.fetch = (path, options) =>"
-                    " { window.asked.push(path); return ask(path, options); };")
+        self.record_requests()
         self.show("pictures.zip")
         shares = [self.explained(number) for number in (1, 2, 3, 4, 5)]
         self.assertAlmostEqual(sum(shares), 100, delta=1)
@@ -103,8 +106,7 @@ class VolumesTest(PageTest):
         self.check_console()
 
     def test_of_a_long_series_each_slice_is_explained_with_its_neighbours(self):
-        self.script("window.asked = []; const ask = window.fetch; window.fetch = (path, options) =>"
-                    " { window.asked.push(path); return ask(path, options); };")
+        self.record_requests()
         self.show("series.zip")
         self.explained(8)
         first = self.asked_for()

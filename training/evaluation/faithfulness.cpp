@@ -5,7 +5,6 @@
 #include <limits>
 #include <numeric>
 #include <opencv2/core.hpp>
-#include <opencv2/imgproc.hpp>
 
 #include "core/model/explain.h"
 #include "core/support/seed.h"
@@ -72,12 +71,8 @@ cv::Mat closeness_to_centre(const cv::Size& size) {
 
 Curves curves_of(const Predictor& predictor, const cv::Mat& image, std::size_t k, const std::vector<int>& order) {
   const cv::Mat mean(image.size(), CV_16UC1, cv::Scalar(std::round(cv::mean(image)[0])));
-  cv::Mat blurred(image.size(), image.type());
-  const std::vector<cv::Mat> sharp = slices_of(image), soft = slices_of(blurred);
-  for (std::size_t i = 0; i < sharp.size(); ++i) {
-    cv::GaussianBlur(sharp[i], soft[i], {}, kBlurShare * image.cols, 0.0, cv::BORDER_DEFAULT | cv::BORDER_ISOLATED);
-  }
-  return {curve_between(predictor, image, mean, k, order), curve_between(predictor, blurred, image, k, order)};
+  const cv::Mat soft = blurred(image, kBlurShare * image.cols);
+  return {curve_between(predictor, image, mean, k, order), curve_between(predictor, soft, image, k, order)};
 }
 
 double area_under(const std::vector<double>& curve) {
