@@ -1,5 +1,4 @@
 #include <ATen/ops/cat.h>
-#include <ATen/ops/conv3d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/max_pool2d.h>
 
@@ -8,6 +7,7 @@
 #include "core/model/architectures.h"
 #include "core/model/dropout.h"
 #include "core/model/layers.h"
+#include "core/model/winograd.h"
 
 namespace pulmo {
 namespace {
@@ -23,7 +23,7 @@ class ConvLayer3d : public torch::nn::Module {
       : weight_(register_parameter("weight", at::empty({out, in, 3, 3, 3}, at::kFloat))),
         bias_(register_parameter("bias", at::empty({out}, at::kFloat))) {}
   /// (N, in, D, H, W) to (N, out, D, H, W).
-  torch::Tensor forward(const torch::Tensor& volumes) const { return at::conv3d(volumes, weight_, bias_, 1, 1); }
+  torch::Tensor forward(const torch::Tensor& volumes) const { return convolution(volumes, weight_, bias_, 1, 1); }
 
  private:
   torch::Tensor weight_, bias_;
@@ -31,7 +31,8 @@ class ConvLayer3d : public torch::nn::Module {
 
 /// Max-pooling of 2x2 pixels, and of 2 slices where `deep`. LibTorch pools three dimensions of bf16 on cards only.
 torch::Tensor pooled(const torch::Tensor& volumes, bool deep) {
-  torch::Tensor x = at::max_pool2d(volumes.flatten(1, 2), {2, 2}).unflatten(1, {volumes.size(1), volumes.size(2)});
+  torch::Tensor x = volumes.transpose(1, 2);  // of channels-last volumes the slices are channels-last images
+  x = at::max_pool2d(x.flatten(0, 1), {2, 2}).unflatten(0, {x.size(0), x.size(1)}).transpose(1, 2);
   if (!deep) return x;
   return x.narrow(2, 0, x.size(2) / 2 * 2).unflatten(2, {-1, 2}).amax(3);
 }

@@ -2,7 +2,6 @@
 
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
@@ -14,6 +13,7 @@
 
 #include "core/model/norm_relu.h"
 #include "core/model/pool_relu.h"
+#include "core/model/winograd.h"
 #include "core/support/seed.h"
 
 namespace pulmo {
@@ -24,7 +24,7 @@ ConvLayer::ConvLayer(std::int64_t in, std::int64_t out, std::int64_t kernel, con
       options_(options) {}
 
 torch::Tensor ConvLayer::forward(const torch::Tensor& images) const {
-  return at::conv2d(images, weight_, bias_, options_.stride, options_.padding);
+  return convolution(images, weight_, bias_, options_.stride, options_.padding);
 }
 
 torch::Tensor ConvLayer::forward_pool_relu(const torch::Tensor& images) const {

@@ -8,6 +8,7 @@
 
 #include "core/model/kernel_tensors.h"
 #include "core/model/pool_kernels.h"
+#include "core/model/winograd.h"
 
 namespace pulmo {
 namespace {
@@ -141,7 +142,7 @@ torch::Tensor conv_pool_relu(const torch::Tensor& images, const torch::Tensor& w
   if (!kernels_fit(images, weight)) return conv_pool_relu_plain(images, weight, bias, padding);
   const bool first_layer = weight.size(1) == 1 && weight.size(2) == 3 && padding == 1 && !images.requires_grad();
   if (first_layer) return Conv3PoolRelu::apply(images, weight, bias);
-  return PoolBiasRelu::apply(at::conv2d(images, weight, {}, 1, padding), bias);
+  return PoolBiasRelu::apply(convolution(images, weight, {}, 1, padding), bias);
 }
 
 }  // namespace pulmo

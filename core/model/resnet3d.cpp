@@ -1,4 +1,3 @@
-#include <ATen/ops/conv3d.h>
 #include <ATen/ops/empty.h>
 
 #include <array>
@@ -8,6 +7,7 @@
 #include "core/model/architectures.h"
 #include "core/model/backbone.h"
 #include "core/model/layers.h"
+#include "core/model/winograd.h"
 
 namespace pulmo {
 namespace {
@@ -60,7 +60,7 @@ class VolumeConv : public torch::nn::Module {
 
   /// (N, in, D, H, W) to (N, out, D', H', W').
   torch::Tensor forward(const torch::Tensor& volumes) const {
-    return at::conv3d(volumes, weight_, {}, step_, padding_);
+    return convolution(volumes, weight_, {}, step_, padding_);
   }
 
   /// `name` is that of this layer.

@@ -1,0 +1,192 @@
+#include "core/model/winograd.h"
+
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/conv3d.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "core/model/kernel_tensors.h"
+#include "core/model/winograd_kernels.h"
+
+namespace pulmo {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+constexpr std::int64_t kWeightsOfTile = 4096;  // what a sample's tile repays transforming, in a batch of some samples
+constexpr std::int64_t kPartsMemory = 64 << 20;
+constexpr std::int64_t kMostParts = 16;
+
+bool is_volume(const torch::Tensor& maps) {
+  return maps.dim() == 5;
+}
+
+/// Of maps (N,C,H,W) or (N,C,D,H,W) and what `out` channels are made of them.
+WinogradShape shape_of(const torch::Tensor& maps, std::int64_t out) {
+  const bool volume = is_volume(maps);
+  return {.depth = volume ? maps.size(2) : 1,
+          .height = maps.size(-2),
+          .width = maps.size(-1),
+          .taps = volume ? 3 : 1,
+          .in = maps.size(1),
+          .out = out};
+}
+
+/// Of the whole batch.
+std::int64_t tiles_of(const torch::Tensor& maps, const WinogradShape& shape) {
+  return maps.size(0) * shape.depth * shape.tiles();
+}
+
+/// (K, C, *kernel) to (36, K/16, taps * C, 16), the panels of winograd_conv().
+torch::Tensor transformed(const torch::Tensor& weight) {
+  const std::int64_t out = weight.size(0), in = weight.size(1);
+  const torch::Tensor panels = weight.to(at::kFloat)
+                                   .reshape({out / kWinogradPanel, kWinogradPanel, in, -1, 9})
+                                   .permute({4, 0, 3, 2, 1})
+                                   .reshape({9, -1})
+                                   .contiguous();
+  torch::Tensor result = at::empty({kWinogradPoints, panels.size(1)}, at::kFloat);
+  winograd_transform(panels.data_ptr<float>(), panels.size(1), result.data_ptr<float>());
+  return result;
+}
+
+torch::Tensor channels_last(const torch::Tensor& maps) {
+  return maps.contiguous(last_channels(maps));
+}
+
+std::vector<float> scratch_of(const WinogradShape& shape) {
+  return std::vector<float>(static_cast<std::size_t>(winograd_scratch_size(shape)));
+}
+
+/// Calls body(tiles) for [begin, end) in pieces that the kernels take at once.
+template <typename Body>
+void for_pieces(std::int64_t begin, std::int64_t end, std::int64_t at_once, const Body& body) {
+  for (; begin < end; begin += at_once) body(TileRange{begin, std::min(begin + at_once, end)});
+}
+
+torch::Tensor no_bias(const torch::Tensor& weight) {
+  return at::zeros({weight.size(0)}, at::kFloat);
+}
+
+/// `maps` channels-last, `panels` as transformed() gives them.
+torch::Tensor convolved(const torch::Tensor& maps, const torch::Tensor& panels, std::int64_t out,
+                        const torch::Tensor& bias) {
+  const WinogradShape shape = shape_of(maps, out);
+  std::vector<std::int64_t> sizes = maps.sizes().vec();
+  sizes[1] = out;
+  const torch::Tensor result = at::empty(sizes, maps.options(), last_channels(maps));
+  const torch::Tensor added = bias.to(at::kFloat).contiguous();
+  const std::int64_t at_once = winograd_tiles_at_once(shape);
+  with_real(maps, [&]<typename Real>(Real) {
+    at::parallel_for(0, tiles_of(maps, shape), at_once, [&](std::int64_t begin, std::int64_t end) {
+      std::vector<float> scratch = scratch_of(shape);
+      for_pieces(begin, end, at_once, [&](const TileRange& tiles) {
+        winograd_conv(values_of<Real>(maps), panels.data_ptr<float>(), added.data_ptr<float>(), shape, tiles,
+                      scratch.data(), values_of<Real>(result));
+      });
+    });
+  });
+  return result;
+}
+
+/// (K, C, *kernel), of maps and of the results' gradient, both channels-last. The batch is cut into parts by its shape
+/// alone and their sums are added in order: the result does not depend on the number of threads.
+torch::Tensor weights_gradient(const torch::Tensor& maps, const torch::Tensor& gradient) {
+  const WinogradShape shape = shape_of(maps, gradient.size(1));
+  const std::int64_t at_once = winograd_tiles_at_once(shape);
+  const std::int64_t tiles = tiles_of(maps, shape);
+  const std::int64_t bytes = kWinogradPoints * shape.all_in() * shape.out * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t most = std::clamp<std::int64_t>(kPartsMemory / bytes, 1, kMostParts);
+  const std::int64_t pieces = (tiles + at_once - 1) / at_once;
+  const std::int64_t part = std::max<std::int64_t>(1, (pieces + most - 1) / most) * at_once;
+  const torch::Tensor sums =
+      at::zeros({(tiles + part - 1) / part, kWinogradPoints, shape.all_in() * shape.out}, at::kFloat);
+  with_real(maps, [&]<typename Real>(Real) {
+    at::parallel_for(0, sums.size(0), 1, [&](std::int64_t begin, std::int64_t end) {
+      std::vector<float> scratch = scratch_of(shape);
+      for (std::int64_t i = begin; i < end; ++i) {
+        for_pieces(i * part, std::min((i + 1) * part, tiles), at_once, [&](const TileRange& range) {
+          winograd_weights_gradient(values_of<Real>(maps), values_of<Real>(gradient), shape, range, scratch.data(),
+                                    sums.data_ptr<float>() + i * sums.stride(0));
+        });
+      }
+    });
+  });
+  const torch::Tensor points = sums.sum(0);
+  const torch::Tensor taps = at::empty({9, points.size(1)}, at::kFloat);
+  winograd_transform_back(points.data_ptr<float>(), points.size(1), taps.data_ptr<float>());
+  const torch::Tensor result = taps.reshape({3, 3, shape.taps, shape.in, shape.out})
+                                   .permute({4, 3, 2, 0, 1})
+                                   .to(gradient.scalar_type(), false, false, at::MemoryFormat::Contiguous);
+  return is_volume(maps) ? result : result.squeeze(2);
+}
+
+class WinogradConvolution : public torch::autograd::Function<WinogradConvolution> {
+ public:
+  static torch::Tensor forward(AutogradContext* context, const torch::Tensor& given, const torch::Tensor& weight,
+                               const torch::Tensor& bias) {
+    const torch::Tensor maps = channels_last(given);
+    context->save_for_backward({weight.requires_grad() ? maps : torch::Tensor(), weight});
+    context->saved_data["maps"] = given.requires_grad();
+    context->saved_data["bias"] = bias.requires_grad();
+    return convolved(maps, transformed(weight), weight.size(0), bias);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const torch::Tensor &maps = saved[0], &weight = saved[1];
+    const torch::Tensor gradient = channels_last(gradients[0]);
+    torch::Tensor of_maps, of_weight, of_bias;
+    if (context->saved_data["maps"].toBool()) {
+      const torch::Tensor turned = weight.flatten(2).flip({2}).view_as(weight).transpose(0, 1);
+      of_maps = convolved(gradient, transformed(turned), turned.size(0), no_bias(turned));
+    }
+    if (maps.defined()) of_weight = weights_gradient(maps, gradient);
+    if (context->saved_data["bias"].toBool()) of_bias = gradient.flatten(2).sum(at::IntArrayRef({0, 2}));
+    return {of_maps, of_weight, of_bias};
+  }
+};
+
+/// Whether bf16 is multiplied by matrices, far quicker than float32.
+bool multiplies_bf16_matrices() {
+#ifdef __x86_64__
+  return __builtin_cpu_supports("amx-bf16") != 0;
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+
+bool prefers_winograd(const torch::Tensor& maps, const torch::Tensor& weight) {
+  const at::IntArrayRef kernel = weight.sizes().slice(2);
+  if (!std::all_of(kernel.begin(), kernel.end(), [](std::int64_t side) { return side == 3; })) return false;
+  const WinogradShape shape = shape_of(maps, weight.size(0));
+  if (shape.in % kWinogradPanel != 0 || shape.out % kWinogradPanel != 0) return false;
+  if (shape.all_in() * shape.out > kWeightsOfTile * shape.depth * shape.tiles()) return false;
+  static const bool kMatrices = multiplies_bf16_matrices();
+  if (!have_kernels_for(maps)) return false;
+  if (maps.scalar_type() == at::kBFloat16 && kMatrices) return false;
+  return shape.height * shape.width * 2 >= shape.tiles() * 16;  // tiles lie within the maps for the most part
+}
+
+torch::Tensor winograd_convolution(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias) {
+  return WinogradConvolution::apply(maps, weight, bias.defined() ? bias : no_bias(weight));
+}
+
+torch::Tensor convolution(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias,
+                          at::IntArrayRef stride, at::IntArrayRef padding) {
+  const auto is_one = [](std::int64_t step) { return step == 1; };
+  const bool keeps_sides = std::all_of(stride.begin(), stride.end(), is_one) &&
+                           std::all_of(padding.begin(), padding.end(), is_one);  // of a 3x3 kernel
+  if (keeps_sides && prefers_winograd(maps, weight)) return winograd_convolution(maps, weight, bias);
+  return is_volume(maps) ? at::conv3d(maps, weight, bias, stride, padding)
+                         : at::conv2d(maps, weight, bias, stride, padding);
+}
+
+}  // namespace pulmo
