@@ -7,10 +7,12 @@
 #include <cmath>
 
 #include "core/model/features.h"
+#include "core/model/native_network.h"
 #include "core/model/shape_text.h"
 #include "core/model/torch_device.h"
 #include "core/support/error.h"
 #include "core/support/log.h"
+#include "core/support/processors.h"
 #include "core/support/seed.h"
 
 namespace pulmo {
@@ -52,6 +54,21 @@ std::string essence(const std::string& text) {
                                    shape_text(probe_shape(metadata)) + ": " + essence(why));
 }
 
+Forward forward_of(const torch::jit::Module& module, std::int64_t classes) {
+  return [module, classes](const torch::Tensor& input) { return run_module(module, input, classes); };
+}
+
+/// Empty where the script is quicker, as on a processor that there are no kernels for, or is not ours.
+Forward native_forward(const Bundle& bundle) {
+  if (processor_level() == ProcessorLevel::kAny || !predicts_quicker_than_script(bundle.metadata.row)) return {};
+  const std::shared_ptr<Network> network = native_network(bundle);
+  if (!network) return {};
+  return [network](const torch::Tensor& input) {
+    const c10::InferenceMode inference;
+    return network->forward(input, {});
+  };
+}
+
 }  // namespace
 
 torch::Tensor run_module(const torch::jit::Module& module, const torch::Tensor& input, std::int64_t classes) {
@@ -63,18 +80,17 @@ torch::Tensor run_module(const torch::jit::Module& module, const torch::Tensor& 
   return logits;
 }
 
-torch::jit::Module prepare_for_inference(const Bundle& bundle, Device device) {
+Forward prepare_for_inference(const Bundle& bundle, Device device) {
   torch::jit::Module on_device = bundle.module;  // shares the weights
   on_device.to(torch_device(device));
   torch::Tensor probe;
   const auto classes = static_cast<std::int64_t>(bundle.metadata.class_names.size());
-  const auto answer_of = [&](const torch::jit::Module& module) {
-    return softmax(run_module(module, probe, classes), bundle.metadata.temperature);
-  };
+  const Forward plain = forward_of(bundle.module, classes);
+  const auto answer_of = [&](const Forward& forward) { return softmax(forward(probe), bundle.metadata.temperature); };
   std::vector<double> expected;
   try {
     probe = probe_of(bundle.metadata).to(torch_device(device));
-    expected = answer_of(bundle.module);
+    expected = answer_of(plain);
   } catch (const InvalidInput&) {
     throw;
   } catch (const c10::Error& error) {
@@ -85,15 +101,17 @@ torch::jit::Module prepare_for_inference(const Bundle& bundle, Device device) {
   if (!std::all_of(expected.begin(), expected.end(), [](double p) { return std::isfinite(p); })) {
     throw InvalidInput("bundle", "the model answers with what are no numbers: its weights are damaged, or it diverged");
   }
-  if (bundle.metadata.input != BundleInput::kImage || device.is_gpu()) return bundle.module;
+  if (bundle.metadata.input != BundleInput::kImage || device.is_gpu()) return plain;
+  const Forward native = native_forward(bundle);
+  if (native && are_same(answer_of(native), expected)) return native;
   try {
-    torch::jit::Module plain = bundle.module;
-    torch::jit::Module packed = torch::jit::optimize_for_inference(plain);
+    torch::jit::Module module = bundle.module;
+    const Forward packed = forward_of(torch::jit::optimize_for_inference(module), classes);
     if (are_same(answer_of(packed), expected)) return packed;
   } catch (const std::exception&) {  // an operator that the passes cannot handle: serve it as it is
   }
   log_warning("the model is served without packed weights", {{"row", bundle.metadata.row}});
-  return bundle.module;
+  return plain;
 }
 
 std::vector<double> softmax(const torch::Tensor& logits, double temperature) {

@@ -23,11 +23,22 @@ ConvLayer::ConvLayer(std::int64_t in, std::int64_t out, std::int64_t kernel, con
       bias_(options.bias ? register_parameter("bias", at::empty({out}, at::kFloat)) : torch::Tensor()),
       options_(options) {}
 
+bool ConvLayer::by_panels(const torch::Tensor& images) const {
+  return frozen_ && options_.stride == 1 && options_.padding == 1 && prefers_winograd(images, weight_);
+}
+
+torch::Tensor ConvLayer::convolved_by_panels(const torch::Tensor& images, const torch::Tensor& bias) const {
+  std::call_once(panels_made_, [this] { panels_ = winograd_panels(weight_); });
+  return winograd_convolution_of_panels(images, panels_, weight_.size(0), bias);
+}
+
 torch::Tensor ConvLayer::forward(const torch::Tensor& images) const {
+  if (by_panels(images)) return convolved_by_panels(images, bias_);
   return convolution(images, weight_, bias_, options_.stride, options_.padding);
 }
 
 torch::Tensor ConvLayer::forward_pool_relu(const torch::Tensor& images) const {
+  if (by_panels(images)) return pool_bias_relu(convolved_by_panels(images, {}), bias_);
   return conv_pool_relu(images, weight_, bias_, options_.padding);
 }
 

@@ -4,6 +4,7 @@
 #include <torch/nn/module.h>
 
 #include <cstdint>
+#include <mutex>
 #include <string>
 
 namespace pulmo {
@@ -21,11 +22,20 @@ class ConvLayer : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& images) const;
   /// relu(maxpool2x2(convolution)): (N, in, H, W) to (N, out, H'/2, W'/2); see pool_relu.h. Needs stride 1 and a bias.
   torch::Tensor forward_pool_relu(const torch::Tensor& images) const;
+  /// From now on the weights stay as they are: what is made of them is kept, and no gradient is asked for.
+  void freeze() { frozen_ = true; }
 
  private:
+  /// Whether the panels below do for these images.
+  bool by_panels(const torch::Tensor& images) const;
+  torch::Tensor convolved_by_panels(const torch::Tensor& images, const torch::Tensor& bias) const;
+
   torch::Tensor weight_;
   torch::Tensor bias_;
   Options options_;
+  bool frozen_ = false;
+  mutable std::once_flag panels_made_;
+  mutable torch::Tensor panels_;  ///< of winograd.h, once they are asked for
 };
 
 /// Batch normalisation by the statistics of a pretrained network, which are not learnt any more: a sample's result does

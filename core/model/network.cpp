@@ -16,6 +16,7 @@ struct Architecture {
   std::shared_ptr<Network> (*make)(const NetworkOptions&);
   bool volumes = false;   ///< takes (N,C,D,H,W)
   bool outlines = false;  ///< learns them
+  bool quick = true;      ///< predicts quicker than its script with LibTorch's packed weights (docs/benchmarks.md)
 };
 
 /// Every architecture of the comparison table: a new one is its own file, a declaration in architectures.h, a line in
@@ -23,12 +24,12 @@ struct Architecture {
 constexpr Architecture kArchitectures[] = {
     {"proposed_cnn", make_proposed_cnn},
     {"attention_cnn", make_attention_cnn},
-    {"conventional_cnn", make_conventional_cnn},
+    {"conventional_cnn", make_conventional_cnn, false, false, false},
     {"squeezenet", make_squeezenet},
-    {"resnet18", make_resnet18},
+    {"resnet18", make_resnet18, false, false, false},
     {"densenet121", make_densenet121},
     {"unet_densenet", make_unet_densenet, false, true},
-    {"cnn3d", make_cnn3d, true},
+    {"cnn3d", make_cnn3d, true, false, false},
     {"slice_attention", make_slice_attention, true},
     {"resnet3d", make_resnet3d, true},
 };
@@ -93,6 +94,17 @@ std::shared_ptr<Network> make_network(const NetworkOptions& options) {
   auto network = architecture->make(options);
   initialise(*network, options.seed);
   return network;
+}
+
+bool predicts_quicker_than_script(const std::string& name) {
+  const Architecture* architecture = find(name);
+  return architecture != nullptr && architecture->quick;
+}
+
+void freeze(Network& network) {
+  for (const auto& part : network.modules()) {
+    if (auto* layer = part->as<ConvLayer>()) layer->freeze();
+  }
 }
 
 bool calibrate_norms(Network& network, const torch::Tensor& images, bool pretrained) {

@@ -65,9 +65,15 @@ bool takes_volumes(const std::string& name);
 /// script() then also defines `def outlines(self, images: Tensor) -> Tensor`, p(nodule) (N,1,H,W).
 bool learns_outlines(const std::string& name);
 
+/// Whether the frozen network of this name predicts quicker than its script does; false for an unknown name.
+bool predicts_quicker_than_script(const std::string& name);
+
 /// Throws InvalidInput("configuration") for an unknown name (listing the known ones), an input too small for it, or
 /// volumes for one that takes slices and the reverse.
 std::shared_ptr<Network> make_network(const NetworkOptions& options);
+
+/// Makes a network ready to be run many times with the weights that it has now, and without gradients.
+void freeze(Network& network);
 
 /// Gives the fixed normalisations of a network that starts from nothing the statistics of what they see at the start,
 /// so that no layer's values vanish or grow (data-dependent initialisation: Mishkin, Matas 2016; Kraehenbuehl et al.

@@ -126,8 +126,8 @@ class Conv3PoolRelu : public torch::autograd::Function<Conv3PoolRelu> {
   }
 };
 
-bool kernels_fit(const torch::Tensor& images, const torch::Tensor& weight) {
-  return have_kernels_for(images) && weight.size(0) % kChannelsAtOnce == 0;
+bool kernels_fit(const torch::Tensor& images, std::int64_t out) {
+  return have_kernels_for(images) && out % kChannelsAtOnce == 0;
 }
 
 }  // namespace
@@ -139,10 +139,15 @@ torch::Tensor conv_pool_relu_plain(const torch::Tensor& images, const torch::Ten
 
 torch::Tensor conv_pool_relu(const torch::Tensor& images, const torch::Tensor& weight, const torch::Tensor& bias,
                              std::int64_t padding) {
-  if (!kernels_fit(images, weight)) return conv_pool_relu_plain(images, weight, bias, padding);
+  if (!kernels_fit(images, weight.size(0))) return conv_pool_relu_plain(images, weight, bias, padding);
   const bool first_layer = weight.size(1) == 1 && weight.size(2) == 3 && padding == 1 && !images.requires_grad();
   if (first_layer) return Conv3PoolRelu::apply(images, weight, bias);
   return PoolBiasRelu::apply(convolution(images, weight, {}, 1, padding), bias);
+}
+
+torch::Tensor pool_bias_relu(const torch::Tensor& maps, const torch::Tensor& bias) {
+  if (kernels_fit(maps, maps.size(1))) return PoolBiasRelu::apply(maps, bias);
+  return at::max_pool2d(maps + bias.view({-1, 1, 1}), {2, 2}).relu_();
 }
 
 }  // namespace pulmo

@@ -13,7 +13,10 @@ namespace pulmo {
 torch::Tensor conv_pool_relu(const torch::Tensor& images, const torch::Tensor& weight, const torch::Tensor& bias,
                              std::int64_t padding);
 
-/// As above by LibTorch's own operators, for any type, size and processor.
+/// The above of maps (N,C,H,W) that are convolved already, without the bias: relu(maxpool2x2(maps + bias)).
+torch::Tensor pool_bias_relu(const torch::Tensor& maps, const torch::Tensor& bias);
+
+/// conv_pool_relu() by LibTorch's own operators, for any type, size and processor.
 torch::Tensor conv_pool_relu_plain(const torch::Tensor& images, const torch::Tensor& weight, const torch::Tensor& bias,
                                    std::int64_t padding);
 

@@ -60,18 +60,15 @@ class BundlePredictor final : public Predictor {
         threads_(threads),
         device_(bundle_.metadata.input == BundleInput::kImage ? device : Device{}) {
     set_threads();
-    plain_ = bundle_.module;
-    bundle_.module = prepare_for_inference(bundle_, device_);
+    forward_ = prepare_for_inference(bundle_, device_);
   }
 
   std::vector<double> predict(const ImageBatch& batch) const override {
     check(batch);
     set_threads();
     const bool on_images = bundle_.metadata.input == BundleInput::kImage;
-    const auto classes = static_cast<std::int64_t>(bundle_.metadata.class_names.size());
     const torch::Tensor input = on_images ? images_of(batch) : features_of(batch);
-    const torch::Tensor logits = run_module(bundle_.module, input.to(torch_device(device_)), classes);
-    return softmax(logits, bundle_.metadata.temperature);
+    return softmax(forward_(input.to(torch_device(device_))), bundle_.metadata.temperature);
   }
 
   std::optional<cv::Mat> grad_cam(const ImageBatch& image, std::size_t k) const override {
@@ -93,20 +90,22 @@ class BundlePredictor final : public Predictor {
     if (bundle_.metadata.input != BundleInput::kImage) return std::nullopt;
     check(image);
     set_threads();
-    std::call_once(integrated_made_, [this] { integrated_ = IntegratedGradients::of(plain_, bundle_.metadata); });
+    std::call_once(integrated_made_,
+                   [this] { integrated_ = IntegratedGradients::of(bundle_.module, bundle_.metadata); });
     if (!integrated_) return std::nullopt;
     return integrated_->map(images_of(image), static_cast<std::int64_t>(k), keep_on);
   }
 
   std::vector<double> slice_weights(const ImageBatch& batch) const override {
-    if (!plain_.find_method("slice_weights") || bundle_.metadata.depth == 0) return {};
+    if (!bundle_.module.find_method("slice_weights") || bundle_.metadata.depth == 0) return {};
     check(batch);
     set_threads();
     const c10::InferenceMode inference;
-    const torch::Tensor weights = plain_.get_method("slice_weights")({images_of(batch).to(torch_device(device_))})
-                                      .toTensor()
-                                      .to(at::kCPU, at::kDouble)
-                                      .contiguous();
+    const torch::Tensor weights =
+        bundle_.module.get_method("slice_weights")({images_of(batch).to(torch_device(device_))})
+            .toTensor()
+            .to(at::kCPU, at::kDouble)
+            .contiguous();
     if (weights.numel() != batch.count * batch.depth) {
       throw InvalidInput("bundle", "its slice_weights are not one of each slice");
     }
@@ -114,11 +113,11 @@ class BundlePredictor final : public Predictor {
   }
 
   std::vector<cv::Mat> outlines(const ImageBatch& batch) const override {
-    if (!plain_.find_method("outlines") || bundle_.metadata.depth != 0) return {};
+    if (!bundle_.module.find_method("outlines") || bundle_.metadata.depth != 0) return {};
     check(batch);
     set_threads();
     const c10::InferenceMode inference;
-    const torch::Tensor p = plain_.get_method("outlines")({images_of(batch).to(torch_device(device_))})
+    const torch::Tensor p = bundle_.module.get_method("outlines")({images_of(batch).to(torch_device(device_))})
                                 .toTensor()
                                 .to(at::kCPU, at::kFloat)
                                 .contiguous();
@@ -145,7 +144,7 @@ class BundlePredictor final : public Predictor {
   /// Null where the model has none.
   const GradCam* grad_cam_of_model() const {
     set_threads();
-    std::call_once(grad_cam_made_, [this] { grad_cam_ = GradCam::of(plain_, bundle_.metadata); });
+    std::call_once(grad_cam_made_, [this] { grad_cam_ = GradCam::of(bundle_.module, bundle_.metadata); });
     return grad_cam_.get();
   }
 
@@ -167,8 +166,8 @@ class BundlePredictor final : public Predictor {
     }
   }
 
-  Bundle bundle_;             ///< its module is made ready for inference
-  torch::jit::Module plain_;  ///< as the file has it: what gradients are taken of
+  Bundle bundle_;    ///< its module as the file has it: what gradients are taken of
+  Forward forward_;  ///< the same made ready for inference
   int threads_;
   Device device_;
   // Few models are ever asked to explain themselves.

@@ -42,19 +42,6 @@ std::int64_t tiles_of(const torch::Tensor& maps, const WinogradShape& shape) {
   return maps.size(0) * shape.depth * shape.tiles();
 }
 
-/// (K, C, *kernel) to (36, K/16, taps * C, 16), the panels of winograd_conv().
-torch::Tensor transformed(const torch::Tensor& weight) {
-  const std::int64_t out = weight.size(0), in = weight.size(1);
-  const torch::Tensor panels = weight.to(at::kFloat)
-                                   .reshape({out / kWinogradPanel, kWinogradPanel, in, -1, 9})
-                                   .permute({4, 0, 3, 2, 1})
-                                   .reshape({9, -1})
-                                   .contiguous();
-  torch::Tensor result = at::empty({kWinogradPoints, panels.size(1)}, at::kFloat);
-  winograd_transform(panels.data_ptr<float>(), panels.size(1), result.data_ptr<float>());
-  return result;
-}
-
 torch::Tensor channels_last(const torch::Tensor& maps) {
   return maps.contiguous(last_channels(maps));
 }
@@ -69,11 +56,11 @@ void for_pieces(std::int64_t begin, std::int64_t end, std::int64_t at_once, cons
   for (; begin < end; begin += at_once) body(TileRange{begin, std::min(begin + at_once, end)});
 }
 
-torch::Tensor no_bias(const torch::Tensor& weight) {
-  return at::zeros({weight.size(0)}, at::kFloat);
+torch::Tensor no_bias(std::int64_t out) {
+  return at::zeros({out}, at::kFloat);
 }
 
-/// `maps` channels-last, `panels` as transformed() gives them.
+/// `maps` channels-last, `panels` as winograd_panels() gives them.
 torch::Tensor convolved(const torch::Tensor& maps, const torch::Tensor& panels, std::int64_t out,
                         const torch::Tensor& bias) {
   const WinogradShape shape = shape_of(maps, out);
@@ -134,7 +121,7 @@ class WinogradConvolution : public torch::autograd::Function<WinogradConvolution
     context->save_for_backward({weight.requires_grad() ? maps : torch::Tensor(), weight});
     context->saved_data["maps"] = given.requires_grad();
     context->saved_data["bias"] = bias.requires_grad();
-    return convolved(maps, transformed(weight), weight.size(0), bias);
+    return convolved(maps, winograd_panels(weight), weight.size(0), bias);
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -144,7 +131,7 @@ class WinogradConvolution : public torch::autograd::Function<WinogradConvolution
     torch::Tensor of_maps, of_weight, of_bias;
     if (context->saved_data["maps"].toBool()) {
       const torch::Tensor turned = weight.flatten(2).flip({2}).view_as(weight).transpose(0, 1);
-      of_maps = convolved(gradient, transformed(turned), turned.size(0), no_bias(turned));
+      of_maps = convolved(gradient, winograd_panels(turned), turned.size(0), no_bias(turned.size(0)));
     }
     if (maps.defined()) of_weight = weights_gradient(maps, gradient);
     if (context->saved_data["bias"].toBool()) of_bias = gradient.flatten(2).sum(at::IntArrayRef({0, 2}));
@@ -175,8 +162,26 @@ bool prefers_winograd(const torch::Tensor& maps, const torch::Tensor& weight) {
   return shape.height * shape.width * 2 >= shape.tiles() * 16;  // tiles lie within the maps for the most part
 }
 
+/// (K, C, *kernel) to (36, K/16, taps * C, 16), the panels of winograd_conv().
+torch::Tensor winograd_panels(const torch::Tensor& weight) {
+  const std::int64_t out = weight.size(0), in = weight.size(1);
+  const torch::Tensor panels = weight.to(at::kFloat)
+                                   .reshape({out / kWinogradPanel, kWinogradPanel, in, -1, 9})
+                                   .permute({4, 0, 3, 2, 1})
+                                   .reshape({9, -1})
+                                   .contiguous();
+  torch::Tensor result = at::empty({kWinogradPoints, panels.size(1)}, at::kFloat);
+  winograd_transform(panels.data_ptr<float>(), panels.size(1), result.data_ptr<float>());
+  return result;
+}
+
+torch::Tensor winograd_convolution_of_panels(const torch::Tensor& maps, const torch::Tensor& panels, std::int64_t out,
+                                             const torch::Tensor& bias) {
+  return convolved(channels_last(maps), panels, out, bias.defined() ? bias : no_bias(out));
+}
+
 torch::Tensor winograd_convolution(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias) {
-  return WinogradConvolution::apply(maps, weight, bias.defined() ? bias : no_bias(weight));
+  return WinogradConvolution::apply(maps, weight, bias.defined() ? bias : no_bias(weight.size(0)));
 }
 
 torch::Tensor convolution(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias,

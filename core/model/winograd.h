@@ -15,6 +15,13 @@ bool prefers_winograd(const torch::Tensor& maps, const torch::Tensor& weight);
 /// prefers_winograd(). The result does not depend on the number of threads.
 torch::Tensor winograd_convolution(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias);
 
+/// The transformed weights, for convolutions of many maps by the same ones; about four times as many values.
+torch::Tensor winograd_panels(const torch::Tensor& weight);
+
+/// winograd_convolution() by the panels of a weight (K,C,3,3) or (K,C,3,3,3), without gradients.
+torch::Tensor winograd_convolution_of_panels(const torch::Tensor& maps, const torch::Tensor& panels, std::int64_t out,
+                                             const torch::Tensor& bias);
+
 /// at::conv2d() or at::conv3d(), by Winograd's filtering where that is quicker.
 torch::Tensor convolution(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias,
                           at::IntArrayRef stride, at::IntArrayRef padding);

@@ -63,16 +63,17 @@ PULMO_INLINE Patch<const Real> patch_at(const Real* image, std::int64_t y, std::
 template <typename Real>
 PULMO_INLINE void input_tile(const Patch<const Real>& patch, std::int64_t channels, std::int64_t point, float* to) {
   for (std::int64_t c = 0; c < channels; c += kLanes) {
-    Floats half[6][6];  // transformed along the columns: [column][row]
+    Floats half[6 * 6];  // transformed along the columns: [column][row]
     for (int j = 0; j < 6; ++j) {
       Floats d[6];
+#pragma GCC unroll 6
       for (int i = 0; i < 6; ++i) d[i] = load(patch.values + i * patch.row + j * patch.column + c);
-      transform_input(d, half[j]);
+      transform_input(d, half + j * 6);
     }
     for (int i = 0; i < 6; ++i) {
       Floats t[6];
-      const Floats d[6] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i], half[5][i]};
-      transform_input(d, t);
+      transform_input<6>(half + i, t);
+#pragma GCC unroll 6
       for (int j = 0; j < 6; ++j) store(to + (i * 6 + j) * point + c, t[j]);
     }
   }
@@ -81,16 +82,17 @@ PULMO_INLINE void input_tile(const Patch<const Real>& patch, std::int64_t channe
 template <typename Real>
 PULMO_INLINE void gradient_tile(const Patch<const Real>& patch, std::int64_t channels, std::int64_t point, float* to) {
   for (std::int64_t c = 0; c < channels; c += kLanes) {
-    Floats half[4][6];
+    Floats half[4 * 6];
     for (int j = 0; j < 4; ++j) {
       Floats y[4];
+#pragma GCC unroll 6
       for (int i = 0; i < 4; ++i) y[i] = load(patch.values + i * patch.row + j * patch.column + c);
-      transform_gradient(y, half[j]);
+      transform_gradient(y, half + j * 6);
     }
     for (int i = 0; i < 6; ++i) {
       Floats z[6];
-      const Floats y[4] = {half[0][i], half[1][i], half[2][i], half[3][i]};
-      transform_gradient(y, z);
+      transform_gradient<6>(half + i, z);
+#pragma GCC unroll 6
       for (int j = 0; j < 6; ++j) store(to + (i * 6 + j) * point + c, z[j]);
     }
   }
@@ -102,17 +104,18 @@ PULMO_INLINE void output_tile(const float* from, std::int64_t point, std::int64_
                               const Patch<Real>& patch) {
   for (std::int64_t c = 0; c < channels; c += kLanes) {
     const Floats added = load(bias + c);
-    Floats half[6][4], size{};
+    Floats half[6 * 4], size{};
     for (int j = 0; j < 6; ++j) {
       Floats m[6];
+#pragma GCC unroll 6
       for (int i = 0; i < 6; ++i) m[i] = load(from + (i * 6 + j) * point + c);
       add_sizes(m, size);
-      transform_output(m, half[j]);
+      transform_output(m, half + j * 4);
     }
     for (int i = 0; i < 4; ++i) {
       Floats y[4];
-      const Floats m[6] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i], half[5][i]};
-      transform_output(m, y);
+      transform_output<4>(half + i, y);
+#pragma GCC unroll 6
       for (int j = 0; j < 4; ++j) {
         store(patch.values + i * patch.row + j * patch.column + c, without_noise(y[j], kNoise * size) + added);
       }
@@ -131,22 +134,33 @@ PULMO_INLINE void copy_within(const Real* copy, const Place& place, const Winogr
   }
 }
 
-/// kCount rows of tiles (T, in), in of all taps, times kWide vectors of weights: (in, 16) panels, side by side.
+/// kCount rows of tiles (T, in), in of all taps, times kWide vectors of weights: (in, 16) panels, side by side. All
+/// loops over sums are unrolled, or GCC keeps the sums in memory.
 template <int kCount, int kWide>
 PULMO_INLINE void multiply(const float* tiles, const float* weights, std::int64_t in, std::int64_t out, float* result) {
-  Floats sums[kCount][kWide] = {};
+  Floats sums[kCount][kWide];
+#pragma GCC unroll 16
+  for (int t = 0; t < kCount; ++t) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kWide; ++v) sums[t][v] = Floats{};
+  }
   for (std::int64_t c = 0; c < in; ++c) {
     Floats row[kWide];
+#pragma GCC unroll 2
     for (int v = 0; v < kWide; ++v) {
       const std::int64_t channel = v * kLanes;
-      row[v] = load(weights + channel / kWinogradPanel * in * kWinogradPanel + c * kWinogradPanel +
-                    channel % kWinogradPanel);
+      const std::int64_t panel = channel / kWinogradPanel * in + c;
+      row[v] = load(weights + panel * kWinogradPanel + channel % kWinogradPanel);
     }
+#pragma GCC unroll 16
     for (int t = 0; t < kCount; ++t) {
+#pragma GCC unroll 2
       for (int v = 0; v < kWide; ++v) sums[t][v] += tiles[t * in + c] * row[v];
     }
   }
+#pragma GCC unroll 16
   for (int t = 0; t < kCount; ++t) {
+#pragma GCC unroll 2
     for (int v = 0; v < kWide; ++v) store(result + t * out + v * kLanes, sums[t][v]);
   }
 }
@@ -173,15 +187,25 @@ template <int kWide>
 PULMO_INLINE void add_outer(const float* tiles, const float* gradient, const WinogradShape& shape, std::int64_t count,
                             float* result) {
   const std::int64_t in = shape.taps * shape.in;
-  Floats sums[kGradientRows][kWide] = {};
+  Floats sums[kGradientRows][kWide];
+#pragma GCC unroll 16
+  for (int c = 0; c < kGradientRows; ++c) {
+#pragma GCC unroll 2
+    for (int v = 0; v < kWide; ++v) sums[c][v] = Floats{};
+  }
   for (std::int64_t t = 0; t < count; ++t) {
     Floats row[kWide];
+#pragma GCC unroll 2
     for (int v = 0; v < kWide; ++v) row[v] = load(gradient + t * shape.out + v * kLanes);
+#pragma GCC unroll 16
     for (int c = 0; c < kGradientRows; ++c) {
+#pragma GCC unroll 2
       for (int v = 0; v < kWide; ++v) sums[c][v] += tiles[t * in + c] * row[v];
     }
   }
+#pragma GCC unroll 16
   for (int c = 0; c < kGradientRows; ++c) {
+#pragma GCC unroll 2
     for (int v = 0; v < kWide; ++v) {
       float* to = result + c * shape.out + v * kLanes;
       store(to, load(to) + sums[c][v]);
@@ -252,16 +276,17 @@ PULMO_INLINE void input_tiles(const Real* maps, const WinogradShape& shape, cons
 
 void transform(const float* weights, std::int64_t count, float* transformed) {
   for (std::int64_t n = 0; n < count; n += kLanes) {
-    Floats half[3][6];  // [column][row]
+    Floats half[3 * 6];  // [column][row]
     for (int j = 0; j < 3; ++j) {
       Floats g[3];
+#pragma GCC unroll 6
       for (int i = 0; i < 3; ++i) g[i] = load(weights + (i * 3 + j) * count + n);
-      transform_weights(g, half[j]);
+      transform_weights(g, half + j * 6);
     }
     for (int i = 0; i < 6; ++i) {
       Floats u[6];
-      const Floats g[3] = {half[0][i], half[1][i], half[2][i]};
-      transform_weights(g, u);
+      transform_weights<6>(half + i, u);
+#pragma GCC unroll 6
       for (int j = 0; j < 6; ++j) store(transformed + (i * 6 + j) * count + n, u[j]);
     }
   }
@@ -269,17 +294,18 @@ void transform(const float* weights, std::int64_t count, float* transformed) {
 
 void transform_back(const float* transformed, std::int64_t count, float* weights) {
   for (std::int64_t n = 0; n < count; n += kLanes) {
-    Floats half[6][3], size{};
+    Floats half[6 * 3], size{};
     for (int j = 0; j < 6; ++j) {
       Floats u[6];
+#pragma GCC unroll 6
       for (int i = 0; i < 6; ++i) u[i] = load(transformed + (i * 6 + j) * count + n);
       add_sizes(u, size);
-      transform_weights_back(u, half[j]);
+      transform_weights_back(u, half + j * 3);
     }
     for (int i = 0; i < 3; ++i) {
       Floats g[3];
-      const Floats u[6] = {half[0][i], half[1][i], half[2][i], half[3][i], half[4][i], half[5][i]};
-      transform_weights_back(u, g);
+      transform_weights_back<3>(half + i, g);
+#pragma GCC unroll 6
       for (int j = 0; j < 3; ++j) store(weights + (i * 3 + j) * count + n, without_noise(g[j], kNoiseOfSums * size));
     }
   }
