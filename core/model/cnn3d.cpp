@@ -1,5 +1,4 @@
 #include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/max_pool2d.h>
 
 #include <array>
@@ -7,7 +6,6 @@
 #include "core/model/architectures.h"
 #include "core/model/dropout.h"
 #include "core/model/layers.h"
-#include "core/model/winograd.h"
 
 namespace pulmo {
 namespace {
@@ -16,18 +14,11 @@ constexpr std::array<std::int64_t, 3> kMaps = {16, 32, 64};
 constexpr std::int64_t kHidden = 64;
 constexpr std::int64_t kShrink = 8;  // three poolings of rows and columns
 
-/// A 3x3x3 convolution of padding 1: weight (out, in, 3, 3, 3), bias (out).
-class ConvLayer3d : public torch::nn::Module {
- public:
-  ConvLayer3d(std::int64_t in, std::int64_t out)
-      : weight_(register_parameter("weight", at::empty({out, in, 3, 3, 3}, at::kFloat))),
-        bias_(register_parameter("bias", at::empty({out}, at::kFloat))) {}
-  /// (N, in, D, H, W) to (N, out, D, H, W).
-  torch::Tensor forward(const torch::Tensor& volumes) const { return convolution(volumes, weight_, bias_, 1, 1); }
-
- private:
-  torch::Tensor weight_, bias_;
-};
+/// 3x3x3, of padding 1.
+std::shared_ptr<Convolution> make_convolution(std::int64_t in, std::int64_t out) {
+  return std::make_shared<Convolution>(
+      Convolution::Shape{.weight = {out, in, 3, 3, 3}, .stride = {1, 1, 1}, .padding = {1, 1, 1}});
+}
 
 /// Max-pooling of 2x2 pixels, and of 2 slices where `deep`. LibTorch pools three dimensions of bf16 on cards only.
 torch::Tensor pooled(const torch::Tensor& volumes, bool deep) {
@@ -48,7 +39,7 @@ class Cnn3d final : public Network {
     std::int64_t depth = options.depth;
     std::int64_t side = options.size_px;
     for (std::size_t i = 0; i < kMaps.size(); ++i) {
-      convs_[i] = register_module("conv" + std::to_string(i + 1), std::make_shared<ConvLayer3d>(in, kMaps[i]));
+      convs_[i] = register_module("conv" + std::to_string(i + 1), make_convolution(in, kMaps[i]));
       deep_[i] = depth > 1 && 2 * depth >= side;
       depth = deep_[i] ? depth / 2 : depth;
       side /= 2;
@@ -80,7 +71,7 @@ class Cnn3d final : public Network {
   }
 
  private:
-  std::array<std::shared_ptr<ConvLayer3d>, 3> convs_;
+  std::array<std::shared_ptr<Convolution>, 3> convs_;
   std::array<bool, 3> deep_{};  ///< whether slices are pooled after this convolution
   std::shared_ptr<DenseLayer> dense1_, dense2_;
   double dropout_;

@@ -91,9 +91,9 @@ void make_reproducible(Device device) {
 bool prefers_bf16(Device device) {
   if (!device.is_gpu()) {
     // Once for a process: the rows and folds of one table are not to differ by what else the machine did meanwhile.
-    static const bool kPrefers =
+    static const bool prefers =
         multiplies_bf16() && convolution_seconds(at::kBFloat16) < kClearly * convolution_seconds(at::kFloat);
-    return kPrefers;
+    return prefers;
   }
   try {
     const c10::Device card = torch_device(device);

@@ -84,7 +84,7 @@ std::shared_ptr<const GradCam> GradCam::of(const torch::jit::Module& module, con
     torch::jit::Module frozen = torch::jit::freeze(module, {}, false);
     const std::shared_ptr<Graph> graph = frozen.get_method("forward").graph()->copy();
     if (graph->outputs().size() != 1 || !add_maps(*graph, frozen, metadata)) return nullptr;
-    std::shared_ptr<GradCam> made(new GradCam(std::move(frozen), torch::jit::Code(graph, "grad_cam")));
+    std::shared_ptr<GradCam> made(new GradCam(frozen, torch::jit::Code(graph, "grad_cam")));
     const torch::Tensor image = blank_images(metadata, 1);
     made->map(image, 0);
     made->tells_places_ = made->is_telling(at::linspace(0.0, 1.0, image.numel()).view(image.sizes()));

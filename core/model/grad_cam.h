@@ -38,7 +38,7 @@ class GradCam {
   bool tells_places() const { return tells_places_; }
 
  private:
-  GradCam(torch::jit::Module module, torch::jit::Code code) : module_(std::move(module)), code_(std::move(code)) {}
+  GradCam(const torch::jit::Module& module, const torch::jit::Code& code) : module_(module), code_(code) {}
 
   struct Slopes {
     torch::Tensor maps, gradient;  ///< of the logit with respect to the maps

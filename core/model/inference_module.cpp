@@ -19,6 +19,7 @@ namespace pulmo {
 namespace {
 
 constexpr double kSameProbability = 1e-6;
+constexpr double kSameOfNetwork = 1e-5;  // its code is known to be the same
 
 /// Of two inputs.
 std::vector<std::int64_t> probe_shape(const BundleMetadata& metadata) {
@@ -36,9 +37,9 @@ torch::Tensor probe_of(const BundleMetadata& metadata) {
   return probe;
 }
 
-bool are_same(const std::vector<double>& a, const std::vector<double>& b) {
+bool are_same(const std::vector<double>& a, const std::vector<double>& b, double tolerance) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](double x, double y) { return std::abs(x - y) <= kSameProbability; });
+                    [tolerance](double x, double y) { return std::abs(x - y) <= tolerance; });
 }
 
 /// What went wrong, of a message of many lines: the interpreter's tell the way there first, and name an error last.
@@ -59,7 +60,7 @@ Forward forward_of(const torch::jit::Module& module, std::int64_t classes) {
 }
 
 /// Empty where the script is quicker, as on a processor that there are no kernels for, or is not ours.
-Forward native_forward(const Bundle& bundle) {
+Forward forward_of_network(const Bundle& bundle) {
   if (processor_level() == ProcessorLevel::kAny || !predicts_quicker_than_script(bundle.metadata.row)) return {};
   const std::shared_ptr<Network> network = native_network(bundle);
   if (!network) return {};
@@ -80,17 +81,17 @@ torch::Tensor run_module(const torch::jit::Module& module, const torch::Tensor& 
   return logits;
 }
 
-Forward prepare_for_inference(const Bundle& bundle, Device device) {
+Inference prepare_for_inference(const Bundle& bundle, Device device) {
   torch::jit::Module on_device = bundle.module;  // shares the weights
   on_device.to(torch_device(device));
   torch::Tensor probe;
   const auto classes = static_cast<std::int64_t>(bundle.metadata.class_names.size());
-  const Forward plain = forward_of(bundle.module, classes);
+  Inference plain{forward_of(bundle.module, classes), InferenceForm::kScript};
   const auto answer_of = [&](const Forward& forward) { return softmax(forward(probe), bundle.metadata.temperature); };
   std::vector<double> expected;
   try {
     probe = probe_of(bundle.metadata).to(torch_device(device));
-    expected = answer_of(plain);
+    expected = answer_of(plain.forward);
   } catch (const InvalidInput&) {
     throw;
   } catch (const c10::Error& error) {
@@ -102,12 +103,15 @@ Forward prepare_for_inference(const Bundle& bundle, Device device) {
     throw InvalidInput("bundle", "the model answers with what are no numbers: its weights are damaged, or it diverged");
   }
   if (bundle.metadata.input != BundleInput::kImage || device.is_gpu()) return plain;
-  const Forward native = native_forward(bundle);
-  if (native && are_same(answer_of(native), expected)) return native;
+  const auto is_as_good = [&](const Inference& form, double tolerance) {
+    return form.forward && are_same(answer_of(form.forward), expected, tolerance);
+  };
   try {
+    Inference network{forward_of_network(bundle), InferenceForm::kNetwork};
+    if (is_as_good(network, kSameOfNetwork)) return network;
     torch::jit::Module module = bundle.module;
-    const Forward packed = forward_of(torch::jit::optimize_for_inference(module), classes);
-    if (are_same(answer_of(packed), expected)) return packed;
+    Inference packed{forward_of(torch::jit::optimize_for_inference(module), classes), InferenceForm::kPacked};
+    if (is_as_good(packed, kSameProbability)) return packed;
   } catch (const std::exception&) {  // an operator that the passes cannot handle: serve it as it is
   }
   log_warning("the model is served without packed weights", {{"row", bundle.metadata.row}});

@@ -25,7 +25,7 @@ std::shared_ptr<const IntegratedGradients> IntegratedGradients::of(const torch::
     torch::jit::Module frozen = torch::jit::freeze(module, {}, false);
     const std::shared_ptr<torch::jit::Graph> graph = frozen.get_method("forward").graph()->copy();
     std::shared_ptr<const IntegratedGradients> made(
-        new IntegratedGradients(std::move(frozen), torch::jit::Code(graph, "integrated_gradients")));
+        new IntegratedGradients(frozen, torch::jit::Code(graph, "integrated_gradients")));
     made->map(blank_images(metadata, 1), 0);
     return made;
   } catch (const std::exception& error) {  // c10::Error, and what the interpreter throws of its own

@@ -38,8 +38,7 @@ class IntegratedGradients {
                              const std::function<bool()>& keep_on = {}) const;
 
  private:
-  IntegratedGradients(torch::jit::Module module, torch::jit::Code code)
-      : module_(std::move(module)), code_(std::move(code)) {}
+  IntegratedGradients(const torch::jit::Module& module, const torch::jit::Code& code) : module_(module), code_(code) {}
 
   torch::jit::Module module_;
   torch::jit::Code code_;  ///< (module, images) to logits, run operator by operator

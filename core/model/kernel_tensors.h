@@ -37,7 +37,7 @@ void for_each_image(std::int64_t count, const Body& body) {
 /// Calls body(Real()) with the type that the kernels know the tensor's values by (have_kernels_for).
 template <typename Body>
 void with_real(const torch::Tensor& tensor, const Body& body) {
-  if (tensor.scalar_type() == at::kFloat) {
+  if (tensor.scalar_type() == at::kFloat) {  // NOLINT(bugprone-branch-clone): of different types
     body(float());
   } else {
     body(Bf16Bits());

@@ -18,28 +18,34 @@
 
 namespace pulmo {
 
-ConvLayer::ConvLayer(std::int64_t in, std::int64_t out, std::int64_t kernel, const Options& options)
-    : weight_(register_parameter("weight", at::empty({out, in, kernel, kernel}, at::kFloat))),
-      bias_(options.bias ? register_parameter("bias", at::empty({out}, at::kFloat)) : torch::Tensor()),
-      options_(options) {}
+Convolution::Convolution(Shape shape)
+    : shape_(std::move(shape)),
+      weight_(register_parameter("weight", at::empty(shape_.weight, at::kFloat))),
+      bias_(shape_.bias ? register_parameter("bias", at::empty({shape_.weight[0]}, at::kFloat)) : torch::Tensor()) {}
 
-bool ConvLayer::by_panels(const torch::Tensor& images) const {
-  return frozen_ && options_.stride == 1 && options_.padding == 1 && prefers_winograd(images, weight_);
+bool Convolution::takes_panels(const torch::Tensor& maps) const {
+  return frozen_ && may_be_winograd(maps, weight_, shape_.stride, shape_.padding);
 }
 
-torch::Tensor ConvLayer::convolved_by_panels(const torch::Tensor& images, const torch::Tensor& bias) const {
+torch::Tensor Convolution::by_panels(const torch::Tensor& maps, const torch::Tensor& bias) const {
   std::call_once(panels_made_, [this] { panels_ = winograd_panels(weight_); });
-  return winograd_convolution_of_panels(images, panels_, weight_.size(0), bias);
+  return winograd_convolution_of_panels(maps, panels_, weight_.size(0), bias);
 }
 
-torch::Tensor ConvLayer::forward(const torch::Tensor& images) const {
-  if (by_panels(images)) return convolved_by_panels(images, bias_);
-  return convolution(images, weight_, bias_, options_.stride, options_.padding);
+torch::Tensor Convolution::forward(const torch::Tensor& maps) const {
+  if (takes_panels(maps)) return by_panels(maps, bias_);
+  return convolution(maps, weight_, bias_, shape_.stride, shape_.padding);
 }
+
+ConvLayer::ConvLayer(std::int64_t in, std::int64_t out, std::int64_t kernel, const Options& options)
+    : Convolution({.weight = {out, in, kernel, kernel},
+                   .stride = {options.stride, options.stride},
+                   .padding = {options.padding, options.padding},
+                   .bias = options.bias}) {}
 
 torch::Tensor ConvLayer::forward_pool_relu(const torch::Tensor& images) const {
-  if (by_panels(images)) return pool_bias_relu(convolved_by_panels(images, {}), bias_);
-  return conv_pool_relu(images, weight_, bias_, options_.padding);
+  if (takes_panels(images)) return pool_bias_relu(by_panels(images, {}), bias());
+  return conv_pool_relu(images, weight(), bias(), shape().padding[0]);
 }
 
 FrozenNorm::FrozenNorm(std::int64_t channels)
@@ -88,7 +94,7 @@ DenseLayer::DenseLayer(std::int64_t in, std::int64_t out)
 
 torch::Tensor DenseLayer::forward(const torch::Tensor& values) const {
   if (!factors_ || !c10::GradMode::is_enabled()) return at::linear(values, weight_, bias_);
-  const torch::Tensor result = at::linear(values, weight_.detach(), bias_);
+  torch::Tensor result = at::linear(values, weight_.detach(), bias_);
   result.register_hook([kept = factors_, input = values.detach()](const torch::Tensor& gradient) {
     const bool first = !kept->input.defined();
     kept->output_gradient = first ? gradient.detach() : at::cat({kept->output_gradient, gradient.detach()});

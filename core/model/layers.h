@@ -4,13 +4,46 @@
 #include <torch/nn/module.h>
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace pulmo {
 
+/// A convolution of images or volumes: weight (out, in, *kernel), bias (out) or none.
+class Convolution : public torch::nn::Module {
+ public:
+  struct Shape {
+    std::vector<std::int64_t> weight;
+    std::vector<std::int64_t> stride, padding;  ///< of each side of the kernel
+    bool bias = true;
+  };
+  explicit Convolution(Shape shape);
+  /// (N, in, ...) to (N, out, ...).
+  torch::Tensor forward(const torch::Tensor& maps) const;
+  /// From now on the weights stay as they are: what is made of them is kept, and results have no gradient.
+  void freeze() { frozen_ = true; }
+
+ protected:
+  const Shape& shape() const { return shape_; }
+  const torch::Tensor& weight() const { return weight_; }
+  const torch::Tensor& bias() const { return bias_; }
+  /// Whether the panels below do for these maps.
+  bool takes_panels(const torch::Tensor& maps) const;
+  torch::Tensor by_panels(const torch::Tensor& maps, const torch::Tensor& bias) const;
+
+ private:
+  Shape shape_;
+  torch::Tensor weight_;
+  torch::Tensor bias_;
+  bool frozen_ = false;
+  mutable std::once_flag panels_made_;
+  mutable torch::Tensor panels_;  ///< of winograd.h, once they are asked for
+};
+
 /// A 2D convolution: weight (out, in, kernel, kernel), bias (out) unless the options say otherwise.
-class ConvLayer : public torch::nn::Module {
+class ConvLayer : public Convolution {
  public:
   struct Options {
     std::int64_t padding = 0;
@@ -18,24 +51,8 @@ class ConvLayer : public torch::nn::Module {
     bool bias = true;
   };
   ConvLayer(std::int64_t in, std::int64_t out, std::int64_t kernel, const Options& options);
-  /// (N, in, H, W) to (N, out, H', W').
-  torch::Tensor forward(const torch::Tensor& images) const;
   /// relu(maxpool2x2(convolution)): (N, in, H, W) to (N, out, H'/2, W'/2); see pool_relu.h. Needs stride 1 and a bias.
   torch::Tensor forward_pool_relu(const torch::Tensor& images) const;
-  /// From now on the weights stay as they are: what is made of them is kept, and no gradient is asked for.
-  void freeze() { frozen_ = true; }
-
- private:
-  /// Whether the panels below do for these images.
-  bool by_panels(const torch::Tensor& images) const;
-  torch::Tensor convolved_by_panels(const torch::Tensor& images, const torch::Tensor& bias) const;
-
-  torch::Tensor weight_;
-  torch::Tensor bias_;
-  Options options_;
-  bool frozen_ = false;
-  mutable std::once_flag panels_made_;
-  mutable torch::Tensor panels_;  ///< of winograd.h, once they are asked for
 };
 
 /// Batch normalisation by the statistics of a pretrained network, which are not learnt any more: a sample's result does

@@ -16,22 +16,22 @@ struct Architecture {
   std::shared_ptr<Network> (*make)(const NetworkOptions&);
   bool volumes = false;   ///< takes (N,C,D,H,W)
   bool outlines = false;  ///< learns them
-  bool quick = true;      ///< predicts quicker than its script with LibTorch's packed weights (docs/benchmarks.md)
+  bool quick = false;     ///< predicts quicker than its script with LibTorch's packed weights (docs/benchmarks.md)
 };
 
 /// Every architecture of the comparison table: a new one is its own file, a declaration in architectures.h, a line in
 /// CMakeLists.txt and one here.
 constexpr Architecture kArchitectures[] = {
-    {"proposed_cnn", make_proposed_cnn},
-    {"attention_cnn", make_attention_cnn},
-    {"conventional_cnn", make_conventional_cnn, false, false, false},
-    {"squeezenet", make_squeezenet},
-    {"resnet18", make_resnet18, false, false, false},
-    {"densenet121", make_densenet121},
-    {"unet_densenet", make_unet_densenet, false, true},
-    {"cnn3d", make_cnn3d, true, false, false},
-    {"slice_attention", make_slice_attention, true},
-    {"resnet3d", make_resnet3d, true},
+    {.name = "proposed_cnn", .make = make_proposed_cnn, .quick = true},
+    {.name = "attention_cnn", .make = make_attention_cnn, .quick = true},
+    {.name = "conventional_cnn", .make = make_conventional_cnn},
+    {.name = "squeezenet", .make = make_squeezenet, .quick = true},
+    {.name = "resnet18", .make = make_resnet18},
+    {.name = "densenet121", .make = make_densenet121, .quick = true},
+    {.name = "unet_densenet", .make = make_unet_densenet, .outlines = true, .quick = true},
+    {.name = "cnn3d", .make = make_cnn3d, .volumes = true},
+    {.name = "slice_attention", .make = make_slice_attention, .volumes = true, .quick = true},
+    {.name = "resnet3d", .make = make_resnet3d, .volumes = true, .quick = true},
 };
 
 /// Null for an unknown name.
@@ -92,7 +92,7 @@ std::shared_ptr<Network> make_network(const NetworkOptions& options) {
   if (architecture == nullptr) refuse(options, "unknown name; known are " + joined(network_names()));
   check(options, architecture->volumes);
   auto network = architecture->make(options);
-  initialise(*network, options.seed);
+  if (options.initialised) initialise(*network, options.seed);
   return network;
 }
 
@@ -103,7 +103,7 @@ bool predicts_quicker_than_script(const std::string& name) {
 
 void freeze(Network& network) {
   for (const auto& part : network.modules()) {
-    if (auto* layer = part->as<ConvLayer>()) layer->freeze();
+    if (auto* layer = part->as<Convolution>()) layer->freeze();
   }
 }
 

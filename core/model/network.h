@@ -51,7 +51,8 @@ struct NetworkOptions {
   std::int64_t size_px = 224;  ///< H = W
   std::int64_t classes = 2;    ///< K
   double dropout = 0.5;
-  std::uint64_t seed = 0;  ///< of the initial weights
+  std::uint64_t seed = 0;   ///< of the initial weights
+  bool initialised = true;  ///< false: the weights are anything, to be replaced by others
 };
 
 /// The names make_network() knows.

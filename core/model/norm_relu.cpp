@@ -52,7 +52,7 @@ class NormRelu : public torch::autograd::Function<NormRelu> {
     const torch::Tensor added = around.empty() ? torch::Tensor() : around[0];
     std::vector<std::int64_t> sizes = pieces[0].sizes().vec();
     sizes[1] = values.size(1);
-    const torch::Tensor result = at::empty(sizes, pieces[0].options(), last_channels(pieces[0]));
+    torch::Tensor result = at::empty(sizes, pieces[0].options(), last_channels(pieces[0]));
     std::int64_t first = 0;
     for (const torch::Tensor& piece : pieces) {
       normalise(piece, channels_from(values, first), added, result, first);
@@ -107,7 +107,7 @@ class NormRelu : public torch::autograd::Function<NormRelu> {
 
   static torch::Tensor piece_gradient(const torch::Tensor& piece, const NormChannels& channels, const Whole& whole,
                                       std::int64_t first) {
-    const torch::Tensor result = at::empty(piece.sizes(), piece.options(), last_channels(piece));
+    torch::Tensor result = at::empty(piece.sizes(), piece.options(), last_channels(piece));
     if (piece.numel() == 0) return result;
     const NormShape shape = shape_of(piece, whole.gradient.size(1));
     with_real(piece, [&]<typename Real>(Real) {

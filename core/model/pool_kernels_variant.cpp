@@ -21,7 +21,7 @@ struct Winner {
 
 // A NaN wins and stays.
 PULMO_INLINE void compete(Winner& winner, const Floats& value, std::int32_t place) {
-  const Words wins = ~(value <= winner.value) & (winner.value == winner.value);
+  const Words wins = ~(value <= winner.value) & is_number(winner.value);
   winner.value = wins ? value : winner.value;
   winner.place = wins ? Words{} + place : winner.place;
 }

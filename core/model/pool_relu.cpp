@@ -35,7 +35,7 @@ class PoolBiasRelu : public torch::autograd::Function<PoolBiasRelu> {
     const torch::Tensor from = channels_last(maps);
     const PoolShape shape = shape_of(from);
     const std::vector<std::int64_t> sizes = {from.size(0), shape.channels, shape.height / 2, shape.width / 2};
-    const torch::Tensor pooled = empty_channels_last(sizes, from.options());
+    torch::Tensor pooled = empty_channels_last(sizes, from.options());
     const torch::Tensor winners = empty_channels_last(sizes, at::kByte);
     const torch::Tensor added = bias.to(at::kFloat).contiguous();
     const std::int64_t in = shape.channels * shape.height * shape.width;
@@ -86,7 +86,7 @@ class Conv3PoolRelu : public torch::autograd::Function<Conv3PoolRelu> {
                                const torch::Tensor& bias) {
     const PoolShape shape{images.size(2), images.size(3), weight.size(0)};
     const std::vector<std::int64_t> sizes = {images.size(0), shape.channels, shape.height / 2, shape.width / 2};
-    const torch::Tensor pooled = empty_channels_last(sizes, images.options());
+    torch::Tensor pooled = empty_channels_last(sizes, images.options());
     const torch::Tensor winners = empty_channels_last(sizes, at::kByte);
     const torch::Tensor wide = bordered(images);
     const torch::Tensor taps = weight.to(at::kFloat).reshape({shape.channels, 9}).t().contiguous();
@@ -126,8 +126,8 @@ class Conv3PoolRelu : public torch::autograd::Function<Conv3PoolRelu> {
   }
 };
 
-bool kernels_fit(const torch::Tensor& images, std::int64_t out) {
-  return have_kernels_for(images) && out % kChannelsAtOnce == 0;
+bool kernels_fit(const torch::Tensor& images, const torch::Tensor& weight) {
+  return have_kernels_for(images) && weight.size(0) % kChannelsAtOnce == 0;
 }
 
 }  // namespace
@@ -139,15 +139,14 @@ torch::Tensor conv_pool_relu_plain(const torch::Tensor& images, const torch::Ten
 
 torch::Tensor conv_pool_relu(const torch::Tensor& images, const torch::Tensor& weight, const torch::Tensor& bias,
                              std::int64_t padding) {
-  if (!kernels_fit(images, weight.size(0))) return conv_pool_relu_plain(images, weight, bias, padding);
+  if (!kernels_fit(images, weight)) return conv_pool_relu_plain(images, weight, bias, padding);
   const bool first_layer = weight.size(1) == 1 && weight.size(2) == 3 && padding == 1 && !images.requires_grad();
   if (first_layer) return Conv3PoolRelu::apply(images, weight, bias);
   return PoolBiasRelu::apply(convolution(images, weight, {}, 1, padding), bias);
 }
 
 torch::Tensor pool_bias_relu(const torch::Tensor& maps, const torch::Tensor& bias) {
-  if (kernels_fit(maps, maps.size(1))) return PoolBiasRelu::apply(maps, bias);
-  return at::max_pool2d(maps + bias.view({-1, 1, 1}), {2, 2}).relu_();
+  return PoolBiasRelu::apply(maps, bias);
 }
 
 }  // namespace pulmo

@@ -13,7 +13,8 @@ namespace pulmo {
 torch::Tensor conv_pool_relu(const torch::Tensor& images, const torch::Tensor& weight, const torch::Tensor& bias,
                              std::int64_t padding);
 
-/// The above of maps (N,C,H,W) that are convolved already, without the bias: relu(maxpool2x2(maps + bias)).
+/// relu(maxpool2x2(maps + bias)) of maps (N,C,H,W) in float32 or bf16, C a multiple of 16, on a processor of
+/// ProcessorLevel::kV3 or kV4: what conv_pool_relu() does once they are convolved.
 torch::Tensor pool_bias_relu(const torch::Tensor& maps, const torch::Tensor& bias);
 
 /// conv_pool_relu() by LibTorch's own operators, for any type, size and processor.

@@ -60,7 +60,7 @@ class BundlePredictor final : public Predictor {
         threads_(threads),
         device_(bundle_.metadata.input == BundleInput::kImage ? device : Device{}) {
     set_threads();
-    forward_ = prepare_for_inference(bundle_, device_);
+    forward_ = prepare_for_inference(bundle_, device_).forward;
   }
 
   std::vector<double> predict(const ImageBatch& batch) const override {

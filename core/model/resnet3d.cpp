@@ -1,5 +1,3 @@
-#include <ATen/ops/empty.h>
-
 #include <array>
 #include <optional>
 #include <utility>
@@ -7,7 +5,6 @@
 #include "core/model/architectures.h"
 #include "core/model/backbone.h"
 #include "core/model/layers.h"
-#include "core/model/winograd.h"
 
 namespace pulmo {
 namespace {
@@ -49,36 +46,27 @@ struct ConvShape {
   Sides kernel, step;
 };
 
-/// A 3D convolution without bias that keeps the sides, but for the step: weight (out, in, *kernel).
-class VolumeConv : public torch::nn::Module {
+/// A 3D convolution without bias that keeps the sides, but for the step.
+class VolumeConv : public Convolution {
  public:
   explicit VolumeConv(const ConvShape& shape)
-      : weight_(register_parameter(
-            "weight", at::empty({shape.out, shape.in, shape.kernel[0], shape.kernel[1], shape.kernel[2]}, at::kFloat))),
-        step_(shape.step),
-        padding_{shape.kernel[0] / 2, shape.kernel[1] / 2, shape.kernel[2] / 2} {}
-
-  /// (N, in, D, H, W) to (N, out, D', H', W').
-  torch::Tensor forward(const torch::Tensor& volumes) const {
-    return convolution(volumes, weight_, {}, step_, padding_);
-  }
+      : Convolution({.weight = {shape.out, shape.in, shape.kernel[0], shape.kernel[1], shape.kernel[2]},
+                     .stride = {shape.step.begin(), shape.step.end()},
+                     .padding = {shape.kernel[0] / 2, shape.kernel[1] / 2, shape.kernel[2] / 2},
+                     .bias = false}) {}
 
   /// `name` is that of this layer.
   std::string script(const std::string& name, const std::string& input) const {
-    return "torch.conv3d(" + input + ", self." + name + ".weight, None, " + text_of(step_) + ", " + text_of(padding_) +
-           ")";
+    return "torch.conv3d(" + input + ", self." + name + ".weight, None, " + text_of(shape().stride) + ", " +
+           text_of(shape().padding) + ")";
   }
 
  private:
-  static std::string text_of(const Sides& sides) {
+  static std::string text_of(const std::vector<std::int64_t>& sides) {
     std::string text;
     for (const std::int64_t side : sides) text += (text.empty() ? "[" : ", ") + std::to_string(side);
     return text + "]";
   }
-
-  torch::Tensor weight_;
-  Sides step_;
-  Sides padding_;
 };
 
 /// A convolution and its normalisation, registered with `owner` as NAME_0 and NAME_1: torchvision numbers them.

@@ -116,9 +116,9 @@ const PickleValue& state_of(const PickleValue& top, const std::string& file) {
 }
 
 std::string root_of(const ZipArchive& archive, const std::string& file) {
-  constexpr std::string_view pickle = "data.pkl";
+  constexpr std::string_view kPickle = "data.pkl";
   for (const ZipEntry& entry : archive.entries()) {
-    if (entry.name.ends_with(pickle)) return entry.name.substr(0, entry.name.size() - pickle.size());
+    if (entry.name.ends_with(kPickle)) return entry.name.substr(0, entry.name.size() - kPickle.size());
   }
   refuse_weights(file, "a zip archive without data.pkl: it was not written by torch.save()");
 }

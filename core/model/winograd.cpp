@@ -4,6 +4,7 @@
 #include <ATen/ops/conv3d.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
@@ -18,9 +19,12 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-constexpr std::int64_t kWeightsOfTile = 4096;  // what a sample's tile repays transforming, in a batch of some samples
-constexpr std::int64_t kPartsMemory = 64 << 20;
-constexpr std::int64_t kMostParts = 16;
+// Weights, as pairs of channels, that are worth being transformed for each tile of a sample. How many samples there are
+// is left out on purpose: a sample's result is not to depend on its batch.
+constexpr std::int64_t kWeightsOfTile = 4096;
+constexpr std::int64_t kPartsMemory = 128 << 20;
+constexpr std::int64_t kMostParts = 32;
+constexpr std::int64_t kFewestTiles = 12;  // of one thread
 
 bool is_volume(const torch::Tensor& maps) {
   return maps.dim() == 5;
@@ -66,11 +70,11 @@ torch::Tensor convolved(const torch::Tensor& maps, const torch::Tensor& panels, 
   const WinogradShape shape = shape_of(maps, out);
   std::vector<std::int64_t> sizes = maps.sizes().vec();
   sizes[1] = out;
-  const torch::Tensor result = at::empty(sizes, maps.options(), last_channels(maps));
+  torch::Tensor result = at::empty(sizes, maps.options(), last_channels(maps));
   const torch::Tensor added = bias.to(at::kFloat).contiguous();
   const std::int64_t at_once = winograd_tiles_at_once(shape);
   with_real(maps, [&]<typename Real>(Real) {
-    at::parallel_for(0, tiles_of(maps, shape), at_once, [&](std::int64_t begin, std::int64_t end) {
+    at::parallel_for(0, tiles_of(maps, shape), kFewestTiles, [&](std::int64_t begin, std::int64_t end) {
       std::vector<float> scratch = scratch_of(shape);
       for_pieces(begin, end, at_once, [&](const TileRange& tiles) {
         winograd_conv(values_of<Real>(maps), panels.data_ptr<float>(), added.data_ptr<float>(), shape, tiles,
@@ -125,6 +129,7 @@ class WinogradConvolution : public torch::autograd::Function<WinogradConvolution
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    TORCH_CHECK(!c10::GradMode::is_enabled(), "a convolution by Winograd's filtering has no second derivative");
     const variable_list saved = context->get_saved_variables();
     const torch::Tensor &maps = saved[0], &weight = saved[1];
     const torch::Tensor gradient = channels_last(gradients[0]);
@@ -151,14 +156,16 @@ bool multiplies_bf16_matrices() {
 }  // namespace
 
 bool prefers_winograd(const torch::Tensor& maps, const torch::Tensor& weight) {
+  if (maps.dim() != weight.dim() || maps.dim() < 4 || maps.dim() > 5 || maps.size(1) != weight.size(1)) return false;
+  if (maps.scalar_type() != weight.scalar_type()) return false;
   const at::IntArrayRef kernel = weight.sizes().slice(2);
   if (!std::all_of(kernel.begin(), kernel.end(), [](std::int64_t side) { return side == 3; })) return false;
   const WinogradShape shape = shape_of(maps, weight.size(0));
   if (shape.in % kWinogradPanel != 0 || shape.out % kWinogradPanel != 0) return false;
   if (shape.all_in() * shape.out > kWeightsOfTile * shape.depth * shape.tiles()) return false;
-  static const bool kMatrices = multiplies_bf16_matrices();
+  static const bool matrices = multiplies_bf16_matrices();
   if (!have_kernels_for(maps)) return false;
-  if (maps.scalar_type() == at::kBFloat16 && kMatrices) return false;
+  if (maps.scalar_type() == at::kBFloat16 && matrices) return false;
   return shape.height * shape.width * 2 >= shape.tiles() * 16;  // tiles lie within the maps for the most part
 }
 
@@ -184,12 +191,16 @@ torch::Tensor winograd_convolution(const torch::Tensor& maps, const torch::Tenso
   return WinogradConvolution::apply(maps, weight, bias.defined() ? bias : no_bias(weight.size(0)));
 }
 
+bool may_be_winograd(const torch::Tensor& maps, const torch::Tensor& weight, at::IntArrayRef stride,
+                     at::IntArrayRef padding) {
+  const auto is_one = [](std::int64_t step) { return step == 1; };
+  return std::all_of(stride.begin(), stride.end(), is_one) && std::all_of(padding.begin(), padding.end(), is_one) &&
+         prefers_winograd(maps, weight);
+}
+
 torch::Tensor convolution(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias,
                           at::IntArrayRef stride, at::IntArrayRef padding) {
-  const auto is_one = [](std::int64_t step) { return step == 1; };
-  const bool keeps_sides = std::all_of(stride.begin(), stride.end(), is_one) &&
-                           std::all_of(padding.begin(), padding.end(), is_one);  // of a 3x3 kernel
-  if (keeps_sides && prefers_winograd(maps, weight)) return winograd_convolution(maps, weight, bias);
+  if (may_be_winograd(maps, weight, stride, padding)) return winograd_convolution(maps, weight, bias);
   return is_volume(maps) ? at::conv3d(maps, weight, bias, stride, padding)
                          : at::conv2d(maps, weight, bias, stride, padding);
 }

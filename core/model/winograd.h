@@ -15,6 +15,10 @@ bool prefers_winograd(const torch::Tensor& maps, const torch::Tensor& weight);
 /// prefers_winograd(). The result does not depend on the number of threads.
 torch::Tensor winograd_convolution(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias);
 
+/// Whether convolution() below is one of these: of padding 1 and stride 1, and prefers_winograd().
+bool may_be_winograd(const torch::Tensor& maps, const torch::Tensor& weight, at::IntArrayRef stride,
+                     at::IntArrayRef padding);
+
 /// The transformed weights, for convolutions of many maps by the same ones; about four times as many values.
 torch::Tensor winograd_panels(const torch::Tensor& weight);
 

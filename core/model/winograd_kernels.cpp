@@ -8,9 +8,6 @@
 namespace pulmo {
 namespace {
 
-constexpr std::int64_t kRowsAtOnce = 24;  // a multiple of the rows that any variant keeps in registers
-constexpr std::int64_t kGap = 16;
-
 WinogradKernels kernels_of(ProcessorLevel level) {
 #ifdef __x86_64__
   return level == ProcessorLevel::kV4 ? winograd_kernels_v4() : winograd_kernels_v3();
@@ -29,11 +26,11 @@ const WinogradKernels& kernels() {
 
 std::int64_t winograd_tiles_at_once(const WinogradShape& shape) {
   constexpr std::int64_t kNearWeights = 1 << 18;  // of one point, below which the weights stay in a near cache
-  return shape.all_in() * shape.out < kNearWeights ? kRowsAtOnce : 2 * kRowsAtOnce;
+  return shape.all_in() * shape.out < kNearWeights ? kWinogradTiles : 2 * kWinogradTiles;
 }
 
 std::int64_t winograd_scratch_size(const WinogradShape& shape) {
-  const std::int64_t points = winograd_tiles_at_once(shape) * (shape.all_in() + shape.out) + 2 * kGap;
+  const std::int64_t points = winograd_tiles_at_once(shape) * (shape.all_in() + shape.out) + 2 * kWinogradGap;
   return kWinogradPoints * (points + std::max(shape.in, shape.out));
 }
 

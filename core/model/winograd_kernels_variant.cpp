@@ -15,11 +15,12 @@ namespace {
 
 // How many rows and vectors of a product stay in registers.
 #if defined(__AVX512F__)
-constexpr int kRows = 12, kVectors = 2;
+constexpr std::int64_t kRows = 12, kVectors = 2;
 #else
-constexpr int kRows = 6, kVectors = 2;
+constexpr std::int64_t kRows = 6, kVectors = 2;
 #endif
-constexpr int kGradientRows = kRows == 12 ? 8 : 4;  // they divide 16
+static_assert(kWinogradTiles % kRows == 0);
+constexpr std::int64_t kGradientRows = kRows == 12 ? 8 : 4;  // they divide 16
 
 /// Where the 6x6 or 4x4 values of a tile lie, vector by vector.
 template <typename Real>
@@ -42,7 +43,7 @@ PULMO_INLINE Place place_of(std::int64_t tile, const WinogradShape& shape) {
 
 /// kSide x kSide pixels from (y, x) on, which may lie over the edges: there they are copied to `copy`, with zeros
 /// around.
-template <int kSide, typename Real>
+template <std::int64_t kSide, typename Real>
 PULMO_INLINE Patch<const Real> patch_at(const Real* image, std::int64_t y, std::int64_t x, const WinogradShape& shape,
                                         std::int64_t channels, Real* copy) {
   const std::int64_t row = shape.width * channels;
@@ -64,17 +65,17 @@ template <typename Real>
 PULMO_INLINE void input_tile(const Patch<const Real>& patch, std::int64_t channels, std::int64_t point, float* to) {
   for (std::int64_t c = 0; c < channels; c += kLanes) {
     Floats half[6 * 6];  // transformed along the columns: [column][row]
-    for (int j = 0; j < 6; ++j) {
+    for (std::int64_t j = 0; j < 6; ++j) {
       Floats d[6];
 #pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i) d[i] = load(patch.values + i * patch.row + j * patch.column + c);
+      for (std::int64_t i = 0; i < 6; ++i) d[i] = load(patch.values + i * patch.row + j * patch.column + c);
       transform_input(d, half + j * 6);
     }
-    for (int i = 0; i < 6; ++i) {
+    for (std::int64_t i = 0; i < 6; ++i) {
       Floats t[6];
       transform_input<6>(half + i, t);
 #pragma GCC unroll 6
-      for (int j = 0; j < 6; ++j) store(to + (i * 6 + j) * point + c, t[j]);
+      for (std::int64_t j = 0; j < 6; ++j) store(to + (i * 6 + j) * point + c, t[j]);
     }
   }
 }
@@ -83,17 +84,17 @@ template <typename Real>
 PULMO_INLINE void gradient_tile(const Patch<const Real>& patch, std::int64_t channels, std::int64_t point, float* to) {
   for (std::int64_t c = 0; c < channels; c += kLanes) {
     Floats half[4 * 6];
-    for (int j = 0; j < 4; ++j) {
+    for (std::int64_t j = 0; j < 4; ++j) {
       Floats y[4];
 #pragma GCC unroll 6
-      for (int i = 0; i < 4; ++i) y[i] = load(patch.values + i * patch.row + j * patch.column + c);
+      for (std::int64_t i = 0; i < 4; ++i) y[i] = load(patch.values + i * patch.row + j * patch.column + c);
       transform_gradient(y, half + j * 6);
     }
-    for (int i = 0; i < 6; ++i) {
+    for (std::int64_t i = 0; i < 6; ++i) {
       Floats z[6];
       transform_gradient<6>(half + i, z);
 #pragma GCC unroll 6
-      for (int j = 0; j < 6; ++j) store(to + (i * 6 + j) * point + c, z[j]);
+      for (std::int64_t j = 0; j < 6; ++j) store(to + (i * 6 + j) * point + c, z[j]);
     }
   }
 }
@@ -103,20 +104,20 @@ template <typename Real>
 PULMO_INLINE void output_tile(const float* from, std::int64_t point, std::int64_t channels, const float* bias,
                               const Patch<Real>& patch) {
   for (std::int64_t c = 0; c < channels; c += kLanes) {
-    const Floats added = load(bias + c);
     Floats half[6 * 4], size{};
-    for (int j = 0; j < 6; ++j) {
+    for (std::int64_t j = 0; j < 6; ++j) {
       Floats m[6];
 #pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i) m[i] = load(from + (i * 6 + j) * point + c);
+      for (std::int64_t i = 0; i < 6; ++i) m[i] = load(from + (i * 6 + j) * point + c);
       add_sizes(m, size);
       transform_output(m, half + j * 4);
     }
-    for (int i = 0; i < 4; ++i) {
+    const Floats added = load(bias + c) + overflow(size);
+    for (std::int64_t i = 0; i < 4; ++i) {
       Floats y[4];
       transform_output<4>(half + i, y);
 #pragma GCC unroll 6
-      for (int j = 0; j < 4; ++j) {
+      for (std::int64_t j = 0; j < 4; ++j) {
         store(patch.values + i * patch.row + j * patch.column + c, without_noise(y[j], kNoise * size) + added);
       }
     }
@@ -136,32 +137,32 @@ PULMO_INLINE void copy_within(const Real* copy, const Place& place, const Winogr
 
 /// kCount rows of tiles (T, in), in of all taps, times kWide vectors of weights: (in, 16) panels, side by side. All
 /// loops over sums are unrolled, or GCC keeps the sums in memory.
-template <int kCount, int kWide>
+template <std::int64_t kCount, std::int64_t kWide>
 PULMO_INLINE void multiply(const float* tiles, const float* weights, std::int64_t in, std::int64_t out, float* result) {
   Floats sums[kCount][kWide];
 #pragma GCC unroll 16
-  for (int t = 0; t < kCount; ++t) {
+  for (std::int64_t t = 0; t < kCount; ++t) {
 #pragma GCC unroll 2
-    for (int v = 0; v < kWide; ++v) sums[t][v] = Floats{};
+    for (std::int64_t v = 0; v < kWide; ++v) sums[t][v] = Floats{};
   }
   for (std::int64_t c = 0; c < in; ++c) {
     Floats row[kWide];
 #pragma GCC unroll 2
-    for (int v = 0; v < kWide; ++v) {
+    for (std::int64_t v = 0; v < kWide; ++v) {
       const std::int64_t channel = v * kLanes;
       const std::int64_t panel = channel / kWinogradPanel * in + c;
       row[v] = load(weights + panel * kWinogradPanel + channel % kWinogradPanel);
     }
 #pragma GCC unroll 16
-    for (int t = 0; t < kCount; ++t) {
+    for (std::int64_t t = 0; t < kCount; ++t) {
 #pragma GCC unroll 2
-      for (int v = 0; v < kWide; ++v) sums[t][v] += tiles[t * in + c] * row[v];
+      for (std::int64_t v = 0; v < kWide; ++v) sums[t][v] += tiles[t * in + c] * row[v];
     }
   }
 #pragma GCC unroll 16
-  for (int t = 0; t < kCount; ++t) {
+  for (std::int64_t t = 0; t < kCount; ++t) {
 #pragma GCC unroll 2
-    for (int v = 0; v < kWide; ++v) store(result + t * out + v * kLanes, sums[t][v]);
+    for (std::int64_t v = 0; v < kWide; ++v) store(result + t * out + v * kLanes, sums[t][v]);
   }
 }
 
@@ -183,30 +184,30 @@ PULMO_INLINE void multiply_point(const float* tiles, const float* weights, const
   }
 }
 
-template <int kWide>
+template <std::int64_t kWide>
 PULMO_INLINE void add_outer(const float* tiles, const float* gradient, const WinogradShape& shape, std::int64_t count,
                             float* result) {
   const std::int64_t in = shape.taps * shape.in;
   Floats sums[kGradientRows][kWide];
 #pragma GCC unroll 16
-  for (int c = 0; c < kGradientRows; ++c) {
+  for (std::int64_t c = 0; c < kGradientRows; ++c) {
 #pragma GCC unroll 2
-    for (int v = 0; v < kWide; ++v) sums[c][v] = Floats{};
+    for (std::int64_t v = 0; v < kWide; ++v) sums[c][v] = Floats{};
   }
   for (std::int64_t t = 0; t < count; ++t) {
     Floats row[kWide];
 #pragma GCC unroll 2
-    for (int v = 0; v < kWide; ++v) row[v] = load(gradient + t * shape.out + v * kLanes);
+    for (std::int64_t v = 0; v < kWide; ++v) row[v] = load(gradient + t * shape.out + v * kLanes);
 #pragma GCC unroll 16
-    for (int c = 0; c < kGradientRows; ++c) {
+    for (std::int64_t c = 0; c < kGradientRows; ++c) {
 #pragma GCC unroll 2
-      for (int v = 0; v < kWide; ++v) sums[c][v] += tiles[t * in + c] * row[v];
+      for (std::int64_t v = 0; v < kWide; ++v) sums[c][v] += tiles[t * in + c] * row[v];
     }
   }
 #pragma GCC unroll 16
-  for (int c = 0; c < kGradientRows; ++c) {
+  for (std::int64_t c = 0; c < kGradientRows; ++c) {
 #pragma GCC unroll 2
-    for (int v = 0; v < kWide; ++v) {
+    for (std::int64_t v = 0; v < kWide; ++v) {
       float* to = result + c * shape.out + v * kLanes;
       store(to, load(to) + sums[c][v]);
     }
@@ -233,8 +234,8 @@ PULMO_INLINE void add_outer_point(const float* tiles, const float* gradient, con
 /// the same set of the cache.
 struct Scratch {
   Scratch(const WinogradShape& shape, std::int64_t count, float* memory)
-      : in_point(count * shape.taps * shape.in + 16),
-        out_point(count * shape.out + 16),
+      : in_point(count * shape.taps * shape.in + kWinogradGap),
+        out_point(count * shape.out + kWinogradGap),
         in(memory),
         out(in + kWinogradPoints * in_point),
         copy(out + kWinogradPoints * out_point) {}
@@ -277,17 +278,17 @@ PULMO_INLINE void input_tiles(const Real* maps, const WinogradShape& shape, cons
 void transform(const float* weights, std::int64_t count, float* transformed) {
   for (std::int64_t n = 0; n < count; n += kLanes) {
     Floats half[3 * 6];  // [column][row]
-    for (int j = 0; j < 3; ++j) {
+    for (std::int64_t j = 0; j < 3; ++j) {
       Floats g[3];
 #pragma GCC unroll 6
-      for (int i = 0; i < 3; ++i) g[i] = load(weights + (i * 3 + j) * count + n);
+      for (std::int64_t i = 0; i < 3; ++i) g[i] = load(weights + (i * 3 + j) * count + n);
       transform_weights(g, half + j * 6);
     }
-    for (int i = 0; i < 6; ++i) {
+    for (std::int64_t i = 0; i < 6; ++i) {
       Floats u[6];
       transform_weights<6>(half + i, u);
 #pragma GCC unroll 6
-      for (int j = 0; j < 6; ++j) store(transformed + (i * 6 + j) * count + n, u[j]);
+      for (std::int64_t j = 0; j < 6; ++j) store(transformed + (i * 6 + j) * count + n, u[j]);
     }
   }
 }
@@ -295,18 +296,19 @@ void transform(const float* weights, std::int64_t count, float* transformed) {
 void transform_back(const float* transformed, std::int64_t count, float* weights) {
   for (std::int64_t n = 0; n < count; n += kLanes) {
     Floats half[6 * 3], size{};
-    for (int j = 0; j < 6; ++j) {
+    for (std::int64_t j = 0; j < 6; ++j) {
       Floats u[6];
 #pragma GCC unroll 6
-      for (int i = 0; i < 6; ++i) u[i] = load(transformed + (i * 6 + j) * count + n);
+      for (std::int64_t i = 0; i < 6; ++i) u[i] = load(transformed + (i * 6 + j) * count + n);
       add_sizes(u, size);
       transform_weights_back(u, half + j * 3);
     }
-    for (int i = 0; i < 3; ++i) {
+    for (std::int64_t i = 0; i < 3; ++i) {
       Floats g[3];
       transform_weights_back<3>(half + i, g);
 #pragma GCC unroll 6
-      for (int j = 0; j < 3; ++j) store(weights + (i * 3 + j) * count + n, without_noise(g[j], kNoiseOfSums * size));
+      for (std::int64_t j = 0; j < 3; ++j)
+        store(weights + (i * 3 + j) * count + n, without_noise(g[j], kNoiseOfSums * size) + overflow(size));
     }
   }
 }

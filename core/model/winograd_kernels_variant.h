@@ -6,6 +6,10 @@
 
 namespace pulmo {
 
+// Of a call's scratch: the fewest tiles that it has room for, and the values between two points.
+inline constexpr std::int64_t kWinogradTiles = 24;
+inline constexpr std::int64_t kWinogradGap = 16;
+
 /// The kernels of winograd_kernels.h for values of one type.
 template <typename Real>
 struct WinogradKernelsOf {

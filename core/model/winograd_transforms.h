@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "core/model/kernel_lanes.h"
 
 /// The transforms of Winograd's filtering F(4, 3) of one dimension, of vectors of channels: see winograd_kernels.h.
@@ -13,7 +15,7 @@ constexpr float kThird = 1.0F / 3.0F;
 constexpr float kNoise = 3e-7F, kNoiseOfSums = 1e-7F;
 
 // B' d.
-template <int kStep = 1>
+template <std::int64_t kStep = 1>
 PULMO_INLINE void transform_input(const Floats* d, Floats* t) {
   t[0] = d[0] - 2.5F * d[2 * kStep] + d[4 * kStep];
   const Floats even1 = d[4 * kStep] - 2.0F * d[2 * kStep], odd1 = kHalfRoot * d[3 * kStep] - kRoot * d[kStep];
@@ -26,7 +28,7 @@ PULMO_INLINE void transform_input(const Floats* d, Floats* t) {
 }
 
 // A' m.
-template <int kStep = 1>
+template <std::int64_t kStep = 1>
 PULMO_INLINE void transform_output(const Floats* m, Floats* y) {
   const Floats sum1 = m[kStep] + m[2 * kStep], difference1 = m[kStep] - m[2 * kStep];
   const Floats sum2 = m[3 * kStep] + m[4 * kStep], difference2 = m[3 * kStep] - m[4 * kStep];
@@ -37,7 +39,7 @@ PULMO_INLINE void transform_output(const Floats* m, Floats* y) {
 }
 
 // A y, what the gradient of four results means to the six products.
-template <int kStep = 1>
+template <std::int64_t kStep = 1>
 PULMO_INLINE void transform_gradient(const Floats* y, Floats* z) {
   z[0] = y[0];
   const Floats even1 = y[0] + 0.5F * y[2 * kStep], odd1 = kHalfRoot * y[kStep] + 0.5F * kHalfRoot * y[3 * kStep];
@@ -50,7 +52,7 @@ PULMO_INLINE void transform_gradient(const Floats* y, Floats* z) {
 }
 
 // G g.
-template <int kStep = 1>
+template <std::int64_t kStep = 1>
 PULMO_INLINE void transform_weights(const Floats* g, Floats* u) {
   u[0] = g[0];
   const Floats even1 = kThird * (-2.0F * g[0] - g[2 * kStep]), odd1 = -kThird * kRoot * g[kStep];
@@ -63,7 +65,7 @@ PULMO_INLINE void transform_weights(const Floats* g, Floats* u) {
 }
 
 // G' u.
-template <int kStep = 1>
+template <std::int64_t kStep = 1>
 PULMO_INLINE void transform_weights_back(const Floats* u, Floats* g) {
   const Floats sum1 = u[kStep] + u[2 * kStep], difference1 = u[kStep] - u[2 * kStep];
   const Floats sum2 = u[3 * kStep] + u[4 * kStep], difference2 = u[3 * kStep] - u[4 * kStep];
@@ -76,6 +78,11 @@ PULMO_INLINE void transform_weights_back(const Floats* u, Floats* g) {
 // whole tile add up to their rounding errors. A ReLU or Adam would take those for a signal.
 PULMO_INLINE Floats without_noise(const Floats& value, const Floats& noise) {
   return (value < noise) & (value > -noise) ? Floats{} : value;
+}
+
+// 0, or no number where the products are too large for float32: without_noise() would make 0 of what is not.
+PULMO_INLINE Floats overflow(const Floats& size) {
+  return 0.0F * size;
 }
 
 /// Adds the six values' sizes to a sum.

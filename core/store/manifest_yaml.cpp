@@ -79,12 +79,12 @@ class Checker {
 
 // Plain only where every YAML reader sees the same text; 0001, 1e3, no and null are quoted.
 void emit_text(YAML::Emitter& out, const std::string& text) {
-  static const std::set<std::string> kWords = {"y",    "n",     "yes",  "no",  "on", "off",
-                                               "true", "false", "null", "nan", "inf"};
+  static const std::set<std::string> words = {"y",    "n",     "yes",  "no",  "on", "off",
+                                              "true", "false", "null", "nan", "inf"};
   std::string lower = text;
   std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
   const bool plain = !text.empty() && std::isalpha(static_cast<unsigned char>(text[0])) != 0 &&
-                     kWords.count(lower) == 0 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+                     words.count(lower) == 0 && std::all_of(text.begin(), text.end(), [](unsigned char c) {
                        return c < 0x80 && (std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.');
                      });
   if (plain) {

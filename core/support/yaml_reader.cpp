@@ -53,8 +53,8 @@ void apply_override(YAML::Node& root, const std::string& setting) {
 
 }  // namespace
 
-YamlReader::YamlReader(YAML::Node node, std::string source, std::string path)
-    : node_(std::move(node)), source_(std::move(source)), path_(std::move(path)) {
+YamlReader::YamlReader(const YAML::Node& node, std::string source, std::string path)
+    : node_(node), source_(std::move(source)), path_(std::move(path)) {
   if (node_.IsDefined() && !node_.IsNull() && !node_.IsMap()) {
     throw InvalidInput("configuration",
                        source_ + ": " + (path_.empty() ? "the document" : path_) + ": expected a mapping");
@@ -129,7 +129,7 @@ std::string YamlReader::text(const std::string& key, const std::string& fallback
 
 std::string YamlReader::choice(const std::string& key, const std::string& fallback,
                                const std::vector<std::string>& allowed) {
-  const std::string value = text(key, fallback);
+  std::string value = text(key, fallback);
   if (std::find(allowed.begin(), allowed.end(), value) == allowed.end()) {
     refuse(key, "'" + value + "' is not one of " + joined(allowed));
   }

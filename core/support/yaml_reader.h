@@ -24,7 +24,7 @@ namespace pulmo {
 class YamlReader {
  public:
   /// `node` must be a mapping without repeated keys, or empty (null).
-  YamlReader(YAML::Node node, std::string source, std::string path = "");
+  YamlReader(const YAML::Node& node, std::string source, std::string path = "");
 
   bool has(const std::string& key) const;
 

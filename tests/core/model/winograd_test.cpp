@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "core/model/layers.h"
 #include "core/support/processors.h"
 
 namespace pulmo {
@@ -87,6 +88,10 @@ TEST_F(Winograd, IsTheConvolutionOfImagesWithTheSameGradients) {
   expect_plain(of_maps(256, 128, {10, 10}), torch::kFloat, 6e-6);
 }
 
+TEST_F(Winograd, TakesManyChannels) {
+  expect_plain(of_maps(512, 512, {32, 32}), torch::kFloat, 1e-5);
+}
+
 TEST_F(Winograd, IsTheConvolutionOfVolumesWithTheSameGradients) {
   expect_plain(of_maps(16, 32, {5, 12, 8}), torch::kFloat, 6e-6);
   expect_plain(of_maps(32, 16, {7, 9, 10}), torch::kFloat, 6e-6);
@@ -145,6 +150,25 @@ TEST_F(Winograd, LetsNothingThatIsNoNumberPassUnseen) {
   EXPECT_FALSE(result.slice(0, 1).isnan().any().item<bool>());
 }
 
+TEST_F(Winograd, ShowsValuesThatAreTooLarge) {
+  for (const float value : {std::numeric_limits<float>::infinity(), 1e38F}) {
+    const Convolution layer = of_maps(16, 16, {12, 12});
+    torch::Tensor maps = layer.maps.detach().clone();
+    maps[0].slice(1, 5, 7).fill_(value);
+    maps.requires_grad_();
+    const torch::Tensor result = winograd_convolution(maps, layer.weight, layer.bias);
+    EXPECT_FALSE(result[0].slice(1, 4, 8).isfinite().any().item<bool>());
+    result.backward(torch::ones_like(result));
+    EXPECT_FALSE(layer.weight.grad().isfinite().any().item<bool>());
+  }
+}
+
+TEST_F(Winograd, RefusesASecondDerivative) {
+  const Convolution layer = of_maps(16, 16, {8, 8});
+  const torch::Tensor sum = by_winograd(layer).square().sum();
+  EXPECT_THROW(torch::autograd::grad({sum}, {layer.weight}, {}, true, true), c10::Error);
+}
+
 // Around masked lungs: a ReLU would pass what is only nearly 0, and Adam would follow it.
 TEST_F(Winograd, IsZeroWhereThePlainOneIs) {
   const Convolution ours = of_maps(128, 64, {22, 22});
@@ -185,6 +209,21 @@ TEST_F(Winograd, IsForWhatItIsQuickerAt) {
   EXPECT_FALSE(prefers({2, 32, 16, 16}, {40, 32, 3, 3}));
   EXPECT_FALSE(prefers({2, 512, 7, 7}, {512, 512, 3, 3}));
   EXPECT_FALSE(prefers({2, 32, 2, 2}, {64, 32, 3, 3}));
+  EXPECT_FALSE(prefers({2, 64, 16, 16}, {64, 32, 3, 3}));  // LibTorch says what is wrong
+  EXPECT_FALSE(prefers({32, 16, 16}, {64, 32, 3, 3}));
+}
+
+TEST_F(Winograd, KeepsWhatItMakesOfFrozenWeights) {
+  torch::manual_seed(1);
+  ConvLayer layer(16, 32, 3, {.padding = 1});
+  for (torch::Tensor& weight : layer.parameters()) torch::nn::init::uniform_(weight, -0.1, 0.1);
+  const torch::Tensor images = torch::randn({2, 16, 12, 12});
+  const torch::Tensor maps = layer.forward(images), pooled = layer.forward_pool_relu(images);
+  layer.freeze();
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_TRUE(torch::equal(layer.forward(images), maps));
+    EXPECT_TRUE(torch::equal(layer.forward_pool_relu(images), pooled));
+  }
 }
 
 TEST(Convolve, IsLibTorchsOwnWhateverItIsMadeBy) {
