@@ -60,41 +60,23 @@ PULMO_INLINE Patch<const Real> patch_at(const Real* image, std::int64_t y, std::
   return {copy, kSide * channels, channels};
 }
 
-/// Transforms a tile's input; `to` + i * point is where its i-th point's channels go.
-template <typename Real>
-PULMO_INLINE void input_tile(const Patch<const Real>& patch, std::int64_t channels, std::int64_t point, float* to) {
+/// Transforms kSide x kSide values in both directions to the 36 points; `to` + i * point is where the i-th point's
+/// channels go.
+template <typename Transform, std::int64_t kSide, typename Real>
+PULMO_INLINE void to_points(const Patch<const Real>& patch, std::int64_t channels, std::int64_t point, float* to) {
   for (std::int64_t c = 0; c < channels; c += kLanes) {
-    Floats half[6 * 6];  // transformed along the columns: [column][row]
-    for (std::int64_t j = 0; j < 6; ++j) {
-      Floats d[6];
+    Floats half[kSide * 6];  // transformed along the columns: [column][row]
+    for (std::int64_t j = 0; j < kSide; ++j) {
+      Floats values[kSide];
 #pragma GCC unroll 6
-      for (std::int64_t i = 0; i < 6; ++i) d[i] = load(patch.values + i * patch.row + j * patch.column + c);
-      transform_input(d, half + j * 6);
+      for (std::int64_t i = 0; i < kSide; ++i) values[i] = load(patch.values + i * patch.row + j * patch.column + c);
+      Transform::template apply<1>(values, half + j * 6);
     }
     for (std::int64_t i = 0; i < 6; ++i) {
-      Floats t[6];
-      transform_input<6>(half + i, t);
+      Floats points[6];
+      Transform::template apply<6>(half + i, points);
 #pragma GCC unroll 6
-      for (std::int64_t j = 0; j < 6; ++j) store(to + (i * 6 + j) * point + c, t[j]);
-    }
-  }
-}
-
-template <typename Real>
-PULMO_INLINE void gradient_tile(const Patch<const Real>& patch, std::int64_t channels, std::int64_t point, float* to) {
-  for (std::int64_t c = 0; c < channels; c += kLanes) {
-    Floats half[4 * 6];
-    for (std::int64_t j = 0; j < 4; ++j) {
-      Floats y[4];
-#pragma GCC unroll 6
-      for (std::int64_t i = 0; i < 4; ++i) y[i] = load(patch.values + i * patch.row + j * patch.column + c);
-      transform_gradient(y, half + j * 6);
-    }
-    for (std::int64_t i = 0; i < 6; ++i) {
-      Floats z[6];
-      transform_gradient<6>(half + i, z);
-#pragma GCC unroll 6
-      for (std::int64_t j = 0; j < 6; ++j) store(to + (i * 6 + j) * point + c, z[j]);
+      for (std::int64_t j = 0; j < 6; ++j) store(to + (i * 6 + j) * point + c, points[j]);
     }
   }
 }
@@ -270,27 +252,13 @@ PULMO_INLINE void input_tiles(const Real* maps, const WinogradShape& shape, cons
       }
       const Patch<const Real> patch = patch_at<6>(maps + (place.slice + away) * slice, place.y - 1, place.x - 1, shape,
                                                   shape.in, reinterpret_cast<Real*>(scratch.copy));
-      input_tile(patch, shape.in, scratch.in_point, to);
+      to_points<OfInput, 6>(patch, shape.in, scratch.in_point, to);
     }
   }
 }
 
 void transform(const float* weights, std::int64_t count, float* transformed) {
-  for (std::int64_t n = 0; n < count; n += kLanes) {
-    Floats half[3 * 6];  // [column][row]
-    for (std::int64_t j = 0; j < 3; ++j) {
-      Floats g[3];
-#pragma GCC unroll 6
-      for (std::int64_t i = 0; i < 3; ++i) g[i] = load(weights + (i * 3 + j) * count + n);
-      transform_weights(g, half + j * 6);
-    }
-    for (std::int64_t i = 0; i < 6; ++i) {
-      Floats u[6];
-      transform_weights<6>(half + i, u);
-#pragma GCC unroll 6
-      for (std::int64_t j = 0; j < 6; ++j) store(transformed + (i * 6 + j) * count + n, u[j]);
-    }
-  }
+  to_points<OfWeights, 3, float>({weights, 3 * count, count}, count, count, transformed);
 }
 
 void transform_back(const float* transformed, std::int64_t count, float* weights) {
@@ -354,7 +322,7 @@ void weights_gradient(const Real* maps, const Real* gradient, const WinogradShap
     const Place place = place_of(tile, shape);
     const Patch<const Real> patch = patch_at<4>(gradient + place.slice * slice, place.y, place.x, shape, shape.out,
                                                 reinterpret_cast<Real*>(scratch.copy));
-    gradient_tile(patch, shape.out, scratch.out_point, scratch.out + (tile - tiles.begin) * shape.out);
+    to_points<OfGradient, 4>(patch, shape.out, scratch.out_point, scratch.out + (tile - tiles.begin) * shape.out);
   }
   for (std::int64_t point = 0; point < kWinogradPoints; ++point) {
     add_outer_point(scratch.in + point * scratch.in_point, scratch.out + point * scratch.out_point, shape, count,

@@ -15,17 +15,19 @@ constexpr float kThird = 1.0F / 3.0F;
 constexpr float kNoise = 3e-7F, kNoiseOfSums = 1e-7F;
 
 // B' d.
-template <std::int64_t kStep = 1>
-PULMO_INLINE void transform_input(const Floats* d, Floats* t) {
-  t[0] = d[0] - 2.5F * d[2 * kStep] + d[4 * kStep];
-  const Floats even1 = d[4 * kStep] - 2.0F * d[2 * kStep], odd1 = kHalfRoot * d[3 * kStep] - kRoot * d[kStep];
-  t[1] = even1 + odd1;
-  t[2] = even1 - odd1;
-  const Floats even2 = d[4 * kStep] - 0.5F * d[2 * kStep], odd2 = kRoot * d[3 * kStep] - kHalfRoot * d[kStep];
-  t[3] = even2 + odd2;
-  t[4] = even2 - odd2;
-  t[5] = d[kStep] - 2.5F * d[3 * kStep] + d[5 * kStep];
-}
+struct OfInput {
+  template <std::int64_t kStep>
+  PULMO_INLINE void apply(const Floats* d, Floats* t) {
+    t[0] = d[0] - 2.5F * d[2 * kStep] + d[4 * kStep];
+    const Floats even1 = d[4 * kStep] - 2.0F * d[2 * kStep], odd1 = kHalfRoot * d[3 * kStep] - kRoot * d[kStep];
+    t[1] = even1 + odd1;
+    t[2] = even1 - odd1;
+    const Floats even2 = d[4 * kStep] - 0.5F * d[2 * kStep], odd2 = kRoot * d[3 * kStep] - kHalfRoot * d[kStep];
+    t[3] = even2 + odd2;
+    t[4] = even2 - odd2;
+    t[5] = d[kStep] - 2.5F * d[3 * kStep] + d[5 * kStep];
+  }
+};
 
 // A' m.
 template <std::int64_t kStep = 1>
@@ -39,30 +41,34 @@ PULMO_INLINE void transform_output(const Floats* m, Floats* y) {
 }
 
 // A y, what the gradient of four results means to the six products.
-template <std::int64_t kStep = 1>
-PULMO_INLINE void transform_gradient(const Floats* y, Floats* z) {
-  z[0] = y[0];
-  const Floats even1 = y[0] + 0.5F * y[2 * kStep], odd1 = kHalfRoot * y[kStep] + 0.5F * kHalfRoot * y[3 * kStep];
-  z[1] = even1 + odd1;
-  z[2] = even1 - odd1;
-  const Floats even2 = y[0] + 2.0F * y[2 * kStep], odd2 = kRoot * y[kStep] + 2.0F * kRoot * y[3 * kStep];
-  z[3] = even2 + odd2;
-  z[4] = even2 - odd2;
-  z[5] = y[3 * kStep];
-}
+struct OfGradient {
+  template <std::int64_t kStep>
+  PULMO_INLINE void apply(const Floats* y, Floats* z) {
+    z[0] = y[0];
+    const Floats even1 = y[0] + 0.5F * y[2 * kStep], odd1 = kHalfRoot * y[kStep] + 0.5F * kHalfRoot * y[3 * kStep];
+    z[1] = even1 + odd1;
+    z[2] = even1 - odd1;
+    const Floats even2 = y[0] + 2.0F * y[2 * kStep], odd2 = kRoot * y[kStep] + 2.0F * kRoot * y[3 * kStep];
+    z[3] = even2 + odd2;
+    z[4] = even2 - odd2;
+    z[5] = y[3 * kStep];
+  }
+};
 
 // G g.
-template <std::int64_t kStep = 1>
-PULMO_INLINE void transform_weights(const Floats* g, Floats* u) {
-  u[0] = g[0];
-  const Floats even1 = kThird * (-2.0F * g[0] - g[2 * kStep]), odd1 = -kThird * kRoot * g[kStep];
-  u[1] = even1 + odd1;
-  u[2] = even1 - odd1;
-  const Floats even2 = kThird * (0.5F * g[0] + g[2 * kStep]), odd2 = kThird * kHalfRoot * g[kStep];
-  u[3] = even2 + odd2;
-  u[4] = even2 - odd2;
-  u[5] = g[2 * kStep];
-}
+struct OfWeights {
+  template <std::int64_t kStep>
+  PULMO_INLINE void apply(const Floats* g, Floats* u) {
+    u[0] = g[0];
+    const Floats even1 = kThird * (-2.0F * g[0] - g[2 * kStep]), odd1 = -kThird * kRoot * g[kStep];
+    u[1] = even1 + odd1;
+    u[2] = even1 - odd1;
+    const Floats even2 = kThird * (0.5F * g[0] + g[2 * kStep]), odd2 = kThird * kHalfRoot * g[kStep];
+    u[3] = even2 + odd2;
+    u[4] = even2 - odd2;
+    u[5] = g[2 * kStep];
+  }
+};
 
 // G' u.
 template <std::int64_t kStep = 1>
