@@ -83,7 +83,8 @@ PULMO_INLINE void transform_weights_back(const Floats* u, Floats* g) {
 // Where all that a result is made of is 0, as around masked lungs, the plain convolution gives 0, and products of the
 // whole tile add up to their rounding errors. A ReLU or Adam would take those for a signal.
 PULMO_INLINE Floats without_noise(const Floats& value, const Floats& noise) {
-  return (value < noise) & (value > -noise) ? Floats{} : value;
+  const Words is_noise = (value < noise) & (value > -noise);
+  return is_noise ? Floats{} : value;
 }
 
 // 0, or no number where the products are too large for float32: without_noise() would make 0 of what is not.
