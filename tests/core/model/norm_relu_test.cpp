@@ -1,4 +1,5 @@
 #include "core/model/norm_relu.h"
+#include "tests/core/model/tensor_twin.h"
 
 #include <gtest/gtest.h>
 #include <torch/torch.h>
@@ -9,6 +10,8 @@
 
 namespace pulmo {
 namespace {
+
+using testing::difference;
 
 struct Layer {
   std::vector<torch::Tensor> pieces;
@@ -33,19 +36,12 @@ Layer layer(const std::vector<std::int64_t>& channels, std::vector<std::int64_t>
 }
 
 Layer copy_of(const Layer& original, torch::ScalarType type) {
-  const auto copy = [type](const torch::Tensor& tensor) {
-    return tensor.detach().to(type, false, true).requires_grad_(tensor.requires_grad());
-  };
+  const auto copy = [type](const torch::Tensor& tensor) { return testing::leaf_copy(tensor, type); };
   const NormValues& norm = original.norm;
   Layer layer{{}, {copy(norm.weight), copy(norm.bias), copy(norm.mean), copy(norm.variance), norm.epsilon}, {}};
   for (const torch::Tensor& piece : original.pieces) layer.pieces.push_back(copy(piece));
   if (original.added.defined()) layer.added = copy(original.added);
   return layer;
-}
-
-double difference(const torch::Tensor& ours, const torch::Tensor& expected) {
-  const torch::Tensor reference = expected.to(torch::kDouble);
-  return ((ours.to(torch::kDouble) - reference).abs().max() / reference.abs().max()).item<double>();
 }
 
 /// Compares with the formula, computed in float64 of the same (rounded) values.

@@ -7,9 +7,12 @@
 #include <limits>
 
 #include "core/model/pool_kernels.h"
+#include "tests/core/model/tensor_twin.h"
 
 namespace pulmo {
 namespace {
+
+using testing::difference;
 
 struct Layer {
   torch::Tensor images, weight, bias;
@@ -23,20 +26,13 @@ Layer layer(std::int64_t in, std::int64_t out, std::int64_t rows, std::int64_t c
 }
 
 Layer copy_of(const Layer& original, torch::ScalarType type) {
-  const auto copy = [type](const torch::Tensor& tensor) {
-    return tensor.detach().to(type, false, true).requires_grad_(tensor.requires_grad());
-  };
+  const auto copy = [type](const torch::Tensor& tensor) { return testing::leaf_copy(tensor, type); };
   return {copy(original.images), copy(original.weight), copy(original.bias)};
 }
 
 /// The layers as the paper names them, one after the other.
 torch::Tensor reference(const Layer& layer) {
   return torch::max_pool2d(torch::relu(torch::conv2d(layer.images, layer.weight, layer.bias, 1, 1)), {2, 2});
-}
-
-double difference(const torch::Tensor& ours, const torch::Tensor& expected) {
-  const torch::Tensor reference = expected.to(torch::kDouble);
-  return ((ours.to(torch::kDouble) - reference).abs().max() / reference.abs().max()).item<double>();
 }
 
 void expect_same(const Layer& original, torch::ScalarType type, double tolerance) {

@@ -7,9 +7,12 @@
 
 #include "core/model/layers.h"
 #include "core/support/processors.h"
+#include "tests/core/model/tensor_twin.h"
 
 namespace pulmo {
 namespace {
+
+using testing::difference;
 
 struct Convolution {
   torch::Tensor maps, weight, bias;
@@ -27,9 +30,7 @@ Convolution of_maps(std::int64_t in, std::int64_t out, const std::vector<std::in
 }
 
 Convolution copy_of(const Convolution& original, torch::ScalarType type) {
-  const auto copy = [type](const torch::Tensor& tensor) {
-    return tensor.detach().to(type, false, true).requires_grad_(tensor.requires_grad());
-  };
+  const auto copy = [type](const torch::Tensor& tensor) { return testing::leaf_copy(tensor, type); };
   return {copy(original.maps), copy(original.weight), copy(original.bias)};
 }
 
@@ -41,11 +42,6 @@ torch::Tensor plain(const Convolution& layer) {
 
 torch::Tensor by_winograd(const Convolution& layer) {
   return winograd_convolution(layer.maps, layer.weight, layer.bias);
-}
-
-double difference(const torch::Tensor& ours, const torch::Tensor& expected) {
-  const torch::Tensor reference = expected.to(torch::kDouble);
-  return ((ours.to(torch::kDouble) - reference).abs().max() / reference.abs().max()).item<double>();
 }
 
 /// Results and all gradients, against double precision on the same, rounded, values.
