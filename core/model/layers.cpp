@@ -27,13 +27,13 @@ bool Convolution::takes_panels(const torch::Tensor& maps) const {
   return frozen_ && may_be_winograd(maps, weight_, shape_.stride, shape_.padding);
 }
 
-torch::Tensor Convolution::by_panels(const torch::Tensor& maps, const torch::Tensor& bias) const {
+const torch::Tensor& Convolution::panels() const {
   std::call_once(panels_made_, [this] { panels_ = winograd_panels(weight_); });
-  return winograd_convolution_of_panels(maps, panels_, weight_.size(0), bias);
+  return panels_;
 }
 
 torch::Tensor Convolution::forward(const torch::Tensor& maps) const {
-  if (takes_panels(maps)) return by_panels(maps, bias_);
+  if (takes_panels(maps)) return winograd_convolution_of_panels(maps, panels(), weight_.size(0), bias_);
   return convolution(maps, weight_, bias_, shape_.stride, shape_.padding);
 }
 
@@ -44,7 +44,7 @@ ConvLayer::ConvLayer(std::int64_t in, std::int64_t out, std::int64_t kernel, con
                    .bias = options.bias}) {}
 
 torch::Tensor ConvLayer::forward_pool_relu(const torch::Tensor& images) const {
-  if (takes_panels(images)) return pool_bias_relu(by_panels(images, {}), bias());
+  if (takes_panels(images)) return winograd_pool_relu_of_panels(images, panels(), bias());
   return conv_pool_relu(images, weight(), bias(), shape().padding[0]);
 }
 

@@ -29,9 +29,10 @@ class Convolution : public torch::nn::Module {
   const Shape& shape() const { return shape_; }
   const torch::Tensor& weight() const { return weight_; }
   const torch::Tensor& bias() const { return bias_; }
-  /// Whether the panels below do for these maps.
+  /// Whether the panels do for these maps.
   bool takes_panels(const torch::Tensor& maps) const;
-  torch::Tensor by_panels(const torch::Tensor& maps, const torch::Tensor& bias) const;
+  /// Of winograd.h, made when they are first asked for.
+  const torch::Tensor& panels() const;
 
  private:
   Shape shape_;
@@ -39,7 +40,7 @@ class Convolution : public torch::nn::Module {
   torch::Tensor bias_;
   bool frozen_ = false;
   mutable std::once_flag panels_made_;
-  mutable torch::Tensor panels_;  ///< of winograd.h, once they are asked for
+  mutable torch::Tensor panels_;
 };
 
 /// A 2D convolution: weight (out, in, kernel, kernel), bias (out) unless the options say otherwise.

@@ -40,6 +40,15 @@ void pool_bias_relu_backward(const Bf16Bits* gradient, const std::uint8_t* winne
   kernels().bf16.pool_backward(gradient, winners, shape, maps_gradient, bias_gradient);
 }
 
+void pool_bias_gradient(const float* gradient, const std::uint8_t* winners, std::int64_t count, std::int64_t channels,
+                        float* bias_gradient) {
+  kernels().fp32.bias_gradient(gradient, winners, count, channels, bias_gradient);
+}
+void pool_bias_gradient(const Bf16Bits* gradient, const std::uint8_t* winners, std::int64_t count,
+                        std::int64_t channels, float* bias_gradient) {
+  kernels().bf16.bias_gradient(gradient, winners, count, channels, bias_gradient);
+}
+
 void conv3_pool_relu(const float* image, const float* weights, const float* bias, const PoolShape& shape, float* pooled,
                      std::uint8_t* winners) {
   kernels().fp32.conv3_pool(image, weights, bias, shape, pooled, winners);

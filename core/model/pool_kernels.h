@@ -33,6 +33,12 @@ void pool_bias_relu_backward(const float* gradient, const std::uint8_t* winners,
 void pool_bias_relu_backward(const Bf16Bits* gradient, const std::uint8_t* winners, const PoolShape& shape,
                              Bf16Bits* maps_gradient, float* bias_gradient);
 
+/// The bias's gradient (C) alone, of one image's `count` windows.
+void pool_bias_gradient(const float* gradient, const std::uint8_t* winners, std::int64_t count, std::int64_t channels,
+                        float* bias_gradient);
+void pool_bias_gradient(const Bf16Bits* gradient, const std::uint8_t* winners, std::int64_t count,
+                        std::int64_t channels, float* bias_gradient);
+
 /// One image of one channel through a 3x3 convolution with padding 1, pooled as above, the maps never written to
 /// memory. `image` (H+2, W+2) with its border of zeros; `weights` (9, C), tap by tap; `shape` is that of the maps.
 void conv3_pool_relu(const float* image, const float* weights, const float* bias, const PoolShape& shape, float* pooled,

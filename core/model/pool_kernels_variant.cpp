@@ -1,46 +1,17 @@
 // Compiled once for each generation of processors (CMakeLists.txt names the flags and PULMO_VARIANT); pool_kernels.cpp
-// picks one at run time. Nothing inline from a header may be used here but kernel_lanes.h: the linker keeps one copy of
-// an inline function for the whole program, and that copy could hold instructions that an older processor lacks.
+// picks one at run time. Nothing inline from a header may be used here but kernel_lanes.h and pool_lanes.h: the linker
+// keeps one copy of an inline function for the whole program, and that copy could hold instructions that an older
+// processor lacks.
 #include <cstdint>
 #include <cstring>
 
 #include "core/model/kernel_lanes.h"
 #include "core/model/pool_kernels.h"
 #include "core/model/pool_kernels_variant.h"
+#include "core/model/pool_lanes.h"
 
 namespace pulmo {
 namespace {
-
-using Bytes = std::uint8_t __attribute__((vector_size(kLanes)));
-
-/// The running winner of a window.
-struct Winner {
-  Floats value;
-  Words place;
-};
-
-// A NaN wins and stays.
-PULMO_INLINE void compete(Winner& winner, const Floats& value, std::int32_t place) {
-  const Words wins = ~(value <= winner.value) & is_number(winner.value);
-  winner.value = wins ? value : winner.value;
-  winner.place = wins ? Words{} + place : winner.place;
-}
-
-template <typename Real>
-PULMO_INLINE void finish(const Winner& winner, const Floats& bias, Real* pooled, std::uint8_t* winners) {
-  const Floats sum = winner.value + bias;
-  const Words stopped = sum <= 0.0F;
-  store(pooled, stopped ? Floats{} : sum);
-  const Words place = stopped ? Words{} + kNoWinner : winner.place;
-  const Bytes places = __builtin_convertvector(__builtin_convertvector(place, Halves), Bytes);
-  std::memcpy(winners, &places, sizeof(places));
-}
-
-PULMO_INLINE Words places_of(const std::uint8_t* winners) {
-  Bytes places;
-  std::memcpy(&places, winners, sizeof(places));
-  return __builtin_convertvector(__builtin_convertvector(places, Halves), Words);
-}
 
 template <typename Real>
 PULMO_INLINE void pool(const Real* maps, const float* bias, const PoolShape& shape, Real* pooled,
@@ -105,6 +76,24 @@ PULMO_INLINE void pool_backward(const Real* gradient, const std::uint8_t* winner
     }
   }
   clear_odd_edges(shape, maps_gradient);
+}
+
+// Sums of some windows first, as above.
+template <typename Real>
+PULMO_INLINE void sum_where_won(const Real* gradient, const std::uint8_t* winners, std::int64_t count,
+                                std::int64_t channels, float* bias_gradient) {
+  constexpr std::int64_t kAtOnce = 64;
+  std::memset(bias_gradient, 0, static_cast<std::size_t>(channels) * sizeof(float));
+  for (std::int64_t first = 0; first < count; first += kAtOnce) {
+    const std::int64_t end = first + kAtOnce < count ? first + kAtOnce : count;
+    for (std::int64_t c = 0; c < channels; c += kLanes) {
+      Floats sum{};
+      for (std::int64_t i = first * channels + c; i < end * channels; i += channels) {
+        sum += places_of(winners + i) != kNoWinner ? load(gradient + i) : Floats{};
+      }
+      store(bias_gradient + c, load(bias_gradient + c) + sum);
+    }
+  }
 }
 
 // The four convolutions of one window share its 4x4 pixels.
@@ -182,8 +171,9 @@ PULMO_INLINE void conv3_backward(const float* image, const Real* gradient, const
 #define PULMO_NAME(variant) PULMO_CONCATENATE(pool_kernels_, variant)
 
 PoolKernels PULMO_NAME(PULMO_VARIANT)() {
-  return {{pool<float>, pool_backward<float>, conv3_pool<float>, conv3_backward<float>},
-          {pool<Bf16Bits>, pool_backward<Bf16Bits>, conv3_pool<Bf16Bits>, conv3_backward<Bf16Bits>}};
+  return {{pool<float>, pool_backward<float>, sum_where_won<float>, conv3_pool<float>, conv3_backward<float>},
+          {pool<Bf16Bits>, pool_backward<Bf16Bits>, sum_where_won<Bf16Bits>, conv3_pool<Bf16Bits>,
+           conv3_backward<Bf16Bits>}};
 }
 
 }  // namespace pulmo

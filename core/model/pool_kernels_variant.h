@@ -12,6 +12,8 @@ struct PoolKernelsOf {
   void (*pool)(const Real* maps, const float* bias, const PoolShape& shape, Real* pooled, std::uint8_t* winners);
   void (*pool_backward)(const Real* gradient, const std::uint8_t* winners, const PoolShape& shape, Real* maps_gradient,
                         float* bias_gradient);
+  void (*bias_gradient)(const Real* gradient, const std::uint8_t* winners, std::int64_t count, std::int64_t channels,
+                        float* bias_gradient);
   void (*conv3_pool)(const float* image, const float* weights, const float* bias, const PoolShape& shape, Real* pooled,
                      std::uint8_t* winners);
   void (*conv3_backward)(const float* image, const Real* gradient, const std::uint8_t* winners, const PoolShape& shape,

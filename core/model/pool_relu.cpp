@@ -142,7 +142,8 @@ torch::Tensor conv_pool_relu(const torch::Tensor& images, const torch::Tensor& w
   if (!kernels_fit(images, weight)) return conv_pool_relu_plain(images, weight, bias, padding);
   const bool first_layer = weight.size(1) == 1 && weight.size(2) == 3 && padding == 1 && !images.requires_grad();
   if (first_layer) return Conv3PoolRelu::apply(images, weight, bias);
-  return PoolBiasRelu::apply(convolution(images, weight, {}, 1, padding), bias);
+  if (may_be_winograd(images, weight, 1, padding)) return winograd_pool_relu(images, weight, bias);
+  return PoolBiasRelu::apply(at::conv2d(images, weight, {}, 1, padding), bias);
 }
 
 torch::Tensor pool_bias_relu(const torch::Tensor& maps, const torch::Tensor& bias) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/model/kernel_tensors.h"
+#include "core/model/pool_kernels.h"
 #include "core/model/winograd_kernels.h"
 
 namespace pulmo {
@@ -50,8 +51,8 @@ torch::Tensor channels_last(const torch::Tensor& maps) {
   return maps.contiguous(last_channels(maps));
 }
 
-std::vector<float> scratch_of(const WinogradShape& shape) {
-  return std::vector<float>(static_cast<std::size_t>(winograd_scratch_size(shape)));
+torch::Tensor scratch_of(const WinogradShape& shape, std::int64_t tiles) {
+  return at::empty({winograd_scratch_size(shape, tiles)}, at::kFloat);
 }
 
 /// Calls body(tiles) for [begin, end) in pieces that the kernels take at once.
@@ -64,46 +65,95 @@ torch::Tensor no_bias(std::int64_t out) {
   return at::zeros({out}, at::kFloat);
 }
 
-/// `maps` channels-last, `panels` as winograd_panels() gives them.
-torch::Tensor convolved(const torch::Tensor& maps, const torch::Tensor& panels, std::int64_t out,
-                        const torch::Tensor& bias) {
-  const WinogradShape shape = shape_of(maps, out);
-  std::vector<std::int64_t> sizes = maps.sizes().vec();
-  sizes[1] = out;
-  torch::Tensor result = at::empty(sizes, maps.options(), last_channels(maps));
+/// What a convolution reads, channels-last: maps; or, if `winners` is defined, the gradient of pooled ones.
+struct Source {
+  torch::Tensor values;
+  torch::Tensor winners;
+
+  template <typename Real>
+  WinogradMaps<Real> of() const {
+    return {values_of<Real>(values), winners.defined() ? values_of<std::uint8_t>(winners) : nullptr};
+  }
+};
+
+/// Where results go.
+struct Target {
+  torch::Tensor values;
+  bool pooled = false;
+  torch::Tensor winners;  ///< may be undefined
+
+  template <typename Real>
+  WinogradResults<Real> of() const {
+    return {values_of<Real>(values), pooled, winners.defined() ? values_of<std::uint8_t>(winners) : nullptr};
+  }
+};
+
+/// `shape` is that of `source` before pooling, `panels` as winograd_panels() gives them.
+void convolve(const Source& source, const WinogradShape& shape, std::int64_t tiles, const torch::Tensor& panels,
+              const torch::Tensor& bias, const Target& target) {
   const torch::Tensor added = bias.to(at::kFloat).contiguous();
-  const std::int64_t at_once = winograd_tiles_at_once(shape);
-  with_real(maps, [&]<typename Real>(Real) {
-    at::parallel_for(0, tiles_of(maps, shape), kFewestTiles, [&](std::int64_t begin, std::int64_t end) {
-      std::vector<float> scratch = scratch_of(shape);
-      for_pieces(begin, end, at_once, [&](const TileRange& tiles) {
-        winograd_conv(values_of<Real>(maps), panels.data_ptr<float>(), added.data_ptr<float>(), shape, tiles,
-                      scratch.data(), values_of<Real>(result));
+  const std::int64_t at_once = winograd_tiles_at_once(shape).conv;
+  with_real(source.values, [&]<typename Real>(Real) {
+    at::parallel_for(0, tiles, kFewestTiles, [&](std::int64_t begin, std::int64_t end) {
+      const torch::Tensor scratch = scratch_of(shape, at_once);
+      for_pieces(begin, end, at_once, [&](const TileRange& range) {
+        winograd_conv(source.of<Real>(), panels.data_ptr<float>(), added.data_ptr<float>(), shape, range,
+                      scratch.data_ptr<float>(), target.of<Real>());
       });
     });
   });
+}
+
+torch::Tensor empty_like_maps(const torch::Tensor& maps, std::int64_t channels) {
+  std::vector<std::int64_t> sizes = maps.sizes().vec();
+  sizes[1] = channels;
+  return at::empty(sizes, maps.options(), last_channels(maps));
+}
+
+/// `maps` channels-last.
+torch::Tensor convolved(const torch::Tensor& maps, const torch::Tensor& panels, std::int64_t out,
+                        const torch::Tensor& bias) {
+  const WinogradShape shape = shape_of(maps, out);
+  torch::Tensor result = empty_like_maps(maps, out);
+  convolve({maps, {}}, shape, tiles_of(maps, shape), panels, bias, {result, false, {}});
   return result;
+}
+
+/// `maps` (N,C,H,W) channels-last.
+Target pooled(const torch::Tensor& maps, const torch::Tensor& panels, const torch::Tensor& bias, bool keeps_winners) {
+  const WinogradShape shape = shape_of(maps, bias.size(0));
+  const std::vector<std::int64_t> sizes = {maps.size(0), shape.out, shape.height / 2, shape.width / 2};
+  Target target{at::empty(sizes, maps.options(), at::MemoryFormat::ChannelsLast), true, {}};
+  if (keeps_winners) target.winners = at::empty(sizes, at::kByte, at::MemoryFormat::ChannelsLast);
+  convolve({maps, {}}, shape, tiles_of(maps, shape), panels, bias, target);
+  return target;
+}
+
+/// (K, C, *kernel) to (C, K, *kernel), whose convolution is what a gradient of results means to the maps.
+torch::Tensor turned(const torch::Tensor& weight) {
+  return weight.flatten(2).flip({2}).view_as(weight).transpose(0, 1);
 }
 
 /// (K, C, *kernel), of maps and of the results' gradient, both channels-last. The batch is cut into parts by its shape
 /// alone and their sums are added in order: the result does not depend on the number of threads.
-torch::Tensor weights_gradient(const torch::Tensor& maps, const torch::Tensor& gradient) {
-  const WinogradShape shape = shape_of(maps, gradient.size(1));
-  const std::int64_t at_once = winograd_tiles_at_once(shape);
+torch::Tensor weights_gradient(const torch::Tensor& maps, const Source& gradient) {
+  const WinogradShape shape = shape_of(maps, gradient.values.size(1));
+  const std::int64_t at_once = winograd_tiles_at_once(shape).weights;
   const std::int64_t tiles = tiles_of(maps, shape);
   const std::int64_t bytes = kWinogradPoints * shape.all_in() * shape.out * static_cast<std::int64_t>(sizeof(float));
   const std::int64_t most = std::clamp<std::int64_t>(kPartsMemory / bytes, 1, kMostParts);
   const std::int64_t pieces = (tiles + at_once - 1) / at_once;
   const std::int64_t part = std::max<std::int64_t>(1, (pieces + most - 1) / most) * at_once;
   const torch::Tensor sums =
-      at::zeros({(tiles + part - 1) / part, kWinogradPoints, shape.all_in() * shape.out}, at::kFloat);
+      at::empty({(tiles + part - 1) / part, kWinogradPoints, shape.all_in() * shape.out}, at::kFloat);
   with_real(maps, [&]<typename Real>(Real) {
     at::parallel_for(0, sums.size(0), 1, [&](std::int64_t begin, std::int64_t end) {
-      std::vector<float> scratch = scratch_of(shape);
+      const torch::Tensor scratch = scratch_of(shape, at_once);
       for (std::int64_t i = begin; i < end; ++i) {
         for_pieces(i * part, std::min((i + 1) * part, tiles), at_once, [&](const TileRange& range) {
-          winograd_weights_gradient(values_of<Real>(maps), values_of<Real>(gradient), shape, range, scratch.data(),
-                                    sums.data_ptr<float>() + i * sums.stride(0));
+          winograd_weights_gradient({values_of<Real>(maps)}, gradient.of<Real>(), shape, range,
+                                    scratch.data_ptr<float>(), sums.data_ptr<float>() + i * sums.stride(0),
+                                    range.begin > i * part);
         });
       }
     });
@@ -113,8 +163,28 @@ torch::Tensor weights_gradient(const torch::Tensor& maps, const torch::Tensor& g
   winograd_transform_back(points.data_ptr<float>(), points.size(1), taps.data_ptr<float>());
   const torch::Tensor result = taps.reshape({3, 3, shape.taps, shape.in, shape.out})
                                    .permute({4, 3, 2, 0, 1})
-                                   .to(gradient.scalar_type(), false, false, at::MemoryFormat::Contiguous);
+                                   .to(maps.scalar_type(), false, false, at::MemoryFormat::Contiguous);
   return is_volume(maps) ? result : result.squeeze(2);
+}
+
+/// Of each channel, over the windows where the ReLU let a gradient through.
+torch::Tensor bias_gradient(const Source& gradient) {
+  const std::int64_t count = gradient.values.size(0), channels = gradient.values.size(1);
+  const torch::Tensor parts = at::empty({count, channels}, at::kFloat);
+  const std::int64_t windows = gradient.values.numel() / std::max<std::int64_t>(count * channels, 1);
+  with_real(gradient.values, [&]<typename Real>(Real) {
+    for_each_image(count, [&](std::int64_t n) {
+      const std::int64_t first = n * windows * channels;
+      const WinogradMaps<Real> maps = gradient.of<Real>();
+      pool_bias_gradient(maps.values + first, maps.winners + first, windows, channels,
+                         parts.data_ptr<float>() + n * channels);
+    });
+  });
+  return sum_over_images(parts, gradient.values.scalar_type());
+}
+
+void require_once() {
+  TORCH_CHECK(!c10::GradMode::is_enabled(), "a convolution by Winograd's filtering has no second derivative");
 }
 
 class WinogradConvolution : public torch::autograd::Function<WinogradConvolution> {
@@ -129,17 +199,48 @@ class WinogradConvolution : public torch::autograd::Function<WinogradConvolution
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    TORCH_CHECK(!c10::GradMode::is_enabled(), "a convolution by Winograd's filtering has no second derivative");
+    require_once();
     const variable_list saved = context->get_saved_variables();
     const torch::Tensor &maps = saved[0], &weight = saved[1];
     const torch::Tensor gradient = channels_last(gradients[0]);
     torch::Tensor of_maps, of_weight, of_bias;
     if (context->saved_data["maps"].toBool()) {
-      const torch::Tensor turned = weight.flatten(2).flip({2}).view_as(weight).transpose(0, 1);
-      of_maps = convolved(gradient, winograd_panels(turned), turned.size(0), no_bias(turned.size(0)));
+      of_maps = convolved(gradient, winograd_panels(turned(weight)), weight.size(1), no_bias(weight.size(1)));
     }
-    if (maps.defined()) of_weight = weights_gradient(maps, gradient);
+    if (maps.defined()) of_weight = weights_gradient(maps, {gradient, {}});
     if (context->saved_data["bias"].toBool()) of_bias = gradient.flatten(2).sum(at::IntArrayRef({0, 2}));
+    return {of_maps, of_weight, of_bias};
+  }
+};
+
+class WinogradPool : public torch::autograd::Function<WinogradPool> {
+ public:
+  static torch::Tensor forward(AutogradContext* context, const torch::Tensor& given, const torch::Tensor& weight,
+                               const torch::Tensor& bias) {
+    const torch::Tensor maps = channels_last(given);
+    const Target target = pooled(maps, winograd_panels(weight), bias, true);
+    context->save_for_backward({maps, weight, target.winners});
+    context->saved_data["maps"] = given.requires_grad();
+    context->saved_data["weight"] = weight.requires_grad();
+    context->saved_data["bias"] = bias.requires_grad();
+    return target.values;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    require_once();
+    const variable_list saved = context->get_saved_variables();
+    const torch::Tensor &maps = saved[0], &weight = saved[1];
+    const Source gradient = {channels_last(gradients[0]), saved[2]};
+    torch::Tensor of_maps, of_weight, of_bias;
+    if (context->saved_data["maps"].toBool()) {
+      of_maps = empty_like_maps(maps, maps.size(1));
+      WinogradShape shape = shape_of(maps, maps.size(1));
+      shape.in = weight.size(0);
+      convolve(gradient, shape, tiles_of(maps, shape), winograd_panels(turned(weight)), no_bias(shape.out),
+               {of_maps, false, {}});
+    }
+    if (context->saved_data["weight"].toBool()) of_weight = weights_gradient(maps, gradient);
+    if (context->saved_data["bias"].toBool()) of_bias = bias_gradient(gradient);
     return {of_maps, of_weight, of_bias};
   }
 };
@@ -189,6 +290,15 @@ torch::Tensor winograd_convolution_of_panels(const torch::Tensor& maps, const to
 
 torch::Tensor winograd_convolution(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias) {
   return WinogradConvolution::apply(maps, weight, bias.defined() ? bias : no_bias(weight.size(0)));
+}
+
+torch::Tensor winograd_pool_relu_of_panels(const torch::Tensor& maps, const torch::Tensor& panels,
+                                           const torch::Tensor& bias) {
+  return pooled(channels_last(maps), panels, bias, false).values;
+}
+
+torch::Tensor winograd_pool_relu(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias) {
+  return WinogradPool::apply(maps, weight, bias);
 }
 
 bool may_be_winograd(const torch::Tensor& maps, const torch::Tensor& weight, at::IntArrayRef stride,

@@ -15,6 +15,10 @@ bool prefers_winograd(const torch::Tensor& maps, const torch::Tensor& weight);
 /// prefers_winograd(). The result does not depend on the number of threads.
 torch::Tensor winograd_convolution(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias);
 
+/// relu(maxpool2x2(the above)) of images, (N,K,H/2,W/2): the same as pool_bias_relu() makes of it (pool_relu.h), the
+/// maps between, and their gradient, never written to memory. In bf16 the maps are not rounded.
+torch::Tensor winograd_pool_relu(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias);
+
 /// Whether convolution() below is one of these: of padding 1 and stride 1, and prefers_winograd().
 bool may_be_winograd(const torch::Tensor& maps, const torch::Tensor& weight, at::IntArrayRef stride,
                      at::IntArrayRef padding);
@@ -25,6 +29,10 @@ torch::Tensor winograd_panels(const torch::Tensor& weight);
 /// winograd_convolution() by the panels of a weight (K,C,3,3) or (K,C,3,3,3), without gradients.
 torch::Tensor winograd_convolution_of_panels(const torch::Tensor& maps, const torch::Tensor& panels, std::int64_t out,
                                              const torch::Tensor& bias);
+
+/// winograd_pool_relu() likewise.
+torch::Tensor winograd_pool_relu_of_panels(const torch::Tensor& maps, const torch::Tensor& panels,
+                                           const torch::Tensor& bias);
 
 /// at::conv2d() or at::conv3d(), by Winograd's filtering where that is quicker.
 torch::Tensor convolution(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias,

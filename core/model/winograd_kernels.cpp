@@ -24,13 +24,14 @@ const WinogradKernels& kernels() {
 
 }  // namespace
 
-std::int64_t winograd_tiles_at_once(const WinogradShape& shape) {
-  constexpr std::int64_t kNearWeights = 1 << 18;  // of one point, below which the weights stay in a near cache
-  return shape.all_in() * shape.out < kNearWeights ? kWinogradTiles : 2 * kWinogradTiles;
+WinogradTiles winograd_tiles_at_once(const WinogradShape& shape) {
+  constexpr std::int64_t kNearWeights = 1 << 17;  // of one point, below which the weights stay in a near cache
+  if (shape.all_in() * shape.out >= kNearWeights) return {.conv = 4 * kWinogradTiles, .weights = 4 * kWinogradTiles};
+  return {.conv = kWinogradTiles, .weights = 3 * kWinogradTiles};
 }
 
-std::int64_t winograd_scratch_size(const WinogradShape& shape) {
-  const std::int64_t points = winograd_tiles_at_once(shape) * (shape.all_in() + shape.out) + 2 * kWinogradGap;
+std::int64_t winograd_scratch_size(const WinogradShape& shape, std::int64_t tiles) {
+  const std::int64_t points = tiles * (shape.all_in() + shape.out) + 2 * kWinogradGap;
   return kWinogradPoints * (points + std::max(shape.in, shape.out));
 }
 
@@ -41,22 +42,25 @@ void winograd_transform_back(const float* transformed, std::int64_t count, float
   kernels().transform_back(transformed, count, weights);
 }
 
-void winograd_conv(const float* maps, const float* weights, const float* bias, const WinogradShape& shape,
-                   const TileRange& tiles, float* scratch, float* result) {
-  kernels().fp32.conv(maps, weights, bias, shape, tiles, scratch, result);
+void winograd_conv(const WinogradMaps<float>& maps, const float* weights, const float* bias, const WinogradShape& shape,
+                   const TileRange& tiles, float* scratch, const WinogradResults<float>& results) {
+  kernels().fp32.conv(maps, weights, bias, shape, tiles, scratch, results);
 }
-void winograd_conv(const Bf16Bits* maps, const float* weights, const float* bias, const WinogradShape& shape,
-                   const TileRange& tiles, float* scratch, Bf16Bits* result) {
-  kernels().bf16.conv(maps, weights, bias, shape, tiles, scratch, result);
+void winograd_conv(const WinogradMaps<Bf16Bits>& maps, const float* weights, const float* bias,
+                   const WinogradShape& shape, const TileRange& tiles, float* scratch,
+                   const WinogradResults<Bf16Bits>& results) {
+  kernels().bf16.conv(maps, weights, bias, shape, tiles, scratch, results);
 }
 
-void winograd_weights_gradient(const float* maps, const float* gradient, const WinogradShape& shape,
-                               const TileRange& tiles, float* scratch, float* weights_gradient) {
-  kernels().fp32.weights_gradient(maps, gradient, shape, tiles, scratch, weights_gradient);
+void winograd_weights_gradient(const WinogradMaps<float>& maps, const WinogradMaps<float>& gradient,
+                               const WinogradShape& shape, const TileRange& tiles, float* scratch,
+                               float* weights_gradient, bool add) {
+  kernels().fp32.weights_gradient(maps, gradient, shape, tiles, scratch, weights_gradient, add);
 }
-void winograd_weights_gradient(const Bf16Bits* maps, const Bf16Bits* gradient, const WinogradShape& shape,
-                               const TileRange& tiles, float* scratch, float* weights_gradient) {
-  kernels().bf16.weights_gradient(maps, gradient, shape, tiles, scratch, weights_gradient);
+void winograd_weights_gradient(const WinogradMaps<Bf16Bits>& maps, const WinogradMaps<Bf16Bits>& gradient,
+                               const WinogradShape& shape, const TileRange& tiles, float* scratch,
+                               float* weights_gradient, bool add) {
+  kernels().bf16.weights_gradient(maps, gradient, shape, tiles, scratch, weights_gradient, add);
 }
 
 }  // namespace pulmo

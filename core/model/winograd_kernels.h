@@ -40,9 +40,30 @@ struct TileRange {
 inline constexpr std::int64_t kWinogradPoints = 36;  ///< of the transform of a tile, 6 x 6
 inline constexpr std::int64_t kWinogradPanel = 16;   ///< channels whose weights lie side by side
 
-/// The most tiles that one call may take, and how many floats of scratch it needs (aligned as operator new aligns).
-std::int64_t winograd_tiles_at_once(const WinogradShape& shape);
-std::int64_t winograd_scratch_size(const WinogradShape& shape);
+/// What is read, of values of one type: maps. Or, unless `winners` is null, the gradient of the maps that
+/// pool_bias_relu() pooled (pool_kernels.h), as the gradient of pooled maps (H/2, W/2) and who won.
+template <typename Real>
+struct WinogradMaps {
+  const Real* values = nullptr;
+  const std::uint8_t* winners = nullptr;
+};
+
+/// Where results go: as they are; or pooled, and then who won (unless null), as pool_bias_relu() would leave them.
+template <typename Real>
+struct WinogradResults {
+  Real* values = nullptr;
+  bool pooled = false;
+  std::uint8_t* winners = nullptr;
+};
+
+/// How many tiles are best taken by one call of winograd_conv() and of winograd_weights_gradient().
+struct WinogradTiles {
+  std::int64_t conv = 0;
+  std::int64_t weights = 0;
+};
+WinogradTiles winograd_tiles_at_once(const WinogradShape& shape);
+/// The floats of scratch that a call for so many tiles, a multiple of 12, needs; best aligned to a line of the cache.
+std::int64_t winograd_scratch_size(const WinogradShape& shape, std::int64_t tiles);
 
 /// G g G' of `count` pairs of channels, a multiple of 16: `weights` (9, count) to (36, count).
 void winograd_transform(const float* weights, std::int64_t count, float* transformed);
@@ -51,16 +72,20 @@ void winograd_transform_back(const float* transformed, std::int64_t count, float
 
 /// The results of some tiles, plus the bias (out). `weights` (36, out / 16, taps * in, 16) are
 /// transformed.
-void winograd_conv(const float* maps, const float* weights, const float* bias, const WinogradShape& shape,
-                   const TileRange& tiles, float* scratch, float* result);
-void winograd_conv(const Bf16Bits* maps, const float* weights, const float* bias, const WinogradShape& shape,
-                   const TileRange& tiles, float* scratch, Bf16Bits* result);
+void winograd_conv(const WinogradMaps<float>& maps, const float* weights, const float* bias, const WinogradShape& shape,
+                   const TileRange& tiles, float* scratch, const WinogradResults<float>& results);
+void winograd_conv(const WinogradMaps<Bf16Bits>& maps, const float* weights, const float* bias,
+                   const WinogradShape& shape, const TileRange& tiles, float* scratch,
+                   const WinogradResults<Bf16Bits>& results);
 
-/// Adds what some tiles contribute to the gradient of the transformed weights, (36, taps * in, out): its like of the
-/// weights themselves is G' x G. `gradient` is that of the results.
-void winograd_weights_gradient(const float* maps, const float* gradient, const WinogradShape& shape,
-                               const TileRange& tiles, float* scratch, float* weights_gradient);
-void winograd_weights_gradient(const Bf16Bits* maps, const Bf16Bits* gradient, const WinogradShape& shape,
-                               const TileRange& tiles, float* scratch, float* weights_gradient);
+/// What some tiles contribute to the gradient of the transformed weights, (36, taps * in, out): its like of the weights
+/// themselves is G' x G. Adds it to, or takes the place of, what `weights_gradient` holds. `gradient` is that of the
+/// results; the maps are read as they are.
+void winograd_weights_gradient(const WinogradMaps<float>& maps, const WinogradMaps<float>& gradient,
+                               const WinogradShape& shape, const TileRange& tiles, float* scratch,
+                               float* weights_gradient, bool add);
+void winograd_weights_gradient(const WinogradMaps<Bf16Bits>& maps, const WinogradMaps<Bf16Bits>& gradient,
+                               const WinogradShape& shape, const TileRange& tiles, float* scratch,
+                               float* weights_gradient, bool add);
 
 }  // namespace pulmo

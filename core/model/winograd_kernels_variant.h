@@ -6,17 +6,18 @@
 
 namespace pulmo {
 
-// Of a call's scratch: the fewest tiles that it has room for, and the values between two points.
-inline constexpr std::int64_t kWinogradTiles = 24;
+// Of a call's scratch: it has room for a multiple of so many tiles; and the values between two points.
+inline constexpr std::int64_t kWinogradTiles = 12;
 inline constexpr std::int64_t kWinogradGap = 16;
 
 /// The kernels of winograd_kernels.h for values of one type.
 template <typename Real>
 struct WinogradKernelsOf {
-  void (*conv)(const Real* maps, const float* weights, const float* bias, const WinogradShape& shape,
-               const TileRange& tiles, float* scratch, Real* result);
-  void (*weights_gradient)(const Real* maps, const Real* gradient, const WinogradShape& shape, const TileRange& tiles,
-                           float* scratch, float* weights_gradient);
+  void (*conv)(const WinogradMaps<Real>& maps, const float* weights, const float* bias, const WinogradShape& shape,
+               const TileRange& tiles, float* scratch, const WinogradResults<Real>& results);
+  void (*weights_gradient)(const WinogradMaps<Real>& maps, const WinogradMaps<Real>& gradient,
+                           const WinogradShape& shape, const TileRange& tiles, float* scratch, float* weights_gradient,
+                           bool add);
 };
 
 struct WinogradKernels {

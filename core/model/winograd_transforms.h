@@ -80,11 +80,14 @@ PULMO_INLINE void transform_weights_back(const Floats* u, Floats* g) {
   g[2] = u[5 * kStep] + kThird * (sum2 - sum1);
 }
 
+PULMO_INLINE Floats size_of(const Floats& value) {
+  return reinterpret_cast<Floats>(reinterpret_cast<Words>(value) & 0x7fffffff);
+}
+
 // Where all that a result is made of is 0, as around masked lungs, the plain convolution gives 0, and products of the
 // whole tile add up to their rounding errors. A ReLU or Adam would take those for a signal.
 PULMO_INLINE Floats without_noise(const Floats& value, const Floats& noise) {
-  const Words is_noise = (value < noise) & (value > -noise);
-  return is_noise ? Floats{} : value;
+  return size_of(value) < noise ? Floats{} : value;
 }
 
 // 0, or no number where the products are too large for float32: without_noise() would make 0 of what is not.
@@ -92,10 +95,11 @@ PULMO_INLINE Floats overflow(const Floats& size) {
   return 0.0F * size;
 }
 
-/// Adds the six values' sizes to a sum.
+/// Adds the six values' sizes to a sum, in pairs: it would else wait for one addition after the other.
 PULMO_INLINE void add_sizes(const Floats (&values)[6], Floats& sum) {
-#pragma GCC unroll 6
-  for (const Floats& value : values) sum += value < 0.0F ? -value : value;
+  const Floats first = size_of(values[0]) + size_of(values[1]);
+  const Floats second = size_of(values[2]) + size_of(values[3]);
+  sum += first + second + (size_of(values[4]) + size_of(values[5]));
 }
 
 }  // namespace pulmo
