@@ -11,6 +11,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/model/dense.h"
 #include "core/model/norm_relu.h"
 #include "core/model/pool_relu.h"
 #include "core/model/winograd.h"
@@ -93,8 +94,8 @@ DenseLayer::DenseLayer(std::int64_t in, std::int64_t out)
       bias_(register_parameter("bias", at::empty({out}, at::kFloat))) {}
 
 torch::Tensor DenseLayer::forward(const torch::Tensor& values) const {
-  if (!factors_ || !c10::GradMode::is_enabled()) return at::linear(values, weight_, bias_);
-  torch::Tensor result = at::linear(values, weight_.detach(), bias_);
+  if (!factors_ || !c10::GradMode::is_enabled()) return dense(values, weight_, bias_);
+  torch::Tensor result = dense(values, weight_.detach(), bias_);
   result.register_hook([kept = factors_, input = values.detach()](const torch::Tensor& gradient) {
     const bool first = !kept->input.defined();
     kept->output_gradient = first ? gradient.detach() : at::cat({kept->output_gradient, gradient.detach()});

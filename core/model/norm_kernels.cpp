@@ -1,22 +1,13 @@
 #include "core/model/norm_kernels.h"
 
+#include "core/model/kernel_choice.h"
 #include "core/model/norm_kernels_variant.h"
-#include "core/support/processors.h"
 
 namespace pulmo {
 namespace {
 
-NormKernels kernels_of(ProcessorLevel level) {
-#ifdef __x86_64__
-  return level == ProcessorLevel::kV4 ? norm_kernels_v4() : norm_kernels_v3();
-#else
-  (void)level;
-  return {};
-#endif
-}
-
 const NormKernels& kernels() {
-  static const NormKernels best = kernels_of(processor_level());
+  static const NormKernels best = PULMO_KERNELS(norm_kernels);
   return best;
 }
 

@@ -1,22 +1,13 @@
 #include "core/model/pool_kernels.h"
 
+#include "core/model/kernel_choice.h"
 #include "core/model/pool_kernels_variant.h"
-#include "core/support/processors.h"
 
 namespace pulmo {
 namespace {
 
-PoolKernels kernels_of(ProcessorLevel level) {
-#ifdef __x86_64__
-  return level == ProcessorLevel::kV4 ? pool_kernels_v4() : pool_kernels_v3();
-#else
-  (void)level;
-  return {};
-#endif
-}
-
 const PoolKernels& kernels() {
-  static const PoolKernels best = kernels_of(processor_level());
+  static const PoolKernels best = PULMO_KERNELS(pool_kernels);
   return best;
 }
 

@@ -40,7 +40,8 @@ void pool_bias_gradient(const Bf16Bits* gradient, const std::uint8_t* winners, s
                         std::int64_t channels, float* bias_gradient);
 
 /// One image of one channel through a 3x3 convolution with padding 1, pooled as above, the maps never written to
-/// memory. `image` (H+2, W+2) with its border of zeros; `weights` (9, C), tap by tap; `shape` is that of the maps.
+/// memory. `image` (H+2, W+2) with its border of zeros; `weights` (9, C), tap by tap; `shape` is that of the maps;
+/// `winners` may be null.
 void conv3_pool_relu(const float* image, const float* weights, const float* bias, const PoolShape& shape, float* pooled,
                      std::uint8_t* winners);
 void conv3_pool_relu(const float* image, const float* weights, const float* bias, const PoolShape& shape,

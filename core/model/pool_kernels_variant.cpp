@@ -125,7 +125,7 @@ PULMO_INLINE void conv3_pool(const float* image, const float* weights, const flo
       for (std::int64_t x = 0; x < width; ++x) {
         const std::int64_t to = (y * width + x) * shape.channels + c;
         const Winner winner = convolve_window(image + 2 * y * stride + 2 * x, stride, block);
-        finish(winner, block_bias, pooled + to, winners + to);
+        finish(winner, block_bias, pooled + to, winners == nullptr ? nullptr : winners + to);
       }
     }
   }

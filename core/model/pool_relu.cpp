@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "core/model/kernel_tensors.h"
@@ -83,11 +84,11 @@ torch::Tensor bordered(const torch::Tensor& images) {
 class Conv3PoolRelu : public torch::autograd::Function<Conv3PoolRelu> {
  public:
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& images, const torch::Tensor& weight,
-                               const torch::Tensor& bias) {
+                               const torch::Tensor& bias, bool learns) {
     const PoolShape shape{images.size(2), images.size(3), weight.size(0)};
     const std::vector<std::int64_t> sizes = {images.size(0), shape.channels, shape.height / 2, shape.width / 2};
     torch::Tensor pooled = empty_channels_last(sizes, images.options());
-    const torch::Tensor winners = empty_channels_last(sizes, at::kByte);
+    const torch::Tensor winners = learns ? empty_channels_last(sizes, at::kByte) : torch::Tensor();
     const torch::Tensor wide = bordered(images);
     const torch::Tensor taps = weight.to(at::kFloat).reshape({shape.channels, 9}).t().contiguous();
     const torch::Tensor added = bias.to(at::kFloat).contiguous();
@@ -96,10 +97,11 @@ class Conv3PoolRelu : public torch::autograd::Function<Conv3PoolRelu> {
     with_real(images, [&]<typename Real>(Real) {
       for_each_image(sizes[0], [&](std::int64_t n) {
         conv3_pool_relu(values_of<float>(wide) + n * in, values_of<float>(taps), values_of<float>(added), shape,
-                        values_of<Real>(pooled) + n * out, values_of<std::uint8_t>(winners) + n * out);
+                        values_of<Real>(pooled) + n * out,
+                        learns ? values_of<std::uint8_t>(winners) + n * out : nullptr);
       });
     });
-    context->save_for_backward({wide, winners});
+    if (learns) context->save_for_backward({wide, winners});
     return pooled;
   }
 
@@ -122,7 +124,7 @@ class Conv3PoolRelu : public torch::autograd::Function<Conv3PoolRelu> {
     });
     const torch::Tensor weight =
         sum_over_images(taps, gradient.scalar_type()).t().reshape({shape.channels, 1, 3, 3}).contiguous();
-    return {torch::Tensor(), weight, sum_over_images(bias, gradient.scalar_type())};
+    return {torch::Tensor(), weight, sum_over_images(bias, gradient.scalar_type()), torch::Tensor()};
   }
 };
 
@@ -141,7 +143,10 @@ torch::Tensor conv_pool_relu(const torch::Tensor& images, const torch::Tensor& w
                              std::int64_t padding) {
   if (!kernels_fit(images, weight)) return conv_pool_relu_plain(images, weight, bias, padding);
   const bool first_layer = weight.size(1) == 1 && weight.size(2) == 3 && padding == 1 && !images.requires_grad();
-  if (first_layer) return Conv3PoolRelu::apply(images, weight, bias);
+  if (first_layer) {
+    const bool learns = c10::GradMode::is_enabled() && (weight.requires_grad() || bias.requires_grad());
+    return Conv3PoolRelu::apply(images, weight, bias, learns);
+  }
   if (may_be_winograd(images, weight, 1, padding)) return winograd_pool_relu(images, weight, bias);
   return PoolBiasRelu::apply(at::conv2d(images, weight, {}, 1, padding), bias);
 }

@@ -298,7 +298,9 @@ torch::Tensor winograd_pool_relu_of_panels(const torch::Tensor& maps, const torc
 }
 
 torch::Tensor winograd_pool_relu(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias) {
-  return WinogradPool::apply(maps, weight, bias);
+  const bool learns = maps.requires_grad() || weight.requires_grad() || bias.requires_grad();
+  if (learns && c10::GradMode::is_enabled()) return WinogradPool::apply(maps, weight, bias);
+  return winograd_pool_relu_of_panels(maps, winograd_panels(weight), bias);
 }
 
 bool may_be_winograd(const torch::Tensor& maps, const torch::Tensor& weight, at::IntArrayRef stride,

@@ -2,23 +2,14 @@
 
 #include <algorithm>
 
+#include "core/model/kernel_choice.h"
 #include "core/model/winograd_kernels_variant.h"
-#include "core/support/processors.h"
 
 namespace pulmo {
 namespace {
 
-WinogradKernels kernels_of(ProcessorLevel level) {
-#ifdef __x86_64__
-  return level == ProcessorLevel::kV4 ? winograd_kernels_v4() : winograd_kernels_v3();
-#else
-  (void)level;
-  return {};
-#endif
-}
-
 const WinogradKernels& kernels() {
-  static const WinogradKernels best = kernels_of(processor_level());
+  static const WinogradKernels best = PULMO_KERNELS(winograd_kernels);
   return best;
 }
 
