@@ -111,8 +111,7 @@ class AttentionCnn final : public Network {
   torch::Tensor forward(const torch::Tensor& images, SampleSeeds dropout_seeds) override {
     torch::Tensor x = to_channels_last(images);
     for (std::size_t i = 0; i < convs_.size(); ++i) x = attentions_[i]->forward(convs_[i]->forward_pool_relu(x));
-    x = x.flatten(1);  // in the logical order C, H, W, whatever the layout in memory
-    x = dropout(dense1_->forward(x).relu_(), dropout_seeds, 1, dropout_);
+    x = dropout(dense1_->forward_maps(x).relu_(), dropout_seeds, 1, dropout_);
     x = dropout(dense2_->forward(x).relu_(), dropout_seeds, 2, dropout_);
     return dense3_->forward(x);
   }

@@ -104,6 +104,15 @@ torch::Tensor DenseLayer::forward(const torch::Tensor& values) const {
   return result;
 }
 
+torch::Tensor DenseLayer::forward_maps(const torch::Tensor& maps) const {
+  if (!frozen_) return forward(maps.flatten(1));
+  std::call_once(reordered_, [&] {
+    const std::vector<std::int64_t> sizes = {weight_.size(0), maps.size(1), maps.size(2), maps.size(3)};
+    weight_of_maps_ = weight_.detach().view(sizes).permute({0, 2, 3, 1}).contiguous().flatten(1);
+  });
+  return dense(maps.permute({0, 2, 3, 1}).flatten(1), weight_of_maps_, bias_);
+}
+
 torch::Tensor to_channels_last(const torch::Tensor& images) {
   if (images.size(1) != 1) return images.contiguous(at::MemoryFormat::ChannelsLast);
   const std::int64_t rows = images.size(2);

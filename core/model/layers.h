@@ -96,6 +96,10 @@ class DenseLayer : public torch::nn::Module {
   DenseLayer(std::int64_t in, std::int64_t out);
   /// (N, in) to (N, out).
   torch::Tensor forward(const torch::Tensor& values) const;
+  /// Maps (N,C,H,W), C * H * W inputs in that order whatever the layout in memory, to (N, out).
+  torch::Tensor forward_maps(const torch::Tensor& maps) const;
+  /// From now on the weights stay as they are: what is made of them is kept, and results have no gradient.
+  void freeze() { frozen_ = true; }
 
   const torch::Tensor& weight() const { return weight_; }
   /// From now on backward leaves the factors of the weight's gradient here instead of the gradient itself.
@@ -108,6 +112,9 @@ class DenseLayer : public torch::nn::Module {
   std::shared_ptr<Factors> factors_;  ///< null: the gradient is computed as usual
   torch::Tensor weight_;
   torch::Tensor bias_;
+  bool frozen_ = false;
+  mutable std::once_flag reordered_;
+  mutable torch::Tensor weight_of_maps_;  ///< for inputs in the order H, W, C, of maps channels-last
 };
 
 /// The same images laid out channels-last, in which CPU convolutions are quickest. One channel costs no copy: its

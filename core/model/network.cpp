@@ -104,6 +104,7 @@ bool predicts_quicker_than_script(const std::string& name) {
 void freeze(Network& network) {
   for (const auto& part : network.modules()) {
     if (auto* layer = part->as<Convolution>()) layer->freeze();
+    if (auto* layer = part->as<DenseLayer>()) layer->freeze();
   }
 }
 

@@ -112,9 +112,9 @@ PULMO_INLINE Winner convolve_window(const float* corner, std::int64_t stride, co
   return winner;
 }
 
-template <typename Real>
-PULMO_INLINE void conv3_pool(const float* image, const float* weights, const float* bias, const PoolShape& shape,
-                             Real* pooled, std::uint8_t* winners) {
+template <bool kWinners, typename Real>
+PULMO_INLINE void convolve_and_pool(const float* image, const float* weights, const float* bias, const PoolShape& shape,
+                                    Real* pooled, std::uint8_t* winners) {
   const std::int64_t stride = shape.width + 2;
   const std::int64_t width = shape.width / 2;
   for (std::int64_t y = 0; y < shape.height / 2; ++y) {
@@ -125,9 +125,20 @@ PULMO_INLINE void conv3_pool(const float* image, const float* weights, const flo
       for (std::int64_t x = 0; x < width; ++x) {
         const std::int64_t to = (y * width + x) * shape.channels + c;
         const Winner winner = convolve_window(image + 2 * y * stride + 2 * x, stride, block);
-        finish(winner, block_bias, pooled + to, winners == nullptr ? nullptr : winners + to);
+        finish(winner, block_bias, pooled + to, kWinners ? winners + to : nullptr);
       }
     }
+  }
+}
+
+// Without winners nothing is done for them.
+template <typename Real>
+PULMO_INLINE void conv3_pool(const float* image, const float* weights, const float* bias, const PoolShape& shape,
+                             Real* pooled, std::uint8_t* winners) {
+  if (winners == nullptr) {
+    convolve_and_pool<false>(image, weights, bias, shape, pooled, winners);
+  } else {
+    convolve_and_pool<true>(image, weights, bias, shape, pooled, winners);
   }
 }
 

@@ -42,8 +42,7 @@ class ProposedCnn final : public Network {
     torch::Tensor x = conv1_->forward_pool_relu(to_channels_last(images));
     x = conv2_->forward_pool_relu(x);
     x = conv3_->forward_pool_relu(x);
-    x = x.flatten(1);  // in the logical order C, H, W, whatever the layout in memory
-    x = dropout(dense1_->forward(x).relu_(), dropout_seeds, 1, dropout_);
+    x = dropout(dense1_->forward_maps(x).relu_(), dropout_seeds, 1, dropout_);
     x = dropout(dense2_->forward(x).relu_(), dropout_seeds, 2, dropout_);
     return dense3_->forward(x);
   }

@@ -101,7 +101,7 @@ PULMO_INLINE void output_tiles(const WinogradShape& shape, const TileRange& tile
   }
 }
 
-template <typename Real>
+template <bool kWinners, typename Real>
 PULMO_INLINE void pooled_tiles(const WinogradShape& shape, const TileRange& tiles, const float* bias,
                                const Scratch& scratch, const WinogradResults<Real>& results) {
   const std::int64_t height = shape.height / 2, width = shape.width / 2;
@@ -112,7 +112,7 @@ PULMO_INLINE void pooled_tiles(const WinogradShape& shape, const TileRange& tile
     const std::int64_t to = ((place.slice * height + y) * width + x) * shape.out;
     pooled_tile<Real>(from, scratch.out_point, shape.out, bias, y + 2 <= height ? 2 : height - y,
                       x + 2 <= width ? 2 : width - x, {results.values + to, width * shape.out, shape.out},
-                      results.winners == nullptr ? nullptr : results.winners + to);
+                      kWinners ? results.winners + to : nullptr);
   }
 }
 
@@ -157,10 +157,12 @@ void conv(const WinogradMaps<Real>& maps, const float* weights, const float* bia
     clear(in + count * all_in, (rows - count) * all_in);
     multiply_point(in, weights + point * all_in * shape.out, shape, rows, scratch.out + point * scratch.out_point);
   }
-  if (results.pooled) {
-    pooled_tiles(shape, tiles, bias, scratch, results);
-  } else {
+  if (!results.pooled) {
     output_tiles(shape, tiles, bias, scratch, results.values);
+  } else if (results.winners == nullptr) {
+    pooled_tiles<false>(shape, tiles, bias, scratch, results);
+  } else {
+    pooled_tiles<true>(shape, tiles, bias, scratch, results);
   }
 }
 
