@@ -11,6 +11,7 @@
 #include "core/support/log.h"
 #include "training/also.h"
 #include "training/attention_pictures.h"
+#include "training/evaluation/best_row.h"
 #include "training/evaluation/comparison.h"
 #include "training/evaluation/fold_pool.h"
 #include "training/evaluation/picture.h"
@@ -25,6 +26,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kBundleFile = "bundle.pt";
 constexpr std::size_t kWrongOfAClass = 6;  // pictures in the report, of each row
 constexpr std::int64_t kPicturePx = 128;
 
@@ -70,6 +72,12 @@ std::vector<Prediction> test_part(std::vector<SplitPredictions>& parts) {
   return {};
 }
 
+void copy_bundle(const fs::path& from, const fs::path& to) {
+  AtomicFile bundle(to);
+  fs::copy_file(from, bundle.temp_path(), fs::copy_options::overwrite_existing);
+  bundle.commit();
+}
+
 // The pooled result of one row as its own run folder.
 ComparedRow pool_row(const CompareJob& job, const std::vector<Round>& rounds, std::vector<FoldResult> folds) {
   const std::string row = folds.front().report.facts.row;
@@ -80,12 +88,21 @@ ComparedRow pool_row(const CompareJob& job, const std::vector<Round>& rounds, st
   make_writable_directory(folder);
   write_predictions(folder / "predictions.csv", compared.report.facts.classes, {{"test", compared.test}}, true);
   const std::size_t chosen = median_fold(compared.folds);
-  AtomicFile bundle(folder / "bundle.pt");
-  fs::copy_file(rounds[chosen].folder / row / "bundle.pt", bundle.temp_path(), fs::copy_options::overwrite_existing);
-  bundle.commit();
+  copy_bundle(rounds[chosen].folder / row / kBundleFile, folder / kBundleFile);
   log_info("bundle of the median fold", {{"row", row}, {"fold", std::to_string(chosen + 1)}});
   write_file_atomically(folder / "metrics.json", to_json(compared.report));
   return compared;
+}
+
+// The best row's model, at the top of the folder.
+void hand_on_best(Comparison& comparison, const fs::path& folder) {
+  comparison.best = best_row(comparison);
+  if (!comparison.best) {
+    log_warning("no row's ROC-AUC is defined on validation: no model is handed on as the best");
+    return;
+  }
+  copy_bundle(folder / comparison.best->row / kBundleFile, folder / kBundleFile);
+  log_info("bundle of the best row on validation", {{"row", comparison.best->row}});
 }
 
 // A picture of each most wrong case, from the test parts that the row's predictions were made on, one after another.
@@ -215,6 +232,7 @@ std::string compare(const CompareJob& job, const PreparedData& data, const std::
       draw_wrong_cases(comparison.rows.back(), rounds);
       draw_attention(comparison.rows.back(), rounds);
     }
+    hand_on_best(comparison, job.folder);
   });
   explain_rows(job, rounds, comparison, communicator);
   communicator.together([&] {

@@ -29,7 +29,8 @@ struct CompareJob {
   std::optional<std::int64_t> fold;   ///< from 1: only the rows of this fold, no table
 };
 
-/// Trains and judges every row on the same split, each in its own sub-folder, and writes comparison.{md,csv,json,html}.
+/// Trains and judges every row on the same split, each in its own sub-folder, and writes comparison.{md,csv,json,html}
+/// and, as bundle.pt, the model of the row that is best on validation (best_row.h).
 /// With `options.folds` every row on each fold in folds/I/ROW/, and the pooled predictions of all folds in ROW/, with
 /// the bundle of the fold of the median validation area. Each of `also` gets its own table in also-NAME/. A row whose
 /// finished result is already there is taken over; an interrupted one goes on. Returns the Markdown on rank 0.

@@ -192,10 +192,7 @@ std::size_t count_words(const std::uint8_t* bytes, std::size_t count, const std:
 
 }  // namespace
 
-#define PULMO_JOIN(a, b) a##b
-#define PULMO_NAME(variant) PULMO_JOIN(row_kernels_, variant)
-
-RowKernels PULMO_NAME(PULMO_VARIANT)() {
+RowKernels PULMO_VARIANT_NAME(row_kernels_, PULMO_VARIANT)() {
   return {to_hounsfield, window,        symmetric_sum, add_share,   extremes,
           to_bins,       distance_down, distance_up,   within_disk, count_words};
 }

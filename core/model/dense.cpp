@@ -20,12 +20,15 @@ using torch::autograd::variable_list;
 constexpr std::int64_t kManyInputs = 4096;
 constexpr std::int64_t kSamplesAtOnce = 32;
 
-bool prefers_kernel(const torch::Tensor& values, const torch::Tensor& weight) {
+bool is_single(const torch::Tensor& tensor) {
+  return tensor.scalar_type() == at::kFloat && have_kernels_for(tensor);
+}
+
+bool prefers_kernel(const torch::Tensor& values, const torch::Tensor& weight, const torch::Tensor& bias) {
   const bool fits = values.dim() == 2 && weight.dim() == 2 && values.size(1) == weight.size(1) &&
-                    weight.size(1) >= kManyInputs && weight.size(1) % kChannelsAtOnce == 0 &&
-                    weight.size(0) % kDenseOutputs == 0;
-  const bool single = values.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat;
-  return fits && single && have_kernels_for(values);
+                    bias.sizes() == at::IntArrayRef(weight.size(0));
+  return fits && weight.size(1) >= kManyInputs && weight.size(1) % kChannelsAtOnce == 0 &&
+         weight.size(0) % kDenseOutputs == 0 && is_single(values) && is_single(weight) && is_single(bias);
 }
 
 torch::Tensor by_kernel(const torch::Tensor& values, const torch::Tensor& weight, const torch::Tensor& bias) {
@@ -69,7 +72,7 @@ class Dense : public torch::autograd::Function<Dense> {
 }  // namespace
 
 torch::Tensor dense(const torch::Tensor& values, const torch::Tensor& weight, const torch::Tensor& bias) {
-  return prefers_kernel(values, weight) ? Dense::apply(values, weight, bias) : at::linear(values, weight, bias);
+  return prefers_kernel(values, weight, bias) ? Dense::apply(values, weight, bias) : at::linear(values, weight, bias);
 }
 
 }  // namespace pulmo

@@ -93,10 +93,7 @@ void outputs(const float* values, const float* weights, const float* bias, const
 
 }  // namespace
 
-#define PULMO_CONCATENATE(a, b) a##b
-#define PULMO_NAME(variant) PULMO_CONCATENATE(dense_kernels_, variant)
-
-DenseKernels PULMO_NAME(PULMO_VARIANT)() {
+DenseKernels PULMO_VARIANT_NAME(dense_kernels_, PULMO_VARIANT)() {
   return {outputs};
 }
 

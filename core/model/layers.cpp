@@ -24,6 +24,10 @@ Convolution::Convolution(Shape shape)
       weight_(register_parameter("weight", at::empty(shape_.weight, at::kFloat))),
       bias_(shape_.bias ? register_parameter("bias", at::empty({shape_.weight[0]}, at::kFloat)) : torch::Tensor()) {}
 
+bool Convolution::learns() const {
+  return c10::GradMode::is_enabled() && !frozen_;
+}
+
 bool Convolution::takes_panels(const torch::Tensor& maps) const {
   return frozen_ && may_be_winograd(maps, weight_, shape_.stride, shape_.padding);
 }
@@ -34,6 +38,7 @@ const torch::Tensor& Convolution::panels() const {
 }
 
 torch::Tensor Convolution::forward(const torch::Tensor& maps) const {
+  const c10::AutoGradMode mode(learns());
   if (takes_panels(maps)) return winograd_convolution_of_panels(maps, panels(), weight_.size(0), bias_);
   return convolution(maps, weight_, bias_, shape_.stride, shape_.padding);
 }
@@ -45,7 +50,8 @@ ConvLayer::ConvLayer(std::int64_t in, std::int64_t out, std::int64_t kernel, con
                    .bias = options.bias}) {}
 
 torch::Tensor ConvLayer::forward_pool_relu(const torch::Tensor& images) const {
-  if (takes_panels(images)) return winograd_pool_relu_of_panels(images, panels(), bias());
+  const c10::AutoGradMode mode(learns());
+  if (takes_panels(images)) return winograd_pool_relu_of_panels(images, panels(), weight().size(0), bias());
   return conv_pool_relu(images, weight(), bias(), shape().padding[0]);
 }
 
@@ -94,6 +100,7 @@ DenseLayer::DenseLayer(std::int64_t in, std::int64_t out)
       bias_(register_parameter("bias", at::empty({out}, at::kFloat))) {}
 
 torch::Tensor DenseLayer::forward(const torch::Tensor& values) const {
+  const c10::AutoGradMode mode(c10::GradMode::is_enabled() && !frozen_);
   if (!factors_ || !c10::GradMode::is_enabled()) return dense(values, weight_, bias_);
   torch::Tensor result = dense(values, weight_.detach(), bias_);
   result.register_hook([kept = factors_, input = values.detach()](const torch::Tensor& gradient) {
@@ -106,9 +113,10 @@ torch::Tensor DenseLayer::forward(const torch::Tensor& values) const {
 
 torch::Tensor DenseLayer::forward_maps(const torch::Tensor& maps) const {
   if (!frozen_) return forward(maps.flatten(1));
+  const c10::AutoGradMode no_gradient(false);
   std::call_once(reordered_, [&] {
     const std::vector<std::int64_t> sizes = {weight_.size(0), maps.size(1), maps.size(2), maps.size(3)};
-    weight_of_maps_ = weight_.detach().view(sizes).permute({0, 2, 3, 1}).contiguous().flatten(1);
+    weight_of_maps_ = weight_.detach().view(sizes).permute({0, 2, 3, 1}).flatten(1);
   });
   return dense(maps.permute({0, 2, 3, 1}).flatten(1), weight_of_maps_, bias_);
 }

@@ -29,6 +29,8 @@ class Convolution : public torch::nn::Module {
   const Shape& shape() const { return shape_; }
   const torch::Tensor& weight() const { return weight_; }
   const torch::Tensor& bias() const { return bias_; }
+  /// Whether results have a gradient.
+  bool learns() const;
   /// Whether the panels do for these maps.
   bool takes_panels(const torch::Tensor& maps) const;
   /// Of winograd.h, made when they are first asked for.

@@ -91,10 +91,7 @@ void backward_any(const Real* maps, const Real* gradient, const NormChannels& ch
 
 }  // namespace
 
-#define PULMO_CONCATENATE(a, b) a##b
-#define PULMO_NAME(variant) PULMO_CONCATENATE(norm_kernels_, variant)
-
-NormKernels PULMO_NAME(PULMO_VARIANT)() {
+NormKernels PULMO_VARIANT_NAME(norm_kernels_, PULMO_VARIANT)() {
   return {{forward_any<float>, backward_any<float>}, {forward_any<Bf16Bits>, backward_any<Bf16Bits>}};
 }
 

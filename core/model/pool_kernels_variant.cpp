@@ -178,10 +178,7 @@ PULMO_INLINE void conv3_backward(const float* image, const Real* gradient, const
 
 }  // namespace
 
-#define PULMO_CONCATENATE(a, b) a##b
-#define PULMO_NAME(variant) PULMO_CONCATENATE(pool_kernels_, variant)
-
-PoolKernels PULMO_NAME(PULMO_VARIANT)() {
+PoolKernels PULMO_VARIANT_NAME(pool_kernels_, PULMO_VARIANT)() {
   return {{pool<float>, pool_backward<float>, sum_where_won<float>, conv3_pool<float>, conv3_backward<float>},
           {pool<Bf16Bits>, pool_backward<Bf16Bits>, sum_where_won<Bf16Bits>, conv3_pool<Bf16Bits>,
            conv3_backward<Bf16Bits>}};

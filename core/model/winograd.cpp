@@ -72,7 +72,8 @@ struct Source {
 
   template <typename Real>
   WinogradMaps<Real> of() const {
-    return {values_of<Real>(values), winners.defined() ? values_of<std::uint8_t>(winners) : nullptr};
+    if (!winners.defined()) return {values_of<Real>(values)};
+    return {values_of<Real>(values), true, values_of<std::uint8_t>(winners)};
   }
 };
 
@@ -104,24 +105,22 @@ void convolve(const Source& source, const WinogradShape& shape, std::int64_t til
   });
 }
 
-torch::Tensor empty_like_maps(const torch::Tensor& maps, std::int64_t channels) {
-  std::vector<std::int64_t> sizes = maps.sizes().vec();
-  sizes[1] = channels;
-  return at::empty(sizes, maps.options(), last_channels(maps));
-}
-
 /// `maps` channels-last.
 torch::Tensor convolved(const torch::Tensor& maps, const torch::Tensor& panels, std::int64_t out,
                         const torch::Tensor& bias) {
   const WinogradShape shape = shape_of(maps, out);
-  torch::Tensor result = empty_like_maps(maps, out);
+  std::vector<std::int64_t> sizes = maps.sizes().vec();
+  sizes[1] = out;
+  torch::Tensor result = at::empty(sizes, maps.options(), last_channels(maps));
   convolve({maps, {}}, shape, tiles_of(maps, shape), panels, bias, {result, false, {}});
   return result;
 }
 
 /// `maps` (N,C,H,W) channels-last.
-Target pooled(const torch::Tensor& maps, const torch::Tensor& panels, const torch::Tensor& bias, bool keeps_winners) {
-  const WinogradShape shape = shape_of(maps, bias.size(0));
+Target pooled(const torch::Tensor& maps, const torch::Tensor& panels, std::int64_t out, const torch::Tensor& bias,
+              bool keeps_winners) {
+  TORCH_CHECK(bias.sizes() == at::IntArrayRef(out), "the bias is ", bias.sizes(), ", there are ", out, " results");
+  const WinogradShape shape = shape_of(maps, out);
   const std::vector<std::int64_t> sizes = {maps.size(0), shape.out, shape.height / 2, shape.width / 2};
   Target target{at::empty(sizes, maps.options(), at::MemoryFormat::ChannelsLast), true, {}};
   if (keeps_winners) target.winners = at::empty(sizes, at::kByte, at::MemoryFormat::ChannelsLast);
@@ -151,9 +150,8 @@ torch::Tensor weights_gradient(const torch::Tensor& maps, const Source& gradient
       const torch::Tensor scratch = scratch_of(shape, at_once);
       for (std::int64_t i = begin; i < end; ++i) {
         for_pieces(i * part, std::min((i + 1) * part, tiles), at_once, [&](const TileRange& range) {
-          winograd_weights_gradient({values_of<Real>(maps)}, gradient.of<Real>(), shape, range,
-                                    scratch.data_ptr<float>(), sums.data_ptr<float>() + i * sums.stride(0),
-                                    range.begin > i * part);
+          winograd_weights_gradient(values_of<Real>(maps), gradient.of<Real>(), shape, range, scratch.data_ptr<float>(),
+                                    sums.data_ptr<float>() + i * sums.stride(0), range.begin > i * part);
         });
       }
     });
@@ -218,10 +216,10 @@ class WinogradPool : public torch::autograd::Function<WinogradPool> {
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& given, const torch::Tensor& weight,
                                const torch::Tensor& bias) {
     const torch::Tensor maps = channels_last(given);
-    const Target target = pooled(maps, winograd_panels(weight), bias, true);
-    context->save_for_backward({maps, weight, target.winners});
+    const Target target = pooled(maps, winograd_panels(weight), weight.size(0), bias, true);
+    context->save_for_backward({weight.requires_grad() ? maps : torch::Tensor(), weight, target.winners});
+    context->saved_data["sizes"] = maps.sizes();
     context->saved_data["maps"] = given.requires_grad();
-    context->saved_data["weight"] = weight.requires_grad();
     context->saved_data["bias"] = bias.requires_grad();
     return target.values;
   }
@@ -233,13 +231,13 @@ class WinogradPool : public torch::autograd::Function<WinogradPool> {
     const Source gradient = {channels_last(gradients[0]), saved[2]};
     torch::Tensor of_maps, of_weight, of_bias;
     if (context->saved_data["maps"].toBool()) {
-      of_maps = empty_like_maps(maps, maps.size(1));
-      WinogradShape shape = shape_of(maps, maps.size(1));
+      of_maps = at::empty(context->saved_data["sizes"].toIntVector(), weight.options(), at::MemoryFormat::ChannelsLast);
+      WinogradShape shape = shape_of(of_maps, weight.size(1));
       shape.in = weight.size(0);
-      convolve(gradient, shape, tiles_of(maps, shape), winograd_panels(turned(weight)), no_bias(shape.out),
+      convolve(gradient, shape, tiles_of(of_maps, shape), winograd_panels(turned(weight)), no_bias(shape.out),
                {of_maps, false, {}});
     }
-    if (context->saved_data["weight"].toBool()) of_weight = weights_gradient(maps, gradient);
+    if (maps.defined()) of_weight = weights_gradient(maps, gradient);
     if (context->saved_data["bias"].toBool()) of_bias = bias_gradient(gradient);
     return {of_maps, of_weight, of_bias};
   }
@@ -292,15 +290,15 @@ torch::Tensor winograd_convolution(const torch::Tensor& maps, const torch::Tenso
   return WinogradConvolution::apply(maps, weight, bias.defined() ? bias : no_bias(weight.size(0)));
 }
 
-torch::Tensor winograd_pool_relu_of_panels(const torch::Tensor& maps, const torch::Tensor& panels,
+torch::Tensor winograd_pool_relu_of_panels(const torch::Tensor& maps, const torch::Tensor& panels, std::int64_t out,
                                            const torch::Tensor& bias) {
-  return pooled(channels_last(maps), panels, bias, false).values;
+  return pooled(channels_last(maps), panels, out, bias, false).values;
 }
 
 torch::Tensor winograd_pool_relu(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias) {
   const bool learns = maps.requires_grad() || weight.requires_grad() || bias.requires_grad();
   if (learns && c10::GradMode::is_enabled()) return WinogradPool::apply(maps, weight, bias);
-  return winograd_pool_relu_of_panels(maps, winograd_panels(weight), bias);
+  return winograd_pool_relu_of_panels(maps, winograd_panels(weight), weight.size(0), bias);
 }
 
 bool may_be_winograd(const torch::Tensor& maps, const torch::Tensor& weight, at::IntArrayRef stride,

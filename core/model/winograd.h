@@ -12,11 +12,13 @@ bool prefers_winograd(const torch::Tensor& maps, const torch::Tensor& weight);
 /// (K,C,3,3,3), plus `bias` (K) unless undefined, all of one type: (N,K,...), channels-last, with a quarter of the
 /// plain one's multiplications (winograd_kernels.h). Differentiable, once. Equal to the plain one but for rounding,
 /// some 1e-6 of the largest result in float32; a value that is no number reaches the results of its whole tile. Needs
-/// prefers_winograd(). The result does not depend on the number of threads.
+/// channels that are multiples of 16 and have_kernels_for() (kernel_tensors.h). The result does not depend on the
+/// number of threads.
 torch::Tensor winograd_convolution(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias);
 
-/// relu(maxpool2x2(the above)) of images, (N,K,H/2,W/2): the same as pool_bias_relu() makes of it (pool_relu.h), the
-/// maps between, and their gradient, never written to memory. In bf16 the maps are not rounded.
+/// relu(maxpool2x2(the above)) of images of 2x2 pixels or more, with a bias: (N,K,H/2,W/2), the same as
+/// pool_bias_relu() makes of it (pool_relu.h), the maps between, and their gradient, never written to memory. In bf16
+/// the maps are not rounded.
 torch::Tensor winograd_pool_relu(const torch::Tensor& maps, const torch::Tensor& weight, const torch::Tensor& bias);
 
 /// Whether convolution() below is one of these: of padding 1 and stride 1, and prefers_winograd().
@@ -31,7 +33,7 @@ torch::Tensor winograd_convolution_of_panels(const torch::Tensor& maps, const to
                                              const torch::Tensor& bias);
 
 /// winograd_pool_relu() likewise.
-torch::Tensor winograd_pool_relu_of_panels(const torch::Tensor& maps, const torch::Tensor& panels,
+torch::Tensor winograd_pool_relu_of_panels(const torch::Tensor& maps, const torch::Tensor& panels, std::int64_t out,
                                            const torch::Tensor& bias);
 
 /// at::conv2d() or at::conv3d(), by Winograd's filtering where that is quicker.

@@ -43,14 +43,12 @@ void winograd_conv(const WinogradMaps<Bf16Bits>& maps, const float* weights, con
   kernels().bf16.conv(maps, weights, bias, shape, tiles, scratch, results);
 }
 
-void winograd_weights_gradient(const WinogradMaps<float>& maps, const WinogradMaps<float>& gradient,
-                               const WinogradShape& shape, const TileRange& tiles, float* scratch,
-                               float* weights_gradient, bool add) {
+void winograd_weights_gradient(const float* maps, const WinogradMaps<float>& gradient, const WinogradShape& shape,
+                               const TileRange& tiles, float* scratch, float* weights_gradient, bool add) {
   kernels().fp32.weights_gradient(maps, gradient, shape, tiles, scratch, weights_gradient, add);
 }
-void winograd_weights_gradient(const WinogradMaps<Bf16Bits>& maps, const WinogradMaps<Bf16Bits>& gradient,
-                               const WinogradShape& shape, const TileRange& tiles, float* scratch,
-                               float* weights_gradient, bool add) {
+void winograd_weights_gradient(const Bf16Bits* maps, const WinogradMaps<Bf16Bits>& gradient, const WinogradShape& shape,
+                               const TileRange& tiles, float* scratch, float* weights_gradient, bool add) {
   kernels().bf16.weights_gradient(maps, gradient, shape, tiles, scratch, weights_gradient, add);
 }
 

@@ -25,6 +25,8 @@ struct WinogradShape {
   std::int64_t in = 0;    ///< channels of the maps
   std::int64_t out = 0;   ///< channels of the results
 
+  // Functions of this header are not for the kernels' own file: see there.
+
   /// Of all slices that make a result.
   std::int64_t all_in() const { return taps * in; }
   /// Of one slice.
@@ -40,11 +42,12 @@ struct TileRange {
 inline constexpr std::int64_t kWinogradPoints = 36;  ///< of the transform of a tile, 6 x 6
 inline constexpr std::int64_t kWinogradPanel = 16;   ///< channels whose weights lie side by side
 
-/// What is read, of values of one type: maps. Or, unless `winners` is null, the gradient of the maps that
-/// pool_bias_relu() pooled (pool_kernels.h), as the gradient of pooled maps (H/2, W/2) and who won.
+/// What is read, of values of one type: maps. Or, pooled, the gradient of the maps that pool_bias_relu() pooled
+/// (pool_kernels.h), as the gradient of pooled maps (H/2, W/2) and who won.
 template <typename Real>
 struct WinogradMaps {
   const Real* values = nullptr;
+  bool pooled = false;
   const std::uint8_t* winners = nullptr;
 };
 
@@ -70,8 +73,7 @@ void winograd_transform(const float* weights, std::int64_t count, float* transfo
 /// G' u G, what the gradient (36, count) of transformed weights means to the weights (9, count).
 void winograd_transform_back(const float* transformed, std::int64_t count, float* weights);
 
-/// The results of some tiles, plus the bias (out). `weights` (36, out / 16, taps * in, 16) are
-/// transformed.
+/// The results of some tiles, plus the bias (out). `weights` (36, out / 16, taps * in, 16) are transformed.
 void winograd_conv(const WinogradMaps<float>& maps, const float* weights, const float* bias, const WinogradShape& shape,
                    const TileRange& tiles, float* scratch, const WinogradResults<float>& results);
 void winograd_conv(const WinogradMaps<Bf16Bits>& maps, const float* weights, const float* bias,
@@ -80,12 +82,10 @@ void winograd_conv(const WinogradMaps<Bf16Bits>& maps, const float* weights, con
 
 /// What some tiles contribute to the gradient of the transformed weights, (36, taps * in, out): its like of the weights
 /// themselves is G' x G. Adds it to, or takes the place of, what `weights_gradient` holds. `gradient` is that of the
-/// results; the maps are read as they are.
-void winograd_weights_gradient(const WinogradMaps<float>& maps, const WinogradMaps<float>& gradient,
-                               const WinogradShape& shape, const TileRange& tiles, float* scratch,
-                               float* weights_gradient, bool add);
-void winograd_weights_gradient(const WinogradMaps<Bf16Bits>& maps, const WinogradMaps<Bf16Bits>& gradient,
-                               const WinogradShape& shape, const TileRange& tiles, float* scratch,
-                               float* weights_gradient, bool add);
+/// results.
+void winograd_weights_gradient(const float* maps, const WinogradMaps<float>& gradient, const WinogradShape& shape,
+                               const TileRange& tiles, float* scratch, float* weights_gradient, bool add);
+void winograd_weights_gradient(const Bf16Bits* maps, const WinogradMaps<Bf16Bits>& gradient, const WinogradShape& shape,
+                               const TileRange& tiles, float* scratch, float* weights_gradient, bool add);
 
 }  // namespace pulmo

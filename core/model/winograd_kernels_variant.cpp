@@ -1,7 +1,7 @@
 // Compiled once for each generation of processors (CMakeLists.txt names the flags and PULMO_VARIANT);
 // winograd_kernels.cpp picks one at run time. Nothing inline from a header may be used here but kernel_lanes.h,
-// pool_lanes.h and what of Winograd's is included below: the linker keeps one copy of an inline function for the whole
-// program, and that copy could hold instructions that an older processor lacks.
+// pool_lanes.h and winograd_{products,tiles,transforms}.h: the linker keeps one copy of an inline function for the
+// whole program, and that copy could hold instructions that an older processor lacks.
 #include "core/model/winograd_kernels_variant.h"
 
 #include <cstdint>
@@ -51,13 +51,14 @@ PULMO_INLINE void transform_tile(const WinogradMaps<Real>& maps, const WinogradS
     const std::int64_t y = place.y / 2 - kBefore, x = place.x / 2 - kBefore;
     const std::int64_t first = place.slice * height * width * channels;
     std::uint8_t* winners = reinterpret_cast<std::uint8_t*>(copy + kWindows * kWindows * channels);
-    const PooledPatch<Real> patch = {
-        patch_at<kWindows>(Slice<const Real>{maps.values + first, height, width, channels}, y, x, copy),
-        patch_at<kWindows>(Slice<const std::uint8_t>{maps.winners + first, height, width, channels}, y, x, winners)};
+    const WinogradPooledPatch<Real> patch = {
+        patch_at<kWindows>(WinogradSlice<const Real>{maps.values + first, height, width, channels}, y, x, copy),
+        patch_at<kWindows>(WinogradSlice<const std::uint8_t>{maps.winners + first, height, width, channels}, y, x,
+                           winners)};
     to_points<Transform, kSide>(patch, channels, point, to);
   } else {
-    const Slice<const Real> slice = {maps.values + place.slice * shape.height * shape.width * channels, shape.height,
-                                     shape.width, channels};
+    const WinogradSlice<const Real> slice = {maps.values + place.slice * shape.height * shape.width * channels,
+                                             shape.height, shape.width, channels};
     to_points<Transform, kSide>(patch_at<kSide>(slice, place.y - kBefore, place.x - kBefore, copy), channels, point,
                                 to);
   }
@@ -117,7 +118,7 @@ PULMO_INLINE void pooled_tiles(const WinogradShape& shape, const TileRange& tile
 }
 
 void transform(const float* weights, std::int64_t count, float* transformed) {
-  to_points<OfWeights, 3>(Patch<const float>{weights, 3 * count, count}, count, count, transformed);
+  to_points<OfWeights, 3>(WinogradPatch<const float>{weights, 3 * count, count}, count, count, transformed);
 }
 
 void transform_back(const float* transformed, std::int64_t count, float* weights) {
@@ -147,7 +148,7 @@ void conv(const WinogradMaps<Real>& maps, const float* weights, const float* bia
   const std::int64_t rows = whole_rows(count);
   const std::int64_t all_in = shape.taps * shape.in;
   const Scratch scratch(shape, rows, memory);
-  if (maps.winners == nullptr) {
+  if (!maps.pooled) {
     input_tiles<false>(maps, shape, tiles, scratch);
   } else {
     input_tiles<true>(maps, shape, tiles, scratch);
@@ -177,12 +178,12 @@ PULMO_INLINE void gradient_tiles(const WinogradMaps<Real>& gradient, const Winog
 }
 
 template <typename Real>
-void weights_gradient(const WinogradMaps<Real>& maps, const WinogradMaps<Real>& gradient, const WinogradShape& shape,
+void weights_gradient(const Real* maps, const WinogradMaps<Real>& gradient, const WinogradShape& shape,
                       const TileRange& tiles, float* memory, float* result, bool add) {
   const std::int64_t count = tiles.end - tiles.begin;
   const Scratch scratch(shape, whole_rows(count), memory);
-  input_tiles<false>(maps, shape, tiles, scratch);
-  if (gradient.winners == nullptr) {
+  input_tiles<false>(WinogradMaps<Real>{maps}, shape, tiles, scratch);
+  if (!gradient.pooled) {
     gradient_tiles<false>(gradient, shape, tiles, scratch);
   } else {
     gradient_tiles<true>(gradient, shape, tiles, scratch);
@@ -195,10 +196,7 @@ void weights_gradient(const WinogradMaps<Real>& maps, const WinogradMaps<Real>& 
 
 }  // namespace
 
-#define PULMO_CONCATENATE(a, b) a##b
-#define PULMO_NAME(variant) PULMO_CONCATENATE(winograd_kernels_, variant)
-
-WinogradKernels PULMO_NAME(PULMO_VARIANT)() {
+WinogradKernels PULMO_VARIANT_NAME(winograd_kernels_, PULMO_VARIANT)() {
   return {
       transform, transform_back, {conv<float>, weights_gradient<float>}, {conv<Bf16Bits>, weights_gradient<Bf16Bits>}};
 }

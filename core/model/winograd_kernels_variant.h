@@ -15,9 +15,8 @@ template <typename Real>
 struct WinogradKernelsOf {
   void (*conv)(const WinogradMaps<Real>& maps, const float* weights, const float* bias, const WinogradShape& shape,
                const TileRange& tiles, float* scratch, const WinogradResults<Real>& results);
-  void (*weights_gradient)(const WinogradMaps<Real>& maps, const WinogradMaps<Real>& gradient,
-                           const WinogradShape& shape, const TileRange& tiles, float* scratch, float* weights_gradient,
-                           bool add);
+  void (*weights_gradient)(const Real* maps, const WinogradMaps<Real>& gradient, const WinogradShape& shape,
+                           const TileRange& tiles, float* scratch, float* weights_gradient, bool add);
 };
 
 struct WinogradKernels {

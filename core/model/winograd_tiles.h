@@ -23,14 +23,14 @@ PULMO_INLINE WinogradPlace place_of(std::int64_t tile, const WinogradShape& shap
 
 /// One slice, (height, width, channels).
 template <typename Real>
-struct Slice {
+struct WinogradSlice {
   Real* values;
   std::int64_t height, width, channels;
 };
 
 /// Where the values of a tile lie, vector by vector.
 template <typename Real>
-struct Patch {
+struct WinogradPatch {
   Real* values;
   std::int64_t row;     // values from one row to the next
   std::int64_t column;  // likewise
@@ -39,7 +39,8 @@ struct Patch {
 /// kSide x kSide pixels from (y, x) on, which may lie over the edges: there they are copied to `copy`, with zeros
 /// around.
 template <std::int64_t kSide, typename Real>
-PULMO_INLINE Patch<const Real> patch_at(const Slice<const Real>& slice, std::int64_t y, std::int64_t x, Real* copy) {
+PULMO_INLINE WinogradPatch<const Real> patch_at(const WinogradSlice<const Real>& slice, std::int64_t y, std::int64_t x,
+                                                Real* copy) {
   const std::int64_t row = slice.width * slice.channels;
   if (y >= 0 && x >= 0 && y + kSide <= slice.height && x + kSide <= slice.width) {
     return {slice.values + y * row + x * slice.channels, row, slice.channels};
@@ -56,14 +57,14 @@ PULMO_INLINE Patch<const Real> patch_at(const Slice<const Real>& slice, std::int
 
 /// Pooled values' gradient and who won, of the windows that a tile's pixels lie in.
 template <typename Real>
-struct PooledPatch {
-  Patch<const Real> values;
-  Patch<const std::uint8_t> winners;
+struct WinogradPooledPatch {
+  WinogradPatch<const Real> values;
+  WinogradPatch<const std::uint8_t> winners;
 };
 
 /// The j-th column of a patch, channels c and on.
 template <std::int64_t kSide, typename Real>
-PULMO_INLINE void read_column(const Patch<const Real>& patch, std::int64_t j, std::int64_t c, Floats* column) {
+PULMO_INLINE void read_column(const WinogradPatch<const Real>& patch, std::int64_t j, std::int64_t c, Floats* column) {
 #pragma GCC unroll 6
   for (std::int64_t i = 0; i < kSide; ++i) column[i] = load(patch.values + i * patch.row + j * patch.column + c);
 }
@@ -71,7 +72,7 @@ PULMO_INLINE void read_column(const Patch<const Real>& patch, std::int64_t j, st
 /// Likewise of the gradient before pooling: each window's winner has its value, the others nothing. The first row and
 /// column of 6x6 pixels are the last ones of their windows.
 template <std::int64_t kSide, typename Real>
-PULMO_INLINE void read_column(const PooledPatch<Real>& patch, std::int64_t j, std::int64_t c, Floats* column) {
+PULMO_INLINE void read_column(const WinogradPooledPatch<Real>& patch, std::int64_t j, std::int64_t c, Floats* column) {
   constexpr std::int64_t kFirst = kSide == 6 ? 1 : 0;
   const std::int64_t right = (j + kFirst) % 2;
 #pragma GCC unroll 6
@@ -126,7 +127,7 @@ PULMO_INLINE void row_of_results(const Floats (&half)[24], std::int64_t i, const
 /// The 4x4 results of a tile, plus the bias.
 template <typename Real>
 PULMO_INLINE void output_tile(const float* from, std::int64_t point, std::int64_t channels, const float* bias,
-                              const Patch<Real>& patch) {
+                              const WinogradPatch<Real>& patch) {
   for (std::int64_t c = 0; c < channels; c += kLanes) {
     Floats half[24], size{};
     half_of_results(from, point, c, half, size);
@@ -144,7 +145,7 @@ PULMO_INLINE void output_tile(const float* from, std::int64_t point, std::int64_
 /// where they stood (may be null).
 template <typename Real>
 PULMO_INLINE void pooled_tile(const float* from, std::int64_t point, std::int64_t channels, const float* bias,
-                              std::int64_t rows, std::int64_t columns, const Patch<Real>& pooled,
+                              std::int64_t rows, std::int64_t columns, const WinogradPatch<Real>& pooled,
                               std::uint8_t* winners) {
   for (std::int64_t c = 0; c < channels; c += kLanes) {
     Floats half[24], size{};
@@ -170,7 +171,7 @@ PULMO_INLINE void pooled_tile(const float* from, std::int64_t point, std::int64_
 
 /// What of a tile's results lies within the slice, from `copy` to it.
 template <typename Real>
-PULMO_INLINE void copy_within(const Real* copy, const WinogradPlace& place, const Slice<Real>& slice) {
+PULMO_INLINE void copy_within(const Real* copy, const WinogradPlace& place, const WinogradSlice<Real>& slice) {
   const std::int64_t rows = slice.height - place.y < 4 ? slice.height - place.y : 4;
   const std::int64_t columns = slice.width - place.x < 4 ? slice.width - place.x : 4;
   for (std::int64_t i = 0; i < rows; ++i) {

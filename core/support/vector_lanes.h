@@ -7,6 +7,10 @@
 /// here is inlined by force and so is never a function of its own, of which the linker could keep another level's copy.
 #define PULMO_INLINE [[gnu::always_inline]] static inline
 
+/// PULMO_VARIANT_NAME(row_kernels_, PULMO_VARIANT): the name of what such a file exports, row_kernels_v3 for one.
+#define PULMO_VARIANT_NAME(name, variant) PULMO_JOINED(name, variant)
+#define PULMO_JOINED(name, variant) name##variant
+
 namespace pulmo {
 
 // As wide as a register of this level: GCC takes wider vectors apart value by value wherever it compares.

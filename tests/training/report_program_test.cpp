@@ -241,6 +241,8 @@ TEST_F(ReportProgramTest, TheBundleOfFoldsIsThatOfTheMedianFold) {
   const auto median = std::find(areas.begin(), areas.end(), sorted[1]) - areas.begin();
   const auto fold = root_ / ("run/folds/" + std::to_string(median + 1));
   EXPECT_EQ(read_text_file(root_ / "run/proposed_cnn/bundle.pt"), read_text_file(fold / "proposed_cnn/bundle.pt"));
+  const std::string best = Json::parse(read_text_file(root_ / "run/comparison.json")).at("best").at("row");
+  EXPECT_EQ(read_text_file(root_ / "run/bundle.pt"), read_text_file(root_ / "run" / best / "bundle.pt"));
 
   // Judged on the same folder it meets the patients whom its fold left out, not those of the prepared test part.
   const ProcessResult judged = run_process({program(), "evaluate", "--bundle", root_ / "run/proposed_cnn/bundle.pt",

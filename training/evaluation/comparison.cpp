@@ -188,6 +188,18 @@ void add_paired_tests(Comparison& comparison) {
   }
 }
 
+namespace {
+
+std::string best_note(const Comparison& comparison) {
+  char area[16];
+  std::snprintf(area, sizeof area, "%.3f", comparison.best->validation_area);
+  return "bundle.pt is the model of the row " + row_title(comparison.best->row) +
+         ", whose ROC-AUC by nodule or series was the largest on validation (" + area +
+         (fold_count(comparison) > 0 ? ", mean of the folds; of the median fold)." : ").");
+}
+
+}  // namespace
+
 std::vector<std::string> comparison_notes(const Comparison& comparison) {
   std::vector<std::string> notes;
   if (comparison.phantom) {
@@ -209,6 +221,7 @@ std::vector<std::string> comparison_notes(const Comparison& comparison) {
     if (!note.empty()) notes.push_back(note);
   }
   notes.push_back("The operating threshold and the temperature of each row were chosen on the validation part.");
+  if (comparison.best) notes.push_back(best_note(comparison));
   notes.push_back(
       "A group or patient is scored by the mean probability of its slices and is positive when any of them is.");
   notes.push_back(

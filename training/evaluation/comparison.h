@@ -46,6 +46,12 @@ struct ComparedRow {
   const SplitReport& test_report() const { return *report.find("test"); }
 };
 
+/// The row whose model a comparison hands on.
+struct BestRow {
+  std::string row;
+  double validation_area = 0.0;  ///< ROC-AUC by nodule or series
+};
+
 /// The comparison table.
 struct Comparison {
   std::string title = "Comparison of models";
@@ -58,6 +64,7 @@ struct Comparison {
   ClassList classes;
   BootstrapOptions bootstrap;
   std::vector<ComparedRow> rows;
+  std::optional<BestRow> best = {};  ///< of the rows trained for it, where one is defined (best_row.h)
 };
 
 /// Corrected p-values below this are marked.

@@ -153,6 +153,10 @@ std::string comparison_json(const Comparison& comparison) {
                {"reference", comparison.reference},
                {"notes", comparison_notes(comparison)},
                {"rows", Json::array()}};
+  if (comparison.best) {
+    json["best"] = {{"row", comparison.best->row},
+                    {"validation_roc_auc", json_number(comparison.best->validation_area)}};
+  }
   for (const ComparedRow& row : comparison.rows) {
     json["rows"].push_back(row_json(row));
     if (!row.folds.empty()) json["rows"].back()["over_folds"] = folds_json(row);

@@ -76,7 +76,31 @@ TEST(Dense, LeavesOutGradientsThatNobodyAsksFor) {
 
 TEST(Dense, TakesABatchOfNone) {
   const Layer layer = random_layer(0, 4096, 8);
-  EXPECT_EQ(result_of(layer).sizes(), torch::IntArrayRef({0, 8}));
+  const torch::Tensor result = result_of(layer);
+  EXPECT_EQ(result.sizes(), torch::IntArrayRef({0, 8}));
+  result.sum().backward();
+  EXPECT_EQ(layer.weight.grad().abs().sum().item<float>(), 0.0F);
+}
+
+TEST(Dense, GivesTheGradientOfTheBiasAlone) {
+  Layer layer = random_layer(3, 4096, 8);
+  layer.values.requires_grad_(false);
+  layer.weight.requires_grad_(false);
+  result_of(layer).sum().backward();
+  EXPECT_TRUE(torch::equal(layer.bias.grad(), torch::full({8}, 3.0F)));
+}
+
+TEST(Dense, TakesWhateverBiasLibTorchTakes) {
+  const Layer layer = random_layer(2, 4096, 8);
+  EXPECT_TRUE(torch::equal(dense(layer.values, layer.weight, torch::ones({1})),
+                           torch::linear(layer.values, layer.weight, torch::ones({1}))));
+}
+
+TEST(Dense, RefusesASecondDerivative) {
+  if (processor_level() == ProcessorLevel::kAny) GTEST_SKIP() << "this processor multiplies with LibTorch alone";
+  const Layer layer = random_layer(2, 4096, 8);
+  const torch::Tensor sum = result_of(layer).square().sum();
+  EXPECT_THROW(torch::autograd::grad({sum}, {layer.weight}, {}, true, true), c10::Error);
 }
 
 TEST(Dense, SaysWhatDoesNotFit) {
@@ -114,6 +138,26 @@ TEST(Dense, KeepsFactorsOfManyInputs) {
   EXPECT_FALSE(layer->weight().grad().defined());
   EXPECT_TRUE(torch::equal(layer->factors().input, values.detach()));
   EXPECT_TRUE(values.grad().defined());
+}
+
+// What serves the proposed CNN: weights in the order of maps channels-last.
+TEST(Dense, ReadsMapsAsTheyLieOnceItIsFrozen) {
+  torch::manual_seed(5);
+  for (const std::int64_t rows : {16, 4}) {  // with the kernel, and without
+    const auto layer = std::make_shared<DenseLayer>(32 * rows * 10, 8);
+    initialise(*layer, 1);
+    const torch::Tensor maps = torch::randn({3, 32, rows, 10});
+    const torch::Tensor last = maps.contiguous(torch::MemoryFormat::ChannelsLast);
+    const torch::Tensor expected = layer->forward_maps(last).detach();
+    EXPECT_LT(difference(expected, layer->forward(maps.flatten(1))), 2e-6);
+    layer->freeze();
+    for (const torch::Tensor& given : {last, maps, last.slice(0, 0, 1)}) {
+      const torch::Tensor result = layer->forward_maps(given);
+      EXPECT_FALSE(result.requires_grad());
+      EXPECT_LT(difference(result, expected.slice(0, 0, given.size(0))), 2e-6);
+    }
+    EXPECT_FALSE(layer->forward(maps.flatten(1)).requires_grad());
+  }
 }
 
 }  // namespace

@@ -137,5 +137,12 @@ TEST(ConvPoolRelu, DoesNotDependOnTheNumberOfThreads) {
   EXPECT_TRUE(torch::equal(one.bias.grad(), two.bias.grad()));
 }
 
+TEST(ConvPoolRelu, GivesTheSameWithoutGradients) {
+  const Layer first = layer(1, 32, 12, 10, true);
+  const torch::Tensor expected = conv_pool_relu(first.images, first.weight, first.bias, 1).detach();
+  const torch::NoGradGuard no_gradient;
+  EXPECT_TRUE(torch::equal(conv_pool_relu(first.images, first.weight, first.bias, 1), expected));
+}
+
 }  // namespace
 }  // namespace pulmo

@@ -155,6 +155,29 @@ TEST_F(WinogradPool, TakesABatchOfNone) {
   EXPECT_EQ(layer.weight.grad().abs().sum().item<float>(), 0.0F);
 }
 
+TEST_F(WinogradPool, GivesTheGradientOfTheBiasAlone) {
+  Layer layer = random_layer(16, 16, 8, 8);
+  layer.maps.requires_grad_(false);
+  layer.weight.requires_grad_(false);
+  const torch::Tensor result = pooled(layer);
+  result.sum().backward();
+  EXPECT_LT(difference(layer.bias.grad(), (result.detach() > 0).sum({0, 2, 3})), 1e-6);
+}
+
+TEST_F(WinogradPool, GivesTheSameWithoutGradients) {
+  const Layer layer = random_layer(16, 32, 10, 12);
+  const torch::Tensor expected = pooled(layer).detach();
+  const torch::NoGradGuard no_gradient;
+  const torch::Tensor result = pooled(layer);
+  EXPECT_FALSE(result.requires_grad());
+  EXPECT_TRUE(torch::equal(result, expected));
+}
+
+TEST_F(WinogradPool, RefusesABiasOfAnotherLength) {
+  const Layer layer = random_layer(16, 32, 8, 8);
+  EXPECT_THROW(winograd_pool_relu(layer.maps, layer.weight, torch::zeros({48})), c10::Error);
+}
+
 TEST_F(WinogradPool, RefusesASecondDerivative) {
   const Layer layer = random_layer(16, 16, 8, 8);
   const torch::Tensor sum = pooled(layer).square().sum();
@@ -162,10 +185,12 @@ TEST_F(WinogradPool, RefusesASecondDerivative) {
 }
 
 TEST_F(WinogradPool, GivesTheSameByPanels) {
-  const Layer layer = random_layer(16, 32, 12, 12);
-  const torch::Tensor result =
-      winograd_pool_relu_of_panels(layer.maps.detach(), winograd_panels(layer.weight.detach()), layer.bias.detach());
-  EXPECT_TRUE(torch::equal(result, pooled(layer).detach()));
+  for (const torch::ScalarType type : {torch::kFloat, torch::kBFloat16}) {
+    const Layer layer = copy_of(random_layer(16, 32, 12, 12), type);
+    const torch::Tensor result = winograd_pool_relu_of_panels(
+        layer.maps.detach(), winograd_panels(layer.weight.detach()), layer.weight.size(0), layer.bias.detach());
+    EXPECT_TRUE(torch::equal(result, pooled(layer).detach()));
+  }
 }
 
 }  // namespace
