@@ -102,33 +102,45 @@ void Batcher::run() {
     running_ = true;
     lock.unlock();
     const TimePoint begin = std::chrono::steady_clock::now();
-    predict(std::move(batch));
+    fail_late(batch, begin);
+    const std::vector<double> probabilities = predict(batch);
     const TimePoint end = std::chrono::steady_clock::now();
     lock.lock();
     running_ = false;
     ++runs_;
     last_run_ = end - begin;
     free_since_ = end;
-    paused_.notify_all();
+    lock.unlock();
+    paused_.notify_all();  // samples are prepared while these are settled
+    settle(std::move(batch), probabilities, begin, end);
+    lock.lock();
   }
 }
 
-void Batcher::predict(std::vector<Sample> samples) {
-  const TimePoint begin = std::chrono::steady_clock::now();
+void Batcher::fail_late(std::vector<Sample>& samples, TimePoint now) {
   const auto late = std::stable_partition(samples.begin(), samples.end(),
-                                          [begin](const Sample& sample) { return sample.deadline > begin; });
+                                          [now](const Sample& sample) { return sample.deadline > now; });
   std::for_each(late, samples.end(), [](Sample& sample) { sample.done(BatchFailure::kDeadline); });
   samples.erase(late, samples.end());
-  if (samples.empty()) return;
-  std::vector<double> probabilities;
+}
+
+std::vector<double> Batcher::predict(const std::vector<Sample>& samples) const {
+  if (samples.empty()) return {};
   try {
-    probabilities = run_model(samples);
+    return run_model(samples);
   } catch (const std::exception& error) {
     log_error("the model failed on a batch", {{"batch", std::to_string(samples.size())}, {"error", error.what()}});
+    return {};
+  }
+}
+
+void Batcher::settle(std::vector<Sample> samples, const std::vector<double>& probabilities, TimePoint begin,
+                     TimePoint end) {
+  if (probabilities.empty()) {
     for (Sample& sample : samples) sample.done(BatchFailure::kModel);
     return;
   }
-  const double infer_s = seconds(std::chrono::steady_clock::now() - begin);
+  const double infer_s = seconds(end - begin);
   if (observe_batch_) observe_batch_(samples.size(), infer_s);
   const std::size_t classes = probabilities.size() / samples.size();
   for (std::size_t i = 0; i < samples.size(); ++i) {

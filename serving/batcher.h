@@ -87,7 +87,10 @@ class Batcher {
   std::vector<Sample> next_batch(std::unique_lock<std::mutex>& lock);
   bool ready(TimePoint now) const;
   TimePoint latest_start() const;
-  void predict(std::vector<Sample> samples);
+  static void fail_late(std::vector<Sample>& samples, TimePoint now);
+  /// Of all samples, one after another; none where the model threw.
+  std::vector<double> predict(const std::vector<Sample>& samples) const;
+  void settle(std::vector<Sample> samples, const std::vector<double>& probabilities, TimePoint begin, TimePoint end);
   std::vector<double> run_model(const std::vector<Sample>& samples) const;
 
   const std::shared_ptr<const Predictor> predictor_;

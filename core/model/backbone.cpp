@@ -175,7 +175,11 @@ void load_backbone(Network& network, const std::filesystem::path& file) {
   for (auto& parameter : network.named_parameters()) {
     const std::string& name = parameter.key();
     torch::Tensor& tensor = parameter.value();
-    if (name == "input.scale" || name == "input.shift") {
+    const auto own = weights.tensors.find(name);
+    const bool of_input = name == "input.scale" || name == "input.shift";
+    if (of_input && own != weights.tensors.end()) {  // a bundle's
+      copy_tensor(tensor, weights, name, false, file.string());
+    } else if (of_input) {
       tensor.copy_(as_tensor(name == "input.scale" ? input.scale : input.shift));
     } else if (network.is_backbone(name)) {
       copy_tensor(tensor, weights, layout.name_of(name), layout.flat, file.string());

@@ -15,9 +15,10 @@ struct Weights {
 };
 
 /// Reads pretrained weights, telling the format by content: `.safetensors`, or a `.pth` that torch.save() wrote of a
-/// state_dict (a mapping of names to tensors; also one under the key "state_dict", as training scripts save it).
-/// Nothing in the file is executed: of the pickle in a .pth only what describes tensors is understood.
-/// Throws IoError, or InvalidInput("weights") naming the file and what is wrong.
+/// state_dict (a mapping of names to tensors; also one under the key "state_dict", as training scripts save it), or a
+/// bundle, whose tensors are called what torchvision calls them. Nothing in the file is executed: of the pickle in a
+/// .pth only what describes tensors is understood.
+/// Throws IoError, InvalidInput("weights") naming the file and what is wrong, or as load_bundle().
 Weights read_weights(const std::filesystem::path& path);
 
 }  // namespace pulmo

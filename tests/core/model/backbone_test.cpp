@@ -116,6 +116,25 @@ TEST(Backbone, RefusesAFileOfAnotherNetworkNamingTheTensor) {
   EXPECT_THAT(refusal(*network, file), AllOf(HasSubstr("resnet18.pth"), HasSubstr("features.0.weight")));
 }
 
+TEST(Backbone, BeginsWithABundle) {
+  const testing::TempDir directory;
+  const auto file = directory / "bundle.pt";
+  testing::write_test_bundle(
+      file, {.network = "resnet18", .size_px = kSize, .classes = {"a", "b", "c"}, .positive_class = "c", .seed = 8});
+  const auto theirs = load_bundle(file).module.named_parameters();
+  const auto network = make_network({.name = "resnet18", .size_px = kSize, .seed = 3});
+  load_backbone(*network, file);
+  std::size_t taken = 0;
+  for (const auto& item : theirs) {
+    if (item.name.starts_with("classifier.")) continue;
+    EXPECT_TRUE(torch::equal(network->named_parameters()[item.name], item.value)) << item.name;
+    ++taken;
+  }
+  EXPECT_GT(taken, 60U);
+  const auto other = make_network({.name = "squeezenet", .size_px = kSize});
+  EXPECT_THAT(refusal(*other, file), HasSubstr("no tensor features.0.weight"));
+}
+
 TEST(Backbone, ReadsTheOlderNamesOfTheDenseNetFilesThatTorchvisionPublishes) {
   const testing::TempDir directory;
   const auto script = testing::source_dir() / "tests/golden/backbone_twin.py";

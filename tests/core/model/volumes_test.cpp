@@ -145,6 +145,22 @@ TEST(ResNet3d, InflatesTheKernelsOfTheTwoDimensionalNetwork) {
   EXPECT_EQ(checked.exit_code, 0) << checked.out << checked.err;
 }
 
+TEST(ResNet3d, InflatesABundleOfTheTwoDimensionalRow) {
+  const testing::TempDir directory;
+  testing::write_test_bundle(directory / "bundle.pt", {.network = "resnet18", .size_px = 32, .seed = 8});
+  const auto network = make_network({.name = "resnet3d", .depth = kDepth, .size_px = kSize, .seed = 3});
+  load_backbone(*network, directory / "bundle.pt");
+  const torch::Tensor flat = load_bundle(directory / "bundle.pt")
+                                 .module.attr("layer2_0")
+                                 .toModule()
+                                 .attr("conv1")
+                                 .toModule()
+                                 .attr("weight")
+                                 .toTensor();
+  const torch::Tensor deep = network->named_parameters()["layer2_0.conv1_0.weight"];
+  EXPECT_LT((deep.sum(2) - flat).abs().max().item<float>(), 1e-6F);
+}
+
 TEST(ResNet3d, RefusesAFileOfAnotherNetwork) {
   const testing::TempDir directory;
   ASSERT_EQ(twin({"make", "squeezenet1_1", directory / "weights.pth"}).exit_code, 0);
