@@ -141,6 +141,14 @@ std::string mixed_note(const Comparison& comparison, const std::string& what, st
   return text + ".";
 }
 
+std::string best_note(const Comparison& comparison) {
+  char area[16];
+  std::snprintf(area, sizeof area, "%.3f", comparison.best->validation_area);
+  return "bundle.pt is the model of the row " + row_title(comparison.best->row) +
+         ", whose ROC-AUC by nodule or series was the largest on validation (" + area +
+         (fold_count(comparison) > 0 ? ", mean of the folds; of the median fold)." : ").");
+}
+
 }  // namespace
 
 std::optional<PaperFigures> paper_figures(const std::string& row) {
@@ -187,18 +195,6 @@ void add_paired_tests(Comparison& comparison) {
         comparison, level, [](const PairedResult& one) { return one.mcnemar.p_value; }, &PairedResult::mcnemar_holm);
   }
 }
-
-namespace {
-
-std::string best_note(const Comparison& comparison) {
-  char area[16];
-  std::snprintf(area, sizeof area, "%.3f", comparison.best->validation_area);
-  return "bundle.pt is the model of the row " + row_title(comparison.best->row) +
-         ", whose ROC-AUC by nodule or series was the largest on validation (" + area +
-         (fold_count(comparison) > 0 ? ", mean of the folds; of the median fold)." : ").");
-}
-
-}  // namespace
 
 std::vector<std::string> comparison_notes(const Comparison& comparison) {
   std::vector<std::string> notes;

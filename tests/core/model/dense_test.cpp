@@ -41,9 +41,7 @@ void expect_linear(const Layer& ours) {
   const torch::Tensor gradient = torch::randn_like(expected).to(torch::kFloat);
   result.backward(gradient);
   expected.backward(gradient.to(torch::kDouble));
-  EXPECT_LT(difference(ours.values.grad(), twin.values.grad()), 6e-6);
-  EXPECT_LT(difference(ours.weight.grad(), twin.weight.grad()), 6e-6);
-  EXPECT_LT(difference(ours.bias.grad(), twin.bias.grad()), 6e-6);
+  testing::expect_same_gradients({ours.values, ours.weight, ours.bias}, {twin.values, twin.weight, twin.bias}, 6e-6);
 }
 
 TEST(Dense, IsTheLinearLayerWithTheSameGradients) {
