@@ -1,14 +1,9 @@
 #pragma once
 
-#include <ATen/Parallel.h>
 #include <torch/types.h>
 
 #include "core/model/bf16_bits.h"
 #include "core/support/processors.h"
-
-#ifndef _OPENMP
-#error "at::parallel_for would use one thread: name this file in pulmo_parallel_sources()"
-#endif
 
 /// How LibTorch's tensors are handed to kernels on channels-last maps.
 namespace pulmo {
@@ -24,14 +19,6 @@ inline at::MemoryFormat last_channels(const torch::Tensor& maps) {
 inline bool have_kernels_for(const torch::Tensor& maps) {
   const bool known = maps.scalar_type() == at::kFloat || maps.scalar_type() == at::kBFloat16;
   return known && maps.device().is_cpu() && processor_level() != ProcessorLevel::kAny;
-}
-
-/// Calls body(image number) for each image, spread over LibTorch's threads.
-template <typename Body>
-void for_each_image(std::int64_t count, const Body& body) {
-  at::parallel_for(0, count, 1, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t n = begin; n < end; ++n) body(n);
-  });
 }
 
 /// Calls body(Real()) with the type that the kernels know the tensor's values by (have_kernels_for).

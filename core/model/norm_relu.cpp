@@ -11,6 +11,7 @@
 
 #include "core/model/kernel_tensors.h"
 #include "core/model/norm_kernels.h"
+#include "core/model/shared_work.h"
 
 namespace pulmo {
 namespace {
@@ -98,7 +99,7 @@ class NormRelu : public torch::autograd::Function<NormRelu> {
     if (piece.numel() == 0) return;
     const NormShape shape = shape_of(piece, result.size(1));
     with_real(piece, [&]<typename Real>(Real) {
-      for_each_image(piece.size(0), [&](std::int64_t n) {
+      share_each(piece.size(0), [&](std::int64_t n) {
         norm_relu(place_in<Real>(piece, n, 0), channels, shape, place_in<Real>(added, n, first),
                   place_in<Real>(result, n, first));
       });
@@ -111,7 +112,7 @@ class NormRelu : public torch::autograd::Function<NormRelu> {
     if (piece.numel() == 0) return result;
     const NormShape shape = shape_of(piece, whole.gradient.size(1));
     with_real(piece, [&]<typename Real>(Real) {
-      for_each_image(piece.size(0), [&](std::int64_t n) {
+      share_each(piece.size(0), [&](std::int64_t n) {
         const NormAdded<Real> added{place_in<Real>(whole.added, n, first),
                                     place_in<Real>(whole.added_gradient, n, first)};
         float* sums = place_in<float>(whole.sums, n, first);

@@ -7,8 +7,11 @@
 #include <c10/core/GradMode.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+
 #include "core/model/kernel_tensors.h"
 #include "core/model/pool_kernels.h"
+#include "core/model/shared_work.h"
 #include "core/model/winograd.h"
 
 namespace pulmo {
@@ -42,7 +45,7 @@ class PoolBiasRelu : public torch::autograd::Function<PoolBiasRelu> {
     const std::int64_t in = shape.channels * shape.height * shape.width;
     const std::int64_t out = sizes[1] * sizes[2] * sizes[3];
     with_real(from, [&]<typename Real>(Real) {
-      for_each_image(sizes[0], [&](std::int64_t n) {
+      share_each(sizes[0], [&](std::int64_t n) {
         pool_bias_relu(values_of<Real>(from) + n * in, values_of<float>(added), shape,
                        values_of<Real>(pooled) + n * out, values_of<std::uint8_t>(winners) + n * out);
       });
@@ -65,7 +68,7 @@ class PoolBiasRelu : public torch::autograd::Function<PoolBiasRelu> {
     const std::int64_t in = shape.channels * shape.height * shape.width;
     const std::int64_t out = gradient.numel() / std::max<std::int64_t>(count, 1);
     with_real(gradient, [&]<typename Real>(Real) {
-      for_each_image(count, [&](std::int64_t n) {
+      share_each(count, [&](std::int64_t n) {
         pool_bias_relu_backward(values_of<Real>(gradient) + n * out, values_of<std::uint8_t>(winners) + n * out, shape,
                                 values_of<Real>(maps) + n * in, values_of<float>(bias) + n * shape.channels);
       });
@@ -81,6 +84,22 @@ torch::Tensor bordered(const torch::Tensor& images) {
   return wide;
 }
 
+/// Calls body(image, first row, rows) for all rows of `count` images, spread over LibTorch's threads.
+template <typename Body>
+void share_rows(std::int64_t count, std::int64_t rows_of_image, const Body& body) {
+  constexpr std::int64_t kFewest = 8;
+  share_work(count * rows_of_image, kFewest, [&] {
+    return [&](const WorkPiece& piece) {
+      std::int64_t rows = 0;
+      for (std::int64_t row = piece.begin; row < piece.end; row += rows) {
+        const std::int64_t first = row % rows_of_image;
+        rows = std::min(piece.end - row, rows_of_image - first);
+        body(row / rows_of_image, first, rows);
+      }
+    };
+  });
+}
+
 class Conv3PoolRelu : public torch::autograd::Function<Conv3PoolRelu> {
  public:
   static torch::Tensor forward(AutogradContext* context, const torch::Tensor& images, const torch::Tensor& weight,
@@ -92,13 +111,12 @@ class Conv3PoolRelu : public torch::autograd::Function<Conv3PoolRelu> {
     const torch::Tensor wide = bordered(images);
     const torch::Tensor taps = weight.to(at::kFloat).reshape({shape.channels, 9}).t().contiguous();
     const torch::Tensor added = bias.to(at::kFloat).contiguous();
-    const std::int64_t in = wide.stride(0);
-    const std::int64_t out = sizes[1] * sizes[2] * sizes[3];
     with_real(images, [&]<typename Real>(Real) {
-      for_each_image(sizes[0], [&](std::int64_t n) {
-        conv3_pool_relu(values_of<float>(wide) + n * in, values_of<float>(taps), values_of<float>(added), shape,
-                        values_of<Real>(pooled) + n * out,
-                        learns ? values_of<std::uint8_t>(winners) + n * out : nullptr);
+      share_rows(sizes[0], sizes[2], [&](std::int64_t n, std::int64_t first, std::int64_t rows) {
+        const std::int64_t place = (n * sizes[2] + first) * sizes[3] * shape.channels;
+        conv3_pool_relu(values_of<float>(wide) + n * wide.stride(0) + 2 * first * wide.stride(1),
+                        values_of<float>(taps), values_of<float>(added), {2 * rows, shape.width, shape.channels},
+                        values_of<Real>(pooled) + place, learns ? values_of<std::uint8_t>(winners) + place : nullptr);
       });
     });
     if (learns) context->save_for_backward({wide, winners});
@@ -115,7 +133,7 @@ class Conv3PoolRelu : public torch::autograd::Function<Conv3PoolRelu> {
     const torch::Tensor bias = at::empty({count, shape.channels}, at::kFloat);
     const std::int64_t out = gradient.numel() / std::max<std::int64_t>(count, 1);
     with_real(gradient, [&]<typename Real>(Real) {
-      for_each_image(count, [&](std::int64_t n) {
+      share_each(count, [&](std::int64_t n) {
         conv3_pool_relu_backward(values_of<float>(wide) + n * wide.stride(0), values_of<Real>(gradient) + n * out,
                                  values_of<std::uint8_t>(winners) + n * out, shape,
                                  values_of<float>(taps) + n * taps.stride(0),

@@ -12,6 +12,7 @@
 
 #include "core/model/kernel_tensors.h"
 #include "core/model/pool_kernels.h"
+#include "core/model/shared_work.h"
 #include "core/model/winograd_kernels.h"
 
 namespace pulmo {
@@ -25,7 +26,6 @@ using torch::autograd::variable_list;
 constexpr std::int64_t kWeightsOfTile = 4096;
 constexpr std::int64_t kPartsMemory = 128 << 20;
 constexpr std::int64_t kMostParts = 32;
-constexpr std::int64_t kFewestTiles = 12;  // of one thread
 
 bool is_volume(const torch::Tensor& maps) {
   return maps.dim() == 5;
@@ -95,12 +95,13 @@ void convolve(const Source& source, const WinogradShape& shape, std::int64_t til
   const torch::Tensor added = bias.to(at::kFloat).contiguous();
   const std::int64_t at_once = winograd_tiles_at_once(shape).conv;
   with_real(source.values, [&]<typename Real>(Real) {
-    at::parallel_for(0, tiles, kFewestTiles, [&](std::int64_t begin, std::int64_t end) {
-      const torch::Tensor scratch = scratch_of(shape, at_once);
-      for_pieces(begin, end, at_once, [&](const TileRange& range) {
-        winograd_conv(source.of<Real>(), panels.data_ptr<float>(), added.data_ptr<float>(), shape, range,
-                      scratch.data_ptr<float>(), target.of<Real>());
-      });
+    share_work(tiles, at_once, [&] {
+      return [&, scratch = scratch_of(shape, at_once)](const WorkPiece& piece) {
+        for_pieces(piece.begin, piece.end, at_once, [&](const TileRange& range) {
+          winograd_conv(source.of<Real>(), panels.data_ptr<float>(), added.data_ptr<float>(), shape, range,
+                        scratch.data_ptr<float>(), target.of<Real>());
+        });
+      };
     });
   });
 }
@@ -146,14 +147,14 @@ torch::Tensor weights_gradient(const torch::Tensor& maps, const Source& gradient
   const torch::Tensor sums =
       at::empty({(tiles + part - 1) / part, kWinogradPoints, shape.all_in() * shape.out}, at::kFloat);
   with_real(maps, [&]<typename Real>(Real) {
-    at::parallel_for(0, sums.size(0), 1, [&](std::int64_t begin, std::int64_t end) {
-      const torch::Tensor scratch = scratch_of(shape, at_once);
-      for (std::int64_t i = begin; i < end; ++i) {
-        for_pieces(i * part, std::min((i + 1) * part, tiles), at_once, [&](const TileRange& range) {
+    share_work(sums.size(0), 1, [&] {
+      return [&, scratch = scratch_of(shape, at_once)](const WorkPiece& parts) {
+        for_pieces(parts.begin * part, std::min(parts.end * part, tiles), at_once, [&](const TileRange& range) {
+          const std::int64_t i = range.begin / part;
           winograd_weights_gradient(values_of<Real>(maps), gradient.of<Real>(), shape, range, scratch.data_ptr<float>(),
                                     sums.data_ptr<float>() + i * sums.stride(0), range.begin > i * part);
         });
-      }
+      };
     });
   });
   const torch::Tensor points = sums.sum(0);
@@ -171,7 +172,7 @@ torch::Tensor bias_gradient(const Source& gradient) {
   const torch::Tensor parts = at::empty({count, channels}, at::kFloat);
   const std::int64_t windows = gradient.values.numel() / std::max<std::int64_t>(count * channels, 1);
   with_real(gradient.values, [&]<typename Real>(Real) {
-    for_each_image(count, [&](std::int64_t n) {
+    share_each(count, [&](std::int64_t n) {
       const std::int64_t first = n * windows * channels;
       const WinogradMaps<Real> maps = gradient.of<Real>();
       pool_bias_gradient(maps.values + first, maps.winners + first, windows, channels,

@@ -199,7 +199,7 @@ def of_pulmo(options, row, what, folder):
                         str(depth)], check=True)
     done = subprocess.run([f"{options.bin}/predictor_bench", bundle, cores, "1", str(served)], check=True,
                           capture_output=True, text=True)
-    return served / json.loads(done.stdout)[str(served)]
+    return served / json.loads(done.stdout)[str(served)]["median"]
 
 
 def best(rates, what):

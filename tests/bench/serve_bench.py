@@ -95,6 +95,20 @@ class Server:
         return np.array([value("pulmo_stage_duration_seconds_sum", 'stage="infer"'), value("pulmo_batch_size_count"),
                          value("pulmo_batch_size_sum")])
 
+    def wait_until_idle(self):
+        """Until it has answered what clients that are gone had asked for: it would take the next one's processors."""
+        deadline, before = time.monotonic() + 180, -1.0
+        while (now := self.processor_s()) - before > 0.05:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{self.name} is still busy three minutes after its clients left")
+            before = now
+            time.sleep(0.5)
+
+    def processor_s(self):
+        """Seconds of processors that the process has used; pulmo-serve's decoders end with their requests."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self):
         self.process.terminate()
         self.process.wait(60)
@@ -153,8 +167,10 @@ def compare(options, servers, bundle, listing, clients):
         for name in NAMES if turn % 2 == 0 else NAMES[::-1]:
             before, begin = servers["pulmo-serve"].model_time(), time.perf_counter()
             runs[name].append(measure(options, servers[name], listing, clients, options.seconds))
+            took = time.perf_counter() - begin
+            servers[name].wait_until_idle()
             if name == "pulmo-serve":
-                shares.append((*(servers["pulmo-serve"].model_time() - before), time.perf_counter() - begin,
+                shares.append((*(servers["pulmo-serve"].model_time() - before), took,
                                *direct_cost(options, bundle)))
     pairs = list(zip(runs["pulmo-serve"], runs["reference"]))
     cells = [clients]
@@ -166,11 +182,12 @@ def compare(options, servers, bundle, listing, clients):
 
 
 def direct_cost(options, bundle):
-    """Seconds of the model called straight: (a batch, a slice), a line through runs of several sizes."""
-    done = subprocess.run([options.bin / "predictor_bench", bundle, str(options.cores), "0.3", *map(str, SIZES)],
+    """Seconds of the model called straight: (a batch, a slice), a line through runs of several sizes. Their means, since what
+    it takes within the server is a sum: where other guests of the machine interrupt now and then, the median leaves it out."""
+    done = subprocess.run([options.bin / "predictor_bench", bundle, str(options.cores), "0.5", *map(str, SIZES)],
                           env={**os.environ, **KEEP_MEMORY}, check=True, capture_output=True, text=True)
     seconds = json.loads(done.stdout)
-    slope, constant = np.polyfit(SIZES, [seconds[str(size)] for size in SIZES], 1)
+    slope, constant = np.polyfit(SIZES, [seconds[str(size)]["mean"] for size in SIZES], 1)
     return max(0.0, constant), slope
 
 
