@@ -1,6 +1,5 @@
 #include "core/model/dense.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
@@ -11,6 +10,7 @@
 
 #include "core/model/dense_kernels.h"
 #include "core/model/kernel_tensors.h"
+#include "core/model/shared_work.h"
 
 namespace pulmo {
 namespace {
@@ -37,11 +37,15 @@ torch::Tensor by_kernel(const torch::Tensor& values, const torch::Tensor& weight
   const std::int64_t in = weight.size(1), out = weight.size(0);
   for (std::int64_t first = 0; first < values.size(0); first += kSamplesAtOnce) {
     const DenseShape shape = {std::min(kSamplesAtOnce, values.size(0) - first), in, out};
-    at::parallel_for(0, out / kDenseOutputs, 1, [&](std::int64_t begin, std::int64_t end) {
-      const std::int64_t from = begin * kDenseOutputs, to = end * kDenseOutputs;
-      const torch::Tensor scratch = at::empty({dense_scratch_size(shape, to - from)}, at::kFloat);
-      dense_outputs(values.data_ptr<float>() + first * in, weight.data_ptr<float>(), bias.data_ptr<float>(), shape,
-                    from, to, scratch.data_ptr<float>(), result.data_ptr<float>() + first * out);
+    const std::int64_t blocks = out / kDenseOutputs;
+    const std::int64_t share = (blocks + at::get_num_threads() - 1) / at::get_num_threads();
+    share_work(blocks, share, [&] {  // in one piece a thread, as each packs all values
+      return [&](const WorkPiece& piece) {
+        const std::int64_t from = piece.begin * kDenseOutputs, to = piece.end * kDenseOutputs;
+        const torch::Tensor scratch = at::empty({dense_scratch_size(shape, to - from)}, at::kFloat);
+        dense_outputs(values.data_ptr<float>() + first * in, weight.data_ptr<float>(), bias.data_ptr<float>(), shape,
+                      from, to, scratch.data_ptr<float>(), result.data_ptr<float>() + first * out);
+      };
     });
   }
   return result;

@@ -18,20 +18,28 @@ struct WorkPiece {
 };
 
 /// Hands out [0, count) in pieces of at least `least` numbers, large ones first: whoever is done takes the next, and at
-/// the end nobody waits for long. All but the last are multiples of `least`. Thread-safe.
+/// the end nobody waits for long. All but the last are multiples of `least`. Thread-safe: what the maker wrote before
+/// is seen by all who take, and what they wrote by who calls join() after they have called leave(). OpenMP promises as
+/// much, in a library whose ways the thread sanitizer does not see.
 class WorkPieces {
  public:
   WorkPieces(std::int64_t count, std::int64_t least, std::int64_t workers)
-      : count_(count), least_(least), workers_(workers) {}
+      : count_(count), least_(least), workers_(workers) {
+    begin_.store(0, std::memory_order_release);
+  }
 
   /// Empty (begin == end) when all are given away.
   WorkPiece next() {
-    std::int64_t begin = begin_.load(std::memory_order_relaxed);
+    std::int64_t begin = begin_.load(std::memory_order_acquire);
     while (true) {
       const std::int64_t end = std::min(count_, begin + size_of_next(count_ - begin));
-      if (begin_.compare_exchange_weak(begin, end, std::memory_order_relaxed)) return {begin, end};
+      if (begin_.compare_exchange_weak(begin, end, std::memory_order_acq_rel, std::memory_order_acquire))
+        return {begin, end};
     }
   }
+
+  void leave() { left_.fetch_add(1, std::memory_order_release); }
+  void join() const { left_.load(std::memory_order_acquire); }
 
  private:
   static constexpr std::int64_t kShare = 4;  ///< of what each worker would have left
@@ -41,7 +49,8 @@ class WorkPieces {
   }
 
   const std::int64_t count_, least_, workers_;
-  std::atomic<std::int64_t> begin_{0};
+  std::atomic<std::int64_t> begin_;
+  std::atomic<std::int64_t> left_{0};
 };
 
 /// Spreads [0, count) over LibTorch's threads: calls new_worker() on each and what it returned with each WorkPiece that
@@ -52,9 +61,12 @@ void share_work(std::int64_t count, std::int64_t least, const NewWorker& new_wor
   const std::int64_t workers = std::min<std::int64_t>(at::get_num_threads(), (count + least - 1) / least);
   WorkPieces pieces(count, least, std::max<std::int64_t>(workers, 1));
   at::parallel_for(0, workers, 1, [&](std::int64_t /*begin*/, std::int64_t /*end*/) {
+    WorkPiece piece = pieces.next();
     const auto work = new_worker();
-    for (WorkPiece piece = pieces.next(); piece.begin < piece.end; piece = pieces.next()) work(piece);
+    for (; piece.begin < piece.end; piece = pieces.next()) work(piece);
+    pieces.leave();
   });
+  pieces.join();
 }
 
 /// Calls body(i) for each i of [0, count), spread likewise.
