@@ -36,10 +36,10 @@ std::vector<ByteView> fragments_of(DcmPixelSequence& sequence, std::string_view 
   return fragments;
 }
 
-std::size_t table_entry(ByteView table, std::size_t index) {
+std::size_t little_endian_32(ByteView bytes, std::size_t index) {
   std::size_t value = 0;
   for (std::size_t i = 4; i > 0; --i) {
-    value = value << 8U | std::to_integer<std::size_t>(table[4 * index + i - 1]);
+    value = value << 8U | std::to_integer<std::size_t>(bytes[4 * index + i - 1]);
   }
   return value;
 }
@@ -55,10 +55,10 @@ FragmentRange by_offset_table(const std::vector<ByteView>& fragments, std::size_
   FragmentRange range{0, 0};
   std::size_t offset = 0;
   for (std::size_t i = 1; i < fragments.size(); ++i) {
-    if (offset == table_entry(fragments[0], frame)) {
+    if (offset == little_endian_32(fragments[0], frame)) {
       range.begin = i;
     }
-    if (frame + 1 < frames && offset == table_entry(fragments[0], frame + 1)) {
+    if (frame + 1 < frames && offset == little_endian_32(fragments[0], frame + 1)) {
       range.end = i;
     }
     offset += fragments[i].size() + kItemHeaderBytes;
@@ -115,6 +115,28 @@ void check_jpeg(ByteView code, std::string_view name, PixelLayout& layout) {
     layout.bits_allocated = 8;
     layout.bits_stored = std::min(layout.bits_stored, 8);
     layout.high_bit = layout.bits_stored - 1;
+  }
+}
+
+// A frame is one fragment and begins with the number of its segments and where each begins (PS3.5 annex G.5). DCMTK
+// believes these offsets and reads wherever they point.
+void check_run_length(const std::vector<ByteView>& fragments, const FragmentRange& range, std::string_view name) {
+  constexpr std::size_t kHeaderBytes = 64;
+  constexpr std::size_t kMaxSegments = 15;
+  if (range.end - range.begin != 1) {
+    refuse("bad_pixel_format", name, "a frame of RLE data lies in several fragments, where one is allowed");
+  }
+  const ByteView code = fragments[range.begin];
+  std::size_t begin = kHeaderBytes;
+  const std::size_t segments = code.size() < kHeaderBytes ? 0 : little_endian_32(code, 0);
+  bool sound = segments >= 1 && segments <= kMaxSegments;
+  for (std::size_t i = 1; sound && i <= segments; ++i) {
+    const std::size_t next = little_endian_32(code, i);
+    sound = next >= begin && next < code.size();
+    begin = next;
+  }
+  if (!sound) {
+    refuse("truncated_dicom", name, "the segments of the RLE data do not lie one after another within the data");
   }
 }
 
@@ -223,7 +245,9 @@ FrameBytes read_frame(DicomObject& object, std::string_view name, PixelLayout& l
   }
   if (is_jpeg(syntax)) {
     check_jpeg(joined(fragments, range), name, layout);
-  } else if (syntax != EXS_RLELossless) {
+  } else if (syntax == EXS_RLELossless) {
+    check_run_length(fragments, range, name);
+  } else {
     refuse(
         "unsupported_transfer_syntax", name,
         "transfer syntax " + object.transfer_syntax_uid + " is not supported: convert the file to an uncompressed one");

@@ -201,6 +201,34 @@ TEST(Jpeg2000, SizesOtherThanTheHeadersAreRefused) {
   EXPECT_EQ(testing::refusal_of([&] { decode_dicom(tiles, "test.dcm"); }), "bad_pixel_format");
 }
 
+// Where the segments of the frame begin, in a 64 byte header of 32 bit words (PS3.5 annex G.5).
+Bytes with_segments(Bytes bytes, const std::vector<std::uint32_t>& header) {
+  const std::string_view usual("\x02\0\0\0\x40\0\0\0", 8);
+  const std::size_t at = as_text(bytes).find(usual);
+  EXPECT_NE(at, std::string_view::npos);
+  for (std::size_t i = 0; i < 4 * header.size(); ++i) {
+    bytes[at + i] = static_cast<std::byte>(header[i / 4] >> (8 * (i % 4)));
+  }
+  return bytes;
+}
+
+TEST(RunLengthDicom, SegmentsOutsideOfTheDataAreRefused) {
+  const Bytes bytes = converted(picture(smooth(1, 4000)), {"dcmcrle"});
+  const auto length = static_cast<std::uint32_t>(bytes.size());
+  const std::vector<std::vector<std::uint32_t>> wrong = {{2, 64, 0xFFFFFFF0}, {2, 64, length},     {2, length, length},
+                                                         {2, 0x4E000000, 64}, {2, 0, 80},          {2, 80, 64},
+                                                         {0, 64, 80},         {0xFFFFFFFF, 64, 80}};
+  for (const std::vector<std::uint32_t>& header : wrong) {
+    EXPECT_EQ(testing::refusal_of([&] { decode_dicom(with_segments(bytes, header), "test.dcm"); }), "truncated_dicom")
+        << ::testing::PrintToString(header);
+  }
+}
+
+TEST(RunLengthDicom, FramesOfSeveralFragmentsAreRefused) {
+  const Bytes bytes = converted(picture(smooth(1, 4000)), {"dcmcrle", "+fs", "1"});
+  EXPECT_EQ(testing::refusal_of([&] { decode_dicom(bytes, "test.dcm"); }), "bad_pixel_format");
+}
+
 TEST(DeflatedDicom, BombIsRefused) {
   DicomBuilder builder = picture(std::vector<std::int16_t>(std::size_t{kRows} * kColumns, 1));
   builder.raw(0x00091010, "OB", Bytes(std::size_t{40} << 20U));
