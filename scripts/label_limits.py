@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from nodule_slices_manifest import read_table
-from paired_auc import area_intervals, groups_of
+from paired_auc import groups_of, interval_over_patients
 
 BOUNDARY = 3.0
 DISTANCES = ((0.0, 0.5), (0.5, 1.0), (1.0, 1.5), (1.5, 2.1), (0.5, 2.1))
@@ -26,7 +26,8 @@ def line(name, labels, scores, patients, options):
     """One row of a table; nothing can be said where one of the classes is missing."""
     if not 0 < labels.sum() < len(labels):
         return f"| {name} | {len(labels)} | {len(set(patients))} | |"
-    ((low, high),), _ = area_intervals(labels, scores[None], patients, options.resamples, options.seed)
+    low, high = interval_over_patients(lambda drawn: roc_auc_score(labels[drawn], scores[drawn]), labels, patients,
+                                       options.resamples, options.seed)
     return f"| {name} | {len(labels)} | {len(set(patients))} | {roc_auc_score(labels, scores):.3f} [{low:.3f}, {high:.3f}] |"
 
 

@@ -30,19 +30,18 @@ def groups_of(path, positive):
     return {key: (any(label for label, _ in values), np.mean([value for _, value in values])) for key, values in samples.items()}
 
 
-def area_intervals(labels, scores, patients, resamples, seed):
-    """95 % interval of the ROC-AUC of each row of scores (K, n), and of that of the second above the first; bootstrap over patients."""
+def interval_over_patients(statistic, labels, patients, resamples, seed):
+    """95 % interval of statistic(places of the samples drawn), by bootstrap over patients; draws that lack a class are left out."""
     members = collections.defaultdict(list)
     for i, patient in enumerate(patients):
         members[patient].append(i)
     places = [np.array(own) for own in members.values()]
-    random, areas = np.random.default_rng(seed), []
+    random, values = np.random.default_rng(seed), []
     for _ in range(resamples):
         drawn = np.concatenate([places[i] for i in random.integers(0, len(places), len(places))])
         if 0 < labels[drawn].sum() < len(drawn):
-            areas.append([roc_auc_score(labels[drawn], run[drawn]) for run in scores])
-    areas = np.array(areas)
-    return np.percentile(areas, [2.5, 97.5], axis=0).T, np.percentile(areas[:, -1] - areas[:, 0], [2.5, 97.5])
+            values.append(statistic(drawn))
+    return np.percentile(values, [2.5, 97.5])
 
 
 def main():
@@ -59,9 +58,11 @@ def main():
     keys = sorted(first)
     labels = np.array([first[key][0] for key in keys])
     scores = np.array([[run[key][1] for key in keys] for run in (first, second)])
-    _, (low, high) = area_intervals(labels, scores, [patient for patient, _ in keys], options.resamples, options.seed)
+    patients = [patient for patient, _ in keys]
+    low, high = interval_over_patients(lambda drawn: np.subtract(*(roc_auc_score(labels[drawn], scores[run][drawn]) for run in (1, 0))),
+                                       labels, patients, options.resamples, options.seed)
     a, b = (roc_auc_score(labels, run) for run in scores)
-    print(f"{len(keys)} groups of {len({patient for patient, _ in keys})} patients: ROC-AUC {a:.3f} and {b:.3f}, difference {b - a:.3f} [{low:.3f}, {high:.3f}]")
+    print(f"{len(keys)} groups of {len(set(patients))} patients: ROC-AUC {a:.3f} and {b:.3f}, difference {b - a:.3f} [{low:.3f}, {high:.3f}]")
 
 
 if __name__ == "__main__":
