@@ -291,6 +291,11 @@ std::string weights_file(const FitOptions& options) {
 
 std::string named_weights(const FitOptions& options) {
   const std::string file = weights_file(options);
+  if (file == kResnet18Row) {
+    throw InvalidInput("configuration", "transfer." + weights_key(options.model.name) + ": " + file +
+                                            " is for resnet3d in compare, which trains that row before it: name a "
+                                            "file of weights");
+  }
   if (!file.empty()) return file;
   throw InvalidInput("configuration",
                      "the row " + options.model.name + " starts from pretrained weights: set transfer." +
@@ -309,7 +314,7 @@ std::string run_identity(const FitOptions& options, const std::string& data_dige
   } else if (!file.empty()) {
     visitor.integer("frozen_epochs", copy.transfer.frozen_epochs, 0, kMany);
     visitor.real("backbone_rate", copy.transfer.backbone_rate, 0.0, 1.0);
-    visitor.text("weights", sha256_file(file));
+    visitor.text("weights", sha256_file(named_weights(options)));
   }
   return sha256_hex(visitor.text() + "data: " + data_digest + "\n");
 }

@@ -165,9 +165,11 @@ FitOptions options_of_row(const CompareOptions& options, const std::string& row)
 std::string weights_key(const std::string& row);
 /// In its place: the row starts from nothing.
 inline constexpr const char* kNoWeights = "none";
+/// In its place below `transfer.resnet3d`, in compare: the bundle of the row resnet18, trained before on the same part.
+inline constexpr const char* kResnet18Row = "row:resnet18";
 /// The weight file that the network row of these options starts from, or kNoWeights; empty where none is named.
 std::string weights_file(const FitOptions& options);
-/// The same of a row that needs one. Throws InvalidInput("configuration") where none is named.
+/// The same of a row that needs one. Throws InvalidInput("configuration") where none is named, or kResnet18Row.
 std::string named_weights(const FitOptions& options);
 
 /// SHA-256 over the settings that decide the result (model, training but for `accumulate`, schedule, optimizer,

@@ -40,19 +40,41 @@ std::vector<std::string> candidates_of(const CompareOptions& options) {
   return rows;
 }
 
-void check_weights(const FitOptions& options) {
-  if (weights_key(options.model.name).empty()) return;
+constexpr const char* kBegunWith = "resnet18";  // the row that another can begin with
+
+bool begins_with_row(const FitOptions& options) {
+  return options.model.name == "resnet3d" && weights_file(options) == kResnet18Row;
+}
+
+void check_order(const std::vector<std::string>& rows, const std::string& row) {
+  const auto own = std::find(rows.begin(), rows.end(), row);
+  if (std::find(rows.begin(), own, kBegunWith) != own) return;
+  throw InvalidInput("configuration", "transfer." + row + ": " + kResnet18Row + " needs the row " + kBegunWith +
+                                          " before " + row + " in rows");
+}
+
+void check_weights(const CompareOptions& compared, const std::string& row) {
+  const FitOptions options = options_of_row(compared, row);
+  if (weights_key(row).empty()) return;
+  if (begins_with_row(options)) {
+    check_order(compared.rows, row);
+    return;
+  }
   const std::string file = named_weights(options);
   std::error_code unreadable;
   if (file == kNoWeights || std::filesystem::is_regular_file(file, unreadable)) return;
-  throw IoError("transfer." + weights_key(options.model.name) + ": " + file + " is no file that can be read");
+  throw IoError("transfer." + weights_key(row) + ": " + file + " is no file that can be read");
 }
 
 }  // namespace
 
 void RowMaker::check_on(const CompareOptions& options, const PreparedData& data) {
   for (const std::string& row : options.rows) {
-    if (is_network(row)) check_row(options_of_row(options, row), data);
+    if (is_network(row)) {
+      FitOptions fit = options_of_row(options, row);
+      if (begins_with_row(fit)) fit.transfer.resnet3d = kNoWeights;  // that row's are not there yet
+      check_row(fit, data);
+    }
     if (row == "svm" || row == "forest") ClassicalRows::check(data);
   }
 }
@@ -89,7 +111,7 @@ void RowMaker::check(const CompareOptions& options) {
   }
   if (options.folds == 1)
     throw InvalidInput("configuration", "folds: 1 leaves nothing to train on; use 0 or at least 2");
-  for (const std::string& row : options.rows) check_weights(options_of_row(options, row));
+  for (const std::string& row : options.rows) check_weights(options, row);
   for (const std::string& row : options.rows) {
     if (std::count(options.rows.begin(), options.rows.end(), row) > 1) {
       throw InvalidInput("configuration", "rows: '" + row + "' stands there twice");
@@ -100,6 +122,7 @@ void RowMaker::check(const CompareOptions& options) {
 FitJob RowMaker::network_job(const std::string& row) const {
   FitJob job;
   job.options = options_of_row(job_.options, row);
+  if (begins_with_row(job.options)) job.options.transfer.resnet3d = folder_ / kBegunWith / "bundle.pt";
   job.folder = folder_ / row;
   job.fresh = job_.fresh;
   job.progress = job_.progress;

@@ -47,7 +47,10 @@ def parse_arguments():
     parser.add_argument("--clients-apart", action="store_true", help="the last core is the clients', as if they ran elsewhere")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="configuration of pulmo-serve")
     parser.add_argument("--seed", type=int, default=1)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.minutes * 60 <= SOAK_CAPACITY_S:
+        parser.error(f"--minutes {options.minutes:g}: the soak begins with {SOAK_CAPACITY_S:g} s that measure the capacity; more than that is needed")
+    return options
 
 
 class Wire:

@@ -255,6 +255,27 @@ TEST_F(ReportProgramTest, TheBundleOfFoldsIsThatOfTheMedianFold) {
   EXPECT_EQ(again.at("confusion"), test.at("confusion"));
 }
 
+TEST_F(ReportProgramTest, ARowOfVolumesBeginsWithThatOfSlicesOfItsOwnFold) {
+  const auto data = make_data();
+  const auto compared = [&](const std::string& weights, const std::string& fold) {
+    auto argv = command(
+        "compare", data, root_ / "run",
+        {"rows=[resnet18, resnet3d]", "reference=resnet18", "folds=2", "fold_validation=0.25", "transfer.resnet18=none",
+         "transfer.frozen_epochs=0", "training.epochs=1", "model.stack_slices=2", "transfer.resnet3d=" + weights});
+    if (!fold.empty()) argv.insert(argv.end(), {"--fold", fold});
+    return run_process(argv);
+  };
+  const ProcessResult all = compared("row:resnet18", "");
+  ASSERT_EQ(all.exit_code, 0) << all.err;
+  const std::string first = root_ / "run/folds/1/resnet18/bundle.pt";
+  const ProcessResult own = compared(first, "1");
+  EXPECT_EQ(own.exit_code, 0) << own.err;
+  EXPECT_THAT(own.err, HasSubstr("row taken over from an earlier run row=resnet3d"));
+  const ProcessResult other = compared(first, "2");
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_THAT(other.err, HasSubstr("another configuration"));
+}
+
 TEST_F(ReportProgramTest, AnotherFolderIsJudgedOnTheSameTestPatients) {
   const auto data = make_data();
   auto argv = command("compare", data, root_ / "run", compare_settings());
