@@ -38,6 +38,7 @@ RunFacts facts_of(const CompareJob& job, const AlsoData& also, const Predictor& 
   facts.data_digest = also.data.digest;
   facts.bundle_sha256 = predictor.sha256();
   facts.ranks = ranks;
+  facts.slice_weights = job.options.fit.evaluation.slice_weights;
   facts.bootstrap = {static_cast<int>(job.options.fit.evaluation.bootstrap), 0.95, job.options.fit.training.seed};
   return facts;
 }

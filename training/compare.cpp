@@ -210,6 +210,7 @@ std::string compare(const CompareJob& job, const PreparedData& data, const std::
   communicator.together([&] {
     RowMaker::check(job.options);
     check_fold(job);
+    check_slice_weights(job.options.fit.evaluation.slice_weights, data);
     rounds = rounds_of(job, data);
     check_rounds(rounds, communicator.size());
     if (job.fold) rounds = {rounds[static_cast<std::size_t>(*job.fold - 1)]};

@@ -15,8 +15,8 @@
 namespace pulmo::training {
 namespace {
 
-double group_area(const std::vector<Prediction>& samples, const ClassList& classes) {
-  return ScoredSet(aggregate(samples, Level::kGroup, classes.positive), classes, {0.5}).roc_auc();
+double group_area(const std::vector<Prediction>& samples, const ClassList& classes, SliceWeights weights) {
+  return ScoredSet(aggregate(samples, Level::kGroup, classes.positive, weights), classes, {0.5}).roc_auc();
 }
 
 /// Adds the probabilities of the second to those of the first; a mean's factor does not change its area.
@@ -40,10 +40,11 @@ double seconds_of(const std::string& row, const std::filesystem::path& folder) {
 
 }  // namespace
 
-std::vector<std::string> choose_members(const std::vector<Candidate>& candidates, const ClassList& classes) {
+std::vector<std::string> choose_members(const std::vector<Candidate>& candidates, const ClassList& classes,
+                                        SliceWeights weights) {
   if (candidates.size() < 2) throw InvalidInput("comparison", "an ensemble needs two network rows at least");
   std::vector<double> areas;
-  for (const Candidate& one : candidates) areas.push_back(group_area(one.validation, classes));
+  for (const Candidate& one : candidates) areas.push_back(group_area(one.validation, classes, weights));
   std::vector<std::size_t> order(candidates.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return areas[a] > areas[b]; });
@@ -52,7 +53,7 @@ std::vector<std::string> choose_members(const std::vector<Candidate>& candidates
   double best_area = -1.0;
   for (std::size_t count = 2; count <= order.size(); ++count) {
     add(sum, candidates[order[count - 1]].validation);
-    const double area = group_area(sum, classes);
+    const double area = group_area(sum, classes, weights);
     if (area <= best_area) continue;
     best_area = area;
     best = count;
@@ -63,7 +64,7 @@ std::vector<std::string> choose_members(const std::vector<Candidate>& candidates
 }
 
 TrainedModel make_ensemble(const std::vector<std::string>& rows, const std::filesystem::path& folder,
-                           const PreparedData& data, const Communicator& communicator) {
+                           const PreparedData& data, SliceWeights weights, const Communicator& communicator) {
   TrainedModel model;
   model.row = "ensemble";
   communicator.together([&] {
@@ -72,7 +73,7 @@ TrainedModel make_ensemble(const std::vector<std::string>& rows, const std::file
     for (const std::string& row : rows) candidates.push_back(read_candidate(row, folder, data.classes));
     std::vector<EnsembleMember> members;
     std::string names;
-    for (const std::string& row : choose_members(candidates, data.classes)) {
+    for (const std::string& row : choose_members(candidates, data.classes, weights)) {
       const Bundle bundle = load_bundle(folder / row / "bundle.pt");
       members.push_back({bundle.module, bundle.metadata.temperature, bundle.metadata.depth});
       model.seconds += seconds_of(row, folder);

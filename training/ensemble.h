@@ -19,11 +19,12 @@ struct Candidate {
 /// the best two, the best three, and so on that many are taken whose mean has the largest area, the fewest on a tie.
 /// The best row comes last. Throws InvalidInput("comparison") unless there are two candidates on the same samples.
 /// Pure.
-std::vector<std::string> choose_members(const std::vector<Candidate>& candidates, const ClassList& classes);
+std::vector<std::string> choose_members(const std::vector<Candidate>& candidates, const ClassList& classes,
+                                        SliceWeights weights = SliceWeights::kEqual);
 
 /// The ensemble of the best of `rows`, finished network rows in sub-folders of `folder`; on rank 0, elsewhere without a
 /// module. Its cost is its members'. Collective.
 TrainedModel make_ensemble(const std::vector<std::string>& rows, const std::filesystem::path& folder,
-                           const PreparedData& data, const Communicator& communicator);
+                           const PreparedData& data, SliceWeights weights, const Communicator& communicator);
 
 }  // namespace pulmo::training

@@ -33,6 +33,7 @@ RunFacts facts_of(const EvaluateJob& job, const Predictor& predictor, const Prep
   facts.fold = data.fold;
   facts.bundle_sha256 = predictor.sha256();
   facts.ranks = ranks;
+  facts.slice_weights = job.options.evaluation.slice_weights;
   facts.bootstrap = {static_cast<int>(job.options.evaluation.bootstrap), 0.95, job.options.seed};
   return facts;
 }
@@ -98,6 +99,7 @@ RowResult evaluate(const EvaluateJob& job, const PreparedData& prepared, const C
   });
   const PreparedData& data = dealt ? *dealt : prepared;
   communicator.together([&] {
+    check_slice_weights(job.options.evaluation.slice_weights, data);
     check_fits(job.bundle, predictor->metadata(), data, job.splits);
     if (communicator.is_root() && !job.output.empty()) make_writable_directory(job.output);
   });

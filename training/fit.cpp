@@ -126,6 +126,7 @@ RowResult fit(const FitJob& job, const PreparedData& prepared, const Communicato
                                               " reads another weight file than rank 0: use one file on a shared disk");
     }
     check_trainable(data, communicator.size());
+    check_slice_weights(job.options.evaluation.slice_weights, data);
   });
   const Device device = set_up_device(job.options.compute.device, communicator);
   open_run_folder(job.folder, job.fresh, communicator);

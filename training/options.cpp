@@ -26,6 +26,7 @@ const std::vector<std::pair<std::string, ExchangeType>> kExchangeTypes = {{"fp32
 const std::vector<std::pair<std::string, ExchangeChoice>> kExchangeChoices = {
     {"auto", ExchangeChoice::kAuto}, {"on", ExchangeChoice::kOn}, {"off", ExchangeChoice::kOff}};
 
+const Choices<SliceWeights> kSliceWeights = {{"equal", SliceWeights::kEqual}, {"sphere", SliceWeights::kSphere}};
 const std::vector<std::pair<std::string, DeviceChoice>> kDevices = {
     {"auto", DeviceChoice::kAuto}, {"cpu", DeviceChoice::kCpu}, {"cuda", DeviceChoice::kCuda}};
 
@@ -118,6 +119,7 @@ void visit(Visitor& v, EvaluationOptions& o) {
   v.integer("batch_size", o.batch_size, 1, 100'000);
   v.integer("bootstrap", o.bootstrap, 0, 1'000'000);
   v.boolean("verify_shards", o.verify_shards);
+  v.choice("slice_weights", o.slice_weights, kSliceWeights);
 }
 
 template <typename Visitor>

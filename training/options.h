@@ -10,6 +10,7 @@
 #include "core/model/forest.h"
 #include "core/model/svm.h"
 #include "training/augment.h"
+#include "training/evaluation/prediction.h"
 #include "training/schedule.h"
 
 namespace pulmo::training {
@@ -106,9 +107,10 @@ struct WatchOptions {
 };
 
 struct EvaluationOptions {
-  std::int64_t batch_size = 64;   ///< of one rank
-  std::int64_t bootstrap = 1000;  ///< resamples of the 95 % intervals
-  bool verify_shards = true;      ///< SHA-256 of each shard against the manifest, once at start
+  std::int64_t batch_size = 64;                       ///< of one rank
+  std::int64_t bootstrap = 1000;                      ///< resamples of the 95 % intervals
+  bool verify_shards = true;                          ///< SHA-256 of each shard against the manifest, once at start
+  SliceWeights slice_weights = SliceWeights::kEqual;  ///< of a nodule's probability; else than equal only for nodules
 };
 
 /// Everything that `pulmo-train fit` can be told; the defaults are the paper's (docs/models.md).

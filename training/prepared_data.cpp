@@ -82,4 +82,11 @@ void check_trainable(const PreparedData& data, int ranks) {
   }
 }
 
+void check_slice_weights(SliceWeights weights, const PreparedData& data) {
+  if (weights == SliceWeights::kEqual || data.manifest.task == "nodule") return;
+  throw InvalidInput("configuration", "evaluation.slice_weights: " + std::string(to_string(weights)) +
+                                          " is for nodules; a group of " + data.directory.string() + " (task " +
+                                          data.manifest.task + ") is a series: use equal");
+}
+
 }  // namespace pulmo::training

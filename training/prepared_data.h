@@ -33,4 +33,8 @@ PreparedData open_prepared(const std::filesystem::path& directory, bool verify, 
 /// samples, images that are not square, a single class in either part, fewer training samples than ranks.
 void check_trainable(const PreparedData& data, int ranks);
 
+/// Throws InvalidInput("configuration") where slices are to be weighted like sections of a nodule, but the data's
+/// groups are no nodules.
+void check_slice_weights(SliceWeights weights, const PreparedData& data);
+
 }  // namespace pulmo::training

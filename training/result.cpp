@@ -17,6 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr const char* kBefore = "equal";            // slice_weights of results of versions that did not tell them
 constexpr const char* kCandidate = "candidate.pt";  // the model before it is calibrated; all ranks load it
 
 BundleMetadata metadata_of(const TrainedModel& model, const PreparedData& data) {
@@ -52,6 +53,7 @@ RunFacts facts_of(const TrainedModel& model, const PreparedData& data, const Jud
   facts.ranks = ranks;
   facts.precision = model.precision;
   facts.device = model.device;
+  facts.slice_weights = judging.options.slice_weights;
   facts.bootstrap = {static_cast<int>(judging.options.bootstrap), 0.95, judging.seed};
   return facts;
 }
@@ -153,7 +155,9 @@ std::optional<RowResult> read_result(const fs::path& folder, const PreparedData&
   const auto json = nlohmann::json::parse(read_text_file(folder / "metrics.json"), nullptr, false);
   if (!json.is_object() || json.value("identity", "") != identity) return std::nullopt;
   if (json.at("bootstrap").at("resamples") != options.bootstrap) return std::nullopt;
-  const RunFacts facts = facts_from(json, data);
+  if (json.value("slice_weights", kBefore) != to_string(options.slice_weights)) return std::nullopt;
+  RunFacts facts = facts_from(json, data);
+  facts.slice_weights = options.slice_weights;
   auto predictions = read_predictions(folder / "predictions.csv", data.classes);
   RunReport report = make_report(facts, predictions);
   return RowResult{std::move(report), std::move(predictions)};

@@ -53,7 +53,8 @@ RowResult finish_model(const TrainedModel& model, const PreparedData& data, cons
                        const Judging& judging, const Communicator& communicator);
 
 /// The result that finish_model() left in `folder`, recomputed from its predictions.csv. Nothing when there is none, or
-/// it is of another identity or another number of resamples. Rank 0 only. Throws as read_predictions().
+/// it is of another identity, another number of resamples or other slice weights. Rank 0 only. Throws as
+/// read_predictions().
 std::optional<RowResult> read_result(const std::filesystem::path& folder, const PreparedData& data,
                                      const std::string& identity, const EvaluationOptions& options);
 

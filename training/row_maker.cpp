@@ -135,6 +135,8 @@ std::string RowMaker::identity_of(const std::string& row) const {
   if (row == kEnsemble) {
     std::string members;
     for (const std::string& one : candidates_of(job_.options)) members += one + " " + identity_of(one) + "\n";
+    const SliceWeights weights = job_.options.fit.evaluation.slice_weights;
+    if (weights != SliceWeights::kEqual) members += "weights " + std::string(to_string(weights)) + "\n";
     return sha256_hex("ensemble of\n" + members);
   }
   if (!is_network(row)) return classical_identity(row, job_.options, data_.identity());
@@ -156,7 +158,8 @@ RowResult RowMaker::make_ensemble_row(const std::string& identity) {
   const FitOptions& options = job_.options.fit;
   const Device device = set_up_device(options.compute.device, communicator_);
   open_run_folder(folder_ / kEnsemble, job_.fresh, communicator_);
-  TrainedModel model = make_ensemble(candidates_of(job_.options), folder_, data_, communicator_);
+  TrainedModel model =
+      make_ensemble(candidates_of(job_.options), folder_, data_, options.evaluation.slice_weights, communicator_);
   model.identity = identity;
   const Judging judging{options.evaluation, options.training.seed, at::get_num_threads(), job_.interrupted, device};
   return finish_model(model, data_, folder_ / kEnsemble, judging, communicator_);

@@ -93,7 +93,14 @@ def read_predictions(path, classes):
     return rows
 
 
-def aggregate(rows, level, positive):
+def sphere_mean(p):
+    """Of the slices of one nodule, (n, K) in their order: log p, weighted by the sections of a sphere."""
+    weights = 1 - ((2 * np.arange(len(p)) + 1) / len(p) - 1) ** 2
+    mean = np.exp(np.average(np.log(np.maximum(p, 1e-12)), axis=0, weights=weights))
+    return mean / mean.sum()
+
+
+def aggregate(rows, level, positive, slice_weights="equal"):
     if level == "sample":
         return rows
     pools = {}
@@ -104,7 +111,9 @@ def aggregate(rows, level, positive):
     for members in pools.values():
         labels = [member["y"] for member in members]
         label = positive if positive in labels else int(np.argmax(np.bincount(labels)))
-        result.append({"patient": members[0]["patient"], "y": label, "p": np.mean([m["p"] for m in members], axis=0),
+        p = np.array([member["p"] for member in members])
+        p = sphere_mean(p) if level == "group" and slice_weights == "sphere" else p.mean(axis=0)
+        result.append({"patient": members[0]["patient"], "y": label, "p": p,
                        "fold": members[0]["fold"]})
     return result
 
@@ -219,7 +228,7 @@ def check_metrics(folder):
         samples = [row for row in rows if row["split"] == split]
         check_names(split, facts[split], ("sample", "group", "patient"))
         for level in ("sample", "group", "patient"):
-            check_level(f"{split} {level}", facts[split][level], aggregate(samples, level, positive), facts, positive)
+            check_level(f"{split} {level}", facts[split][level], aggregate(samples, level, positive, facts["slice_weights"]), facts, positive)
     if not splits:
         differences.append("no predictions at all")
 
@@ -304,7 +313,7 @@ def check_paired(folder):
             name = f"{row['row']} {level}"
             sides = []
             for facts, positive, rows in (tables[row["row"]], tables[ours["reference"]]):
-                rows = aggregate(rows, level, positive)
+                rows = aggregate(rows, level, positive, facts["slice_weights"])
                 p = np.array([one["p"] for one in rows])
                 y = np.array([one["y"] for one in rows])
                 sides.append((p[:, positive], decisions(p, positive, thresholds_of(rows, facts)) == y))

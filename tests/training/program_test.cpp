@@ -157,6 +157,7 @@ TEST_F(ProgramTest, CompareRefusesWhatALaterRowLacksBeforeItTrainsAny) {
   refused("unet_densenet", {"--set", "transfer.densenet121=none"}, "no outlines of readers are stored");
   refused("resnet3d", {"--set", "transfer.resnet3d=row:resnet18"}, "needs the row resnet18 before resnet3d in rows");
   refused("resnet18", {"--set", "transfer.resnet18=row:resnet18"}, "is for resnet3d in compare");
+  refused("svm", {"--set", "evaluation.slice_weights=sphere"}, "sphere is for nodules");
   auto check =
       command("compare", data, root_ / "run",
               {"--set", "rows=[conventional_cnn, squeezenet]", "--set", "reference=conventional_cnn", "--check"});

@@ -66,8 +66,9 @@ void check_same(const std::vector<Prediction>& first, const std::vector<Predicti
 
 PairedResult compare_pair(const ComparedRow& row, const ComparedRow& reference, Level level, const Comparison& all) {
   const int positive = all.classes.positive;
-  const std::vector<Prediction> first = aggregate(row.test, level, positive);
-  const std::vector<Prediction> second = aggregate(reference.test, level, positive);
+  const std::vector<Prediction> first = aggregate(row.test, level, positive, row.report.facts.slice_weights);
+  const std::vector<Prediction> second =
+      aggregate(reference.test, level, positive, reference.report.facts.slice_weights);
   const Scores a = scores_of(first, row.report.facts);
   const Scores b = scores_of(second, reference.report.facts);
   const ScoredSet first_set(first, all.classes, thresholds_of(row.report.facts));
@@ -139,6 +140,14 @@ std::string mixed_note(const Comparison& comparison, const std::string& what, st
   std::string text = "The rows differ in " + what + ":";
   for (const auto& [value, titles] : rows) text += (text.back() == ':' ? " " : "; ") + value + " (" + titles + ")";
   return text + ".";
+}
+
+std::string score_note(const Comparison& comparison) {
+  const bool equal =
+      comparison.rows.empty() || comparison.rows.front().report.facts.slice_weights == SliceWeights::kEqual;
+  if (equal) return "A group or patient is scored by the mean probability of its slices and is positive when any is.";
+  return "A nodule is scored by the mean log probability of its slices, each weighted like its section of a sphere, a "
+         "patient by their mean probability; either is positive when any slice is.";
 }
 
 std::string best_note(const Comparison& comparison) {
@@ -218,8 +227,7 @@ std::vector<std::string> comparison_notes(const Comparison& comparison) {
   }
   notes.push_back("The operating threshold and the temperature of each row were chosen on the validation part.");
   if (comparison.best) notes.push_back(best_note(comparison));
-  notes.push_back(
-      "A group or patient is scored by the mean probability of its slices and is positive when any of them is.");
+  notes.push_back(score_note(comparison));
   notes.push_back(
       "AUC difference, specificity difference (at recall 0.9), DeLong and McNemar compare a row with " +
       row_title(comparison.reference) +

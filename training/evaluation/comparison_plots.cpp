@@ -107,7 +107,7 @@ std::pair<Cells, Cells> two_tables(const Cells& cells) {
 std::string level_body(const Comparison& comparison, Level level) {
   LevelRows rows{comparison, level, {}};
   for (const ComparedRow& row : comparison.rows) {
-    rows.predictions.push_back(aggregate(row.test, level, comparison.classes.positive));
+    rows.predictions.push_back(aggregate(row.test, level, comparison.classes.positive, row.report.facts.slice_weights));
   }
   const auto [figures, tests] = two_tables(comparison_cells(comparison, level));
   std::string html = html_table(figures, reference_index(comparison));

@@ -1,7 +1,9 @@
 #include "training/evaluation/prediction.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <numeric>
 #include <utility>
 
 namespace pulmo::training {
@@ -12,32 +14,61 @@ int common_label(const std::vector<int>& counts, int positive) {
   return static_cast<int>(std::max_element(counts.begin(), counts.end()) - counts.begin());
 }
 
-/// Means are kept as the first sample's probabilities plus the mean difference from them, so that the mean of equal
-/// values is that value to the last bit: a row that answers the same for everything must tie everywhere.
-struct Pool {
-  Prediction mean;
-  std::vector<double> first;
-  std::vector<int> label_counts;
-  double samples = 0.0;
-};
+constexpr double kLeastProbability = 1e-12;  // whose logarithm is still a number
 
-void add_sample(Pool& pool, const Prediction& sample) {
-  for (std::size_t k = 0; k < pool.first.size(); ++k) {
-    pool.mean.probabilities[k] += sample.probabilities[k] - pool.first[k];
+using Samples = std::vector<const Prediction*>;
+
+/// Weighted by place. Kept as the first value plus the mean difference from it, so that the mean of equal values is
+/// that value to the last bit: a row that answers the same for everything must tie everywhere.
+template <typename Value, typename Weight>
+double mean_of(const Samples& samples, Value value, Weight weight) {
+  const double first = value(*samples.front());
+  double sum = 0.0;
+  double weights = 0.0;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    sum += weight(i) * (value(*samples[i]) - first);
+    weights += weight(i);
   }
-  ++pool.label_counts[static_cast<std::size_t>(sample.label)];
-  pool.samples += 1.0;
+  return first + sum / weights;
 }
 
-Pool empty_pool(const Prediction& sample, Level level) {
-  const std::size_t classes = sample.probabilities.size();
-  Pool pool;
-  pool.mean.patient = sample.patient;
-  pool.mean.fold = sample.fold;
-  if (level == Level::kGroup) pool.mean.group = sample.group;
-  pool.mean.probabilities.assign(classes, 0.0);
-  pool.first = sample.probabilities;
-  pool.label_counts.assign(classes, 0);
+std::vector<double> mean_probabilities(const Samples& samples) {
+  std::vector<double> means(samples.front()->probabilities.size());
+  for (std::size_t k = 0; k < means.size(); ++k) {
+    means[k] = mean_of(
+        samples, [k](const Prediction& one) { return one.probabilities[k]; }, [](std::size_t) { return 1.0; });
+  }
+  return means;
+}
+
+/// At a nodule's ends a slice holds little of it, and neighbours in part.
+std::vector<double> sphere_probabilities(const Samples& samples) {
+  const auto section = [n = static_cast<double>(samples.size())](std::size_t i) {
+    const double height = (2.0 * static_cast<double>(i) + 1.0) / n - 1.0;
+    return 1.0 - height * height;
+  };
+  std::vector<double> means(samples.front()->probabilities.size());
+  for (std::size_t k = 0; k < means.size(); ++k) {
+    const auto log_p = [k](const Prediction& one) {
+      return std::log(std::max(one.probabilities[k], kLeastProbability));
+    };
+    means[k] = std::exp(mean_of(samples, log_p, section));
+  }
+  const double sum = std::accumulate(means.begin(), means.end(), 0.0);
+  for (double& mean : means) mean /= sum;
+  return means;
+}
+
+Prediction pooled(const Samples& samples, Level level, int positive, SliceWeights weights) {
+  const bool by_section = level == Level::kGroup && weights == SliceWeights::kSphere;
+  Prediction pool;
+  pool.patient = samples.front()->patient;
+  pool.fold = samples.front()->fold;
+  if (level == Level::kGroup) pool.group = samples.front()->group;
+  pool.probabilities = by_section ? sphere_probabilities(samples) : mean_probabilities(samples);
+  std::vector<int> label_counts(pool.probabilities.size());
+  for (const Prediction* sample : samples) ++label_counts[static_cast<std::size_t>(sample->label)];
+  pool.label = common_label(label_counts, positive);
   return pool;
 }
 
@@ -52,24 +83,23 @@ std::string_view to_string(Level level) {
   return "?";
 }
 
-std::vector<Prediction> aggregate(const std::vector<Prediction>& samples, Level level, int positive) {
+std::string_view to_string(SliceWeights weights) {
+  return weights == SliceWeights::kEqual ? "equal" : "sphere";
+}
+
+std::vector<Prediction> aggregate(const std::vector<Prediction>& samples, Level level, int positive,
+                                  SliceWeights weights) {
   if (level == Level::kSample) return samples;
   std::map<std::pair<std::string, std::string>, std::size_t> position;
-  std::vector<Pool> pools;
+  std::vector<Samples> pools;
   for (const Prediction& sample : samples) {
     const auto key = std::make_pair(sample.patient, level == Level::kGroup ? sample.group : std::string());
     const auto [entry, fresh] = position.try_emplace(key, pools.size());
-    if (fresh) pools.push_back(empty_pool(sample, level));
-    add_sample(pools[entry->second], sample);
+    if (fresh) pools.emplace_back();
+    pools[entry->second].push_back(&sample);
   }
   std::vector<Prediction> result;
-  for (Pool& pool : pools) {
-    for (std::size_t k = 0; k < pool.first.size(); ++k) {
-      pool.mean.probabilities[k] = pool.first[k] + pool.mean.probabilities[k] / pool.samples;
-    }
-    pool.mean.label = common_label(pool.label_counts, positive);
-    result.push_back(std::move(pool.mean));
-  }
+  for (const Samples& pool : pools) result.push_back(pooled(pool, level, positive, weights));
   return result;
 }
 

@@ -30,9 +30,19 @@ enum class Level { kSample, kGroup, kPatient };
 /// "sample", "group", "patient".
 std::string_view to_string(Level level);
 
-/// Brings samples to a level. A group (patient) has the mean of its samples' probabilities; it counts as positive when
-/// any of its samples does, else it has its most frequent label (the lowest index on a tie). Groups of two patients
-/// are distinct even where their names agree. Order: first appearance.
-std::vector<Prediction> aggregate(const std::vector<Prediction>& samples, Level level, int positive);
+/// How much each slice of a nodule counts in the nodule's probability.
+enum class SliceWeights {
+  kEqual,   ///< the mean of the slices' probabilities
+  kSphere,  ///< slice i of n, from 0, like its section of a sphere, 1 - ((2i + 1) / n - 1)^2, in the mean of log p
+};
+/// "equal", "sphere".
+std::string_view to_string(SliceWeights weights);
+
+/// Brings samples to a level. A group (patient) has the mean of its samples' probabilities, a group by `weights` of its
+/// samples in their order here; it counts as positive when any of its samples does, else it has its most frequent label
+/// (the lowest index on a tie). Groups of two patients are distinct even where their names agree. Order: first
+/// appearance.
+std::vector<Prediction> aggregate(const std::vector<Prediction>& samples, Level level, int positive,
+                                  SliceWeights weights = SliceWeights::kEqual);
 
 }  // namespace pulmo::training

@@ -13,7 +13,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 LevelReport report_level(const std::vector<Prediction>& samples, Level level, const RunFacts& facts) {
-  const std::vector<Prediction> rows = aggregate(samples, level, facts.classes.positive);
+  const std::vector<Prediction> rows = aggregate(samples, level, facts.classes.positive, facts.slice_weights);
   const ScoredSet scored(rows, facts.classes, thresholds_of(facts));
   std::vector<std::string> patients;
   for (const Prediction& row : rows) patients.push_back(row.patient);
@@ -77,6 +77,7 @@ Json facts_json(const RunFacts& facts) {
           {"ranks", facts.ranks},
           {"precision", facts.precision},
           {"device", facts.device},
+          {"slice_weights", to_string(facts.slice_weights)},
           {"bootstrap",
            {{"resamples", facts.bootstrap.resamples},
             {"unit", "patient"},

@@ -41,6 +41,7 @@ struct RunFacts {
   double seconds = 0.0;          ///< of training
   int ranks = 1;
   std::string precision{}, device{};  ///< of a network's training: "bf16", "cpu"; of pooled folds all, "bf16, fp32"
+  SliceWeights slice_weights = SliceWeights::kEqual;  ///< of a nodule's probability
   BootstrapOptions bootstrap;
 };
 

@@ -135,6 +135,22 @@ TEST(Aggregate, OnePositiveSampleMakesAPatientPositive) {
   EXPECT_NEAR(patients[0].probabilities[1], 0.4, 1e-15);
 }
 
+TEST(Aggregate, SlicesOfANoduleCountLikeTheSectionsOfASphere) {
+  const std::vector<Prediction> slices{one(1, 0.1), one(1, 0.9), one(1, 0.8)};
+  const auto nodules = aggregate(slices, Level::kGroup, 1, SliceWeights::kSphere);
+  ASSERT_EQ(nodules.size(), 1U);
+  // Sections at -2/3, 0 and 2/3 of the radius: 5/9, 1 and 5/9. Of two classes the mean of log p is that of the
+  // log-odds.
+  const double odds =
+      (5.0 / 9.0 * std::log(0.1 / 0.9) + std::log(0.9 / 0.1) + 5.0 / 9.0 * std::log(0.8 / 0.2)) / (19.0 / 9.0);
+  EXPECT_NEAR(nodules[0].probabilities[1], 1.0 / (1.0 + std::exp(-odds)), 1e-12);
+  EXPECT_NEAR(nodules[0].probabilities[0] + nodules[0].probabilities[1], 1.0, 1e-15);
+  const auto patients = aggregate(slices, Level::kPatient, 1, SliceWeights::kSphere);
+  EXPECT_NEAR(patients[0].probabilities[1], 0.6, 1e-15);
+  EXPECT_TRUE(std::isfinite(
+      aggregate({one(1, 1.0), one(1, 0.5)}, Level::kGroup, 1, SliceWeights::kSphere)[0].probabilities[0]));
+}
+
 TEST(Aggregate, KeepsEqualProbabilitiesEqualInGroupsOfAnySize) {
   std::vector<Prediction> samples;
   for (int group = 1; group <= 20; ++group) {
@@ -143,6 +159,8 @@ TEST(Aggregate, KeepsEqualProbabilitiesEqualInGroupsOfAnySize) {
   for (const Prediction& group : aggregate(samples, Level::kGroup, 1)) {
     EXPECT_EQ(group.probabilities[1], samples[0].probabilities[1]);
   }
+  const auto nodules = aggregate(samples, Level::kGroup, 1, SliceWeights::kSphere);
+  for (const Prediction& group : nodules) EXPECT_EQ(group.probabilities[1], nodules[0].probabilities[1]);
 }
 
 }  // namespace
