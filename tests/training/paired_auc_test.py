@@ -28,8 +28,8 @@ class PairedAuc(unittest.TestCase):
         path.write_text(HEAD + "".join(lines), encoding="utf-8")
         return path
 
-    def run_script(self, *files):
-        return subprocess.run([sys.executable, SCRIPT, *files], capture_output=True, text=True, check=False)
+    def run_script(self, *words):
+        return subprocess.run([sys.executable, SCRIPT, *words], capture_output=True, text=True, check=False)
 
     def test_a_better_run_is_ahead_by_more_than_chance(self):
         # Slices differ, their mean tells; in the first run five of twenty patients have it the wrong way round.
@@ -46,6 +46,13 @@ class PairedAuc(unittest.TestCase):
     def test_a_run_does_not_differ_from_itself(self):
         run = self.predictions("run.csv", lambda p, malignant, i: (p * 7 + 3 * malignant + i) % 10 / 10)
         self.assertIn("difference 0.000 [0.000, 0.000]", self.run_script(run, run).stdout)
+
+    def test_slices_of_one_run_can_be_weighed_in_two_ways(self):
+        # The mean of 0.99 and 0.05 is 0.52, that of their log-odds 0.70; of 0.6 and 0.5 it is 0.55 either way.
+        values = {True: (0.99, 0.05), False: (0.6, 0.5)}
+        run = self.predictions("run.csv", lambda p, malignant, i: values[malignant][i])
+        done = self.run_script(run, run, "--slice-weights", "equal", "sphere")
+        self.assertIn("ROC-AUC 0.000 and 1.000", done.stdout, done.stderr)
 
     def test_other_samples_are_refused(self):
         whole = self.predictions("whole.csv", lambda p, malignant, i: 0.5)

@@ -56,8 +56,7 @@ Comparison make_comparison() {
   return comparison;
 }
 
-TEST(Comparison, PairedTestsAgreeWithScipy) {
-  const Comparison comparison = make_comparison();
+void expect_scipy_agrees(const Comparison& comparison) {
   const pulmo::testing::TempDir folder;
   for (const ComparedRow& row : comparison.rows) {
     const auto sub = folder / row.report.facts.row;
@@ -70,6 +69,18 @@ TEST(Comparison, PairedTestsAgreeWithScipy) {
       {pulmo::testing::python(), pulmo::testing::source_dir() / "tests/golden/training_statistics_twin.py", "paired",
        folder.path()});
   EXPECT_EQ(twin.exit_code, 0) << twin.out << twin.err;
+}
+
+TEST(Comparison, PairedTestsAgreeWithScipy) {
+  expect_scipy_agrees(make_comparison());
+}
+
+TEST(Comparison, PairedTestsWeighSlicesAsTheFiguresDo) {
+  Comparison comparison = make_comparison();
+  for (ComparedRow& row : comparison.rows) row.report.facts.slice_weights = SliceWeights::kSphere;
+  add_paired_tests(comparison);
+  expect_scipy_agrees(comparison);
+  EXPECT_THAT(comparison_markdown(comparison), HasSubstr("section of a sphere"));
 }
 
 TEST(Comparison, CorrectedValuesBelowTheLevelAreMarked) {

@@ -23,11 +23,12 @@ Prediction one(int label, double score, const std::string& patient = "P", const 
 
 // Every figure of metrics.json recomputed by scikit-learn from predictions.csv, intervals included, to 1e-9.
 void expect_twin_agrees(const std::vector<Prediction>& validation, const std::vector<Prediction>& test,
-                        const ClassList& classes, double threshold) {
+                        const ClassList& classes, double threshold, SliceWeights weights = SliceWeights::kEqual) {
   const pulmo::testing::TempDir folder;
   RunFacts facts;
   facts.classes = classes;
   facts.threshold = threshold;
+  facts.slice_weights = weights;
   facts.bootstrap = {15, 0.95, 5};
   const std::vector<SplitPredictions> splits = {{"validation", validation}, {"test", test}};
   write_predictions(folder / "predictions.csv", classes, splits);
@@ -41,6 +42,12 @@ void expect_twin_agrees(const std::vector<Prediction>& validation, const std::ve
 TEST(Metrics, AgreeWithScikitLearnOnTwoClasses) {
   expect_twin_agrees(testing::random_predictions({.seed = 1}), testing::random_predictions({.skill = 0.3, .seed = 2}),
                      kTwo, 0.45);
+}
+
+TEST(Metrics, AgreeWithScikitLearnOnSlicesWeighedLikeSections) {
+  expect_twin_agrees(testing::random_predictions({.classes = 3, .seed = 7}),
+                     testing::random_predictions({.classes = 3, .seed = 8}), {{"benign", "malignant", "normal"}, 1},
+                     0.4, SliceWeights::kSphere);
 }
 
 TEST(Metrics, AgreeWithScikitLearnOnTiedScores) {
