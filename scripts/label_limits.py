@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """How far labels that are readers' ratings can be met: two tables of ROC-AUC by nodule, with 95 % intervals by bootstrap over patients.
 
-    scripts/label_limits.py --predictions RUN/ROW/predictions.csv --nodules lidc-nodule-slices.zip
+    scripts/label_limits.py --predictions RUN/ROW/predictions.csv --nodules lidc-nodule-slices.zip [--slice-weights sphere]
     scripts/label_limits.py --readings annotations.csv                       (written by pulmo-prepare annotations)
 
 The first: a row's area among nodules by the distance of their mean malignancy from 3, where benign ends and malignant begins. The second: the
@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from nodule_slices_manifest import read_table
-from paired_auc import groups_of, interval_over_patients
+from paired_auc import MEANS, groups_of, interval_over_patients
 
 BOUNDARY = 3.0
 DISTANCES = ((0.0, 0.5), (0.5, 1.0), (1.0, 1.5), (1.5, 2.1), (0.5, 2.1))
@@ -33,7 +33,7 @@ def line(name, labels, scores, patients, options):
 
 def by_distance(options):
     """A row's area among nodules whose mean rating is so far from the boundary."""
-    groups = groups_of(options.predictions, options.positive)
+    groups = groups_of(options.predictions, options.positive, options.slice_weights)
     with zipfile.ZipFile(options.nodules) as archive:
         rows, nodule = read_table(archive)
     means = {f"{row['patient']}/nodule-{row[nodule]}": float(row["malignancy_mean"]) for row in rows}
@@ -73,6 +73,7 @@ def main():
     parser.add_argument("--predictions", help="of a row, over the nodules of --nodules")
     parser.add_argument("--nodules", help="archive of nodule slices, with the mean ratings")
     parser.add_argument("--readings", help="table of pulmo-prepare annotations")
+    parser.add_argument("--slice-weights", choices=MEANS, default="equal", help="as paired_auc.py has them")
     parser.add_argument("--positive")
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)

@@ -52,6 +52,15 @@ class LabelLimits(unittest.TestCase):
         self.assertEqual(cells["0.5 or more"][0], "40")
         self.assertEqual(cells["any"][0], "60")
 
+    def test_slices_can_be_weighed_like_sections(self):
+        # Means of 0.52 and 0.55, log-odds of 0.70 and 0.55.
+        lines = [f"test,P{i},P{i}/nodule-0,{z},{label},{1 - p},{p},1\n" for i in range(4)
+                 for label, slices in [("malignant", (0.99, 0.05)) if i % 2 else ("benign", (0.6, 0.5))] for z, p in enumerate(slices)]
+        predictions = self.write("predictions.csv", "split,patient,group,instance,label,p_benign,p_malignant,fold\n" + "".join(lines))
+        given = ("--predictions", predictions, "--nodules", self.archive([2.0, 4.0] * 2))
+        self.assertEqual(self.cells(self.run_script(*given))["any"][2].split()[0], "0.000")
+        self.assertEqual(self.cells(self.run_script(*given, "--slice-weights", "sphere"))["any"][2].split()[0], "1.000")
+
     def test_a_reader_is_scored_against_the_others(self):
         # Of nodules rated a;b;b with b far from 3: the one reader is right in half of them, the others mostly.
         table = "series_uid,malignancies\n" + "".join(f"1.{i},{1 if i % 2 else 5};{b};{b}\n" for i, b in enumerate([1, 1, 5, 5] * 10))
