@@ -292,7 +292,7 @@ std::string weights_file(const FitOptions& options) {
 }
 
 std::string named_weights(const FitOptions& options) {
-  const std::string file = weights_file(options);
+  std::string file = weights_file(options);
   if (file == kResnet18Row) {
     throw InvalidInput("configuration", "transfer." + weights_key(options.model.name) + ": " + file +
                                             " is for resnet3d in compare, which trains that row before it: name a "

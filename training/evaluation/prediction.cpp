@@ -99,6 +99,7 @@ std::vector<Prediction> aggregate(const std::vector<Prediction>& samples, Level 
     pools[entry->second].push_back(&sample);
   }
   std::vector<Prediction> result;
+  result.reserve(pools.size());
   for (const Samples& pool : pools) result.push_back(pooled(pool, level, positive, weights));
   return result;
 }
